@@ -1,0 +1,1 @@
+"""The words and rules of the product: pure, no clock, no chance, no I/O."""

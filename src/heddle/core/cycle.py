@@ -1,0 +1,242 @@
+"""What happens next: `decide(run, world)` names one action, or what the run waits for. Pure, total, and repeatable.
+
+The Decider pattern turned to process management: facts in, one decision out. Actions carry the key of the attempt,
+so that carrying one out again after a crash finds what was begun instead of beginning anew.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias, assert_never
+
+from heddle.core.delegation import Delegation
+from heddle.core.gate import Decider, Gates
+from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
+from heddle.core.task import READ_ONLY, WITH_AGENT, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How often a run tries by itself before it asks a person."""
+
+    attempts: int = 3
+    replans: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a decision needs to know beyond the run. All of it is data; time comes in as `now` (Unix seconds).
+
+    `unapproved`: commands of the repository's configuration that no person allowed yet. `approved`: all that one did.
+    `free_sessions`, `free_validations`: room on this machine. `ahead`: the task before this one in the landing queue.
+    `meets`: (task, our glob, their glob) of a running task that may write what this one may.
+    `outdated`: (new base, why) when main changed what the plan rests on.
+    """
+
+    gates: Gates = field(default_factory=Gates)
+    delegations: tuple[Delegation, ...] = ()
+    approved: frozenset[str] = frozenset()
+    unapproved: tuple[str, ...] = ()
+    free_sessions: int = 1
+    free_validations: int = 1
+    ahead: str = ""
+    meets: tuple[str, str, str] | None = None
+    outdated: tuple[str, str] | None = None
+    bounds: Bounds = Bounds()
+    problem: str = ""
+    now: float = 0.0
+
+
+class Who(StrEnum):
+    """Who or what a wait ends on."""
+
+    PERSON = "person"
+    QUEUE = "queue"
+    MACHINE = "machine"
+    TASK = "task"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do now. `reason` is a slug, `detail` says what would change it."""
+
+    who: Who
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartStage:
+    """Record the intent to play a stage."""
+
+    stage: Stage
+    attempt: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayStage:
+    """Carry out, or carry on, the attempt whose intent is recorded."""
+
+    stage: Stage
+    attempt: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassGate:
+    """Let the run go on without a person."""
+
+    stage: Stage
+    digest: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replan:
+    """Make the plan anew on another base."""
+
+    base: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Ask a person; the run cannot go on by itself."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End what is under way and the run with it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveWorkspace:
+    """Put a workspace that is done with into the trash."""
+
+    workspace: str
+
+
+Action: TypeAlias = StartStage | PlayStage | PassGate | Replan | Hold | Stop | RemoveWorkspace
+Decision: TypeAlias = Action | Wait
+
+
+def decide(run: Run, world: World) -> Decision:
+    """The next action for the run, or what it waits for."""
+    if run.stopping:
+        return Stop(run.stopping)
+    spent = _spent_workspace(run)
+    match run.activity:
+        case Unstarted():
+            return Wait(Who.PERSON, "not-started", f"start it with: heddle start {run.task.id}")
+        case Active(key):
+            return PlayStage(run.stage, run.attempt(run.stage), key)
+        case LandedAt(commit):
+            return RemoveWorkspace(spent) if spent else Wait(Who.NOBODY, "landed", f"landed as {commit[:12]}")
+        case StoppedFor(why):
+            return RemoveWorkspace(spent) if spent else Wait(Who.NOBODY, "stopped", why)
+        case HeldUp(reason, detail):
+            return RemoveWorkspace(spent) if spent else Wait(Who.PERSON, reason, detail)
+        case AtGate(bound):
+            return RemoveWorkspace(spent) if spent else _at_gate(run, world, bound)
+        case Idle():
+            return RemoveWorkspace(spent) if spent else _idle(run, world)
+        case _:  # pragma: no cover
+            assert_never(run.activity)
+
+
+def _spent_workspace(run: Run) -> str:
+    """A workspace that nothing needs any more: throw-away ones at once, the executing one when the run is over."""
+    for made in run.workspaces:
+        if run.over or made.stage in READ_ONLY or made.stage is Stage.VALIDATE:
+            return made.workspace
+        superseded = made is not run.workspaces[-1] and run.result is not None
+        if superseded:
+            return made.workspace
+    return ""
+
+
+def _at_gate(run: Run, world: World, bound: str) -> Decision:
+    decider = world.gates.decider(run.task, run.stage, run.plan)
+    if decider is Decider.NOBODY and run.stage is Stage.PLAN:
+        fresh = _fresh_checks(run, world)
+        if fresh:  # a command that an agent wrote runs only after a person saw it
+            return Wait(Who.PERSON, "gate", f"check '{fresh[0]}' was never approved by a person")
+    if decider is Decider.NOBODY:
+        return PassGate(run.stage, bound, "nobody")
+    objections = []
+    if decider is Decider.DELEGATION:
+        lines = run.result.insertions + run.result.deletions if run.result else 0
+        for delegation in world.delegations:
+            if delegation.stage is not run.stage:
+                continue
+            objection = delegation.objection(run.task, run.plan, world.approved, world.now, lines)
+            if not objection:
+                return PassGate(run.stage, bound, f"delegation:{delegation.name}")
+            objections.append(objection)
+    why = objections[0] if objections else f"the {run.stage} is ready"
+    return Wait(Who.PERSON, "gate", why)
+
+
+def _fresh_checks(run: Run, world: World) -> tuple[str, ...]:
+    own = set(run.task.checks)
+    return tuple(check for check in run.checks if check not in world.approved and check not in own)
+
+
+def _idle(run: Run, world: World) -> Decision:
+    if run.paused:
+        return Wait(Who.PERSON, "paused", f"go on with: heddle resume {run.task.id}")
+    if world.problem:
+        return Wait(Who.PERSON, "problem", world.problem)
+    if world.unapproved:
+        return Wait(Who.PERSON, "commands", f"the repository wants to run '{world.unapproved[0]}'; nobody allowed it yet")
+    exhausted = _exhausted(run, world)
+    if exhausted:
+        return exhausted
+    if run.stage is Stage.EXECUTE:
+        blocked = _before_execute(run, world)
+        if blocked:
+            return blocked
+    room = _room(run, world)
+    return room or StartStage(run.stage, run.attempt(run.stage) + 1, run.key)
+
+
+def _exhausted(run: Run, world: World) -> Hold | None:
+    failed = run.failed(run.stage)
+    if failed >= world.bounds.attempts:
+        reason = "red" if run.stage is Stage.EXECUTE and run.verdict else "attempts-exhausted"
+        first = run.evidence.strip().splitlines()[0] if run.evidence.strip() else "no evidence"
+        return Hold(reason, f"{run.stage} failed {failed} times; last: {first}")
+    if run.replans > world.bounds.replans:
+        return Hold("attempts-exhausted", f"the plan went out of date {run.replans} times; last: {run.evidence}")
+    return None
+
+
+def _before_execute(run: Run, world: World) -> Decision | None:
+    """The plan must still hold: approved as it stands, on a base that main did not overtake, apart from others."""
+    if world.outdated is not None and run.result is None:
+        return Replan(*world.outdated)
+    if run.plan is not None and run.approved != run.bound():
+        return Hold("approval-void", "the plan, its scope, its checks or its base changed after the approval")
+    if world.meets is not None:
+        task, ours, theirs = world.meets
+        return Wait(Who.TASK, "overlap", f"kept apart from {task}: '{ours}' meets its '{theirs}'")
+    return None
+
+
+def _room(run: Run, world: World) -> Wait | None:
+    if run.stage in WITH_AGENT and world.free_sessions <= 0:
+        return Wait(Who.MACHINE, "sessions", "all sessions are in use; one must end first")
+    if run.stage is Stage.LAND and world.ahead:
+        return Wait(Who.QUEUE, "queue", f"behind {world.ahead} in the landing queue")
+    if run.stage is Stage.VALIDATE:
+        if run.ticket is not None and world.ahead:
+            return Wait(Who.QUEUE, "queue", f"behind {world.ahead} in the landing queue")
+        if world.free_validations <= 0:
+            return Wait(Who.MACHINE, "validations", "as many validations run as the machine has room for")
+    return None

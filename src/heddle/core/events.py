@@ -1,0 +1,432 @@
+"""Every fact that the journal can hold about tasks, repositories and sessions: frozen, past tense.
+
+A fact that was written is never edited. A field is only ever added with a default; anything else is a new
+version and a row in the journal's upcast table.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias, get_args
+
+from heddle.core.gate import Verdict
+from heddle.core.plan import Plan
+from heddle.core.session import TurnOutcome, Usage
+from heddle.core.task import Stage, Task
+
+# ------------------------------------------------------------------------------------ stream task:<id>
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAdded:
+    """A task entered the tracker."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A passage through the cycle began from commit `base`."""
+
+    number: int
+    base: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """The intent to play a stage. `key` names the attempt for ever: adapters recognise a repeat by it."""
+
+    stage: Stage
+    attempt: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceCreated:
+    """A workspace exists for the attempt."""
+
+    workspace: str
+    stage: Stage
+    base: str
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """A session of an agent works on the attempt, in a sandbox of the given tier."""
+
+    session: str
+    agent: str
+    workspace: str
+    stage: Stage
+    attempt: int
+    tier: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """The agent waits for an answer."""
+
+    question: str
+    text: str
+    options: tuple[str, ...]
+    default: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered:
+    """Somebody answered; the agent goes on."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionWithdrawn:
+    """The session ended before anybody answered."""
+
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class WritesDiscarded:
+    """A read-only stage wrote to its throw-away workspace; nothing of it was kept."""
+
+    stage: Stage
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeViolated:
+    """The agent wrote outside the approved scope while it worked."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResearchDelivered:
+    """Research is done; `text` is its handoff."""
+
+    attempt: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDelivered:
+    """A plan was handed in and found well-formed."""
+
+    attempt: int
+    plan: Plan
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEdited:
+    """A person changed the plan; earlier approvals are void because the digest is another."""
+
+    plan: Plan
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultDelivered:
+    """Execution is done: a tree against base, kept in `commit`; the agent's own commits end at `own`."""
+
+    attempt: int
+    commit: str
+    tree: str
+    own: str
+    paths: tuple[str, ...]
+    insertions: int
+    deletions: int
+    refused: tuple[tuple[str, str], ...]
+    handoff: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictReached:
+    """Heddle validated the result merged with main."""
+
+    attempt: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class StageFailed:
+    """An attempt came to nothing. `reason` is a slug, `detail` one line, `evidence` what the next attempt is told."""
+
+    stage: Stage
+    attempt: int
+    reason: str
+    detail: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GatePassed:
+    """A gate let the run go on. `by` is a person, `delegation:<name>` or `nobody`."""
+
+    stage: Stage
+    digest: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateRejected:
+    """A person sent the stage back with a reason."""
+
+    stage: Stage
+    digest: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutdated:
+    """What the plan rests on changed: it is made anew on `base`, and its approval is void."""
+
+    base: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LandingStarted:
+    """The intent to move `branch` from `old` to `new`, whose tree was validated."""
+
+    number: int
+    branch: str
+    old: str
+    new: str
+    tree: str
+
+
+@dataclass(frozen=True, slots=True)
+class MainMoved:
+    """The branch moved since the validation: validate again on `onto`."""
+
+    onto: str
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """The branch is at `commit`. `checkout` tells what became of the person's checkout."""
+
+    commit: str
+    branch: str
+    checkout: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeld:
+    """Only a person can move the run on. `reason` is a slug, `detail` one line."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunReleased:
+    """A person sent a held run on, with a note for the next attempt."""
+
+    by: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaused:
+    """Nothing new starts for this run; a turn that is under way may end."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """The run goes on."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """A person wants the run to end."""
+
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStopped:
+    """The run ended without landing; what it made is kept."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceRemoved:
+    """A workspace went to the trash; `recovery` names the ref that keeps its unlanded work."""
+
+    workspace: str
+    recovery: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceKept:
+    """A workspace was not removed because of a doubt; it stays on disk."""
+
+    workspace: str
+    why: str
+
+
+# ------------------------------------------------------------------------------ stream repository:<key>
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryAdded:
+    """Heddle was first used in a repository."""
+
+    key: str
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandsApproved:
+    """A person allowed commands of the repository's configuration (or of a task) to run."""
+
+    commands: tuple[str, ...]
+
+
+# --------------------------------------------------------------------------------- stream session:<id>
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAnswered:
+    """The agent is up; `agent_session` is the vendor's id of the conversation, needed to resume it."""
+
+    offset: int
+    agent_session: str
+    model: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUsed:
+    """The agent began a tool call."""
+
+    offset: int
+    kind: str
+    title: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionDecided:
+    """A request of the agent was answered."""
+
+    offset: int
+    request: str
+    title: str
+    allowed: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRecorded:
+    """What a turn used, as a delta."""
+
+    offset: int
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRecorded:
+    """The vendor signalled a limit."""
+
+    offset: int
+    kind: str
+    detail: str
+    resets_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecorded:
+    """A turn ended."""
+
+    offset: int
+    outcome: TurnOutcome
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """The agent's process is gone and nothing of it is left."""
+
+    code: int | None
+    signal: int | None
+    why: str
+
+
+Event: TypeAlias = (
+    TaskAdded
+    | RunStarted
+    | StageStarted
+    | WorkspaceCreated
+    | SessionStarted
+    | QuestionAsked
+    | QuestionAnswered
+    | QuestionWithdrawn
+    | WritesDiscarded
+    | ScopeViolated
+    | ResearchDelivered
+    | PlanDelivered
+    | PlanEdited
+    | ResultDelivered
+    | VerdictReached
+    | StageFailed
+    | GatePassed
+    | GateRejected
+    | PlanOutdated
+    | LandingStarted
+    | MainMoved
+    | Landed
+    | RunHeld
+    | RunReleased
+    | RunPaused
+    | RunResumed
+    | StopRequested
+    | RunStopped
+    | WorkspaceRemoved
+    | WorkspaceKept
+    | RepositoryAdded
+    | CommandsApproved
+    | AgentAnswered
+    | ToolUsed
+    | PermissionDecided
+    | UsageRecorded
+    | LimitRecorded
+    | TurnRecorded
+    | SessionEnded
+)
+
+EVENTS: dict[str, type[Event]] = {
+    re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower(): kind for kind in get_args(Event)
+}
+"""Every kind of event by the name it has in the journal: `task-added`, `run-started`, ..."""
+
+
+def kind_of(event: Event) -> str:
+    """The name of an event's kind in the journal."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", type(event).__name__).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event with its envelope: where it stands in its stream and in all, when, by whom, and what caused it."""
+
+    stream: str
+    seq: int
+    position: int
+    at: float
+    by: str
+    cause: str
+    version: int
+    event: Event

@@ -1,0 +1,352 @@
+"""One passage of one task through the cycle, as a fold of its facts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
+
+from heddle.core import events as e
+from heddle.core.gate import Colour, Verdict
+from heddle.core.plan import Plan, digest
+from heddle.core.task import STAGES, Stage, Task, first_stage, stage_after
+
+
+@dataclass(frozen=True, slots=True)
+class Unstarted:
+    """The task is in the tracker; nobody asked for it to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The next attempt of the stage may start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """An attempt is under way; its intent is recorded under `key`."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class AtGate:
+    """The stage is done; its gate is open. `digest` is what a decision is bound to."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUp:
+    """Only a person can move the run on."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LandedAt:
+    """The result is on the branch."""
+
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedFor:
+    """The run ended without landing."""
+
+    why: str
+
+
+Activity: TypeAlias = Unstarted | Idle | Active | AtGate | HeldUp | LandedAt | StoppedFor
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """The intent of a landing: ref, from, to."""
+
+    number: int
+    branch: str
+    old: str
+    new: str
+    tree: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """A question that nobody answered yet."""
+
+    id: str
+    text: str
+    options: tuple[str, ...]
+    default: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything that decides what happens next, and what people are shown.
+
+    `attempts` counts starts per stage, `failures` counts attempts that came to nothing since a person last looked.
+    `ticket` is the place in the landing queue (the position of the fact that entered it).
+    """
+
+    task: Task
+    activity: Activity = Unstarted()
+    stage: Stage = Stage.RESEARCH
+    number: int = 0
+    base: str = ""
+    attempts: tuple[tuple[Stage, int], ...] = ()
+    failures: tuple[tuple[Stage, int], ...] = ()
+    evidence: str = ""
+    research: str = ""
+    plan: Plan | None = None
+    approved: str = ""
+    approved_by: str = ""
+    cleared: str = ""
+    result: e.ResultDelivered | None = None
+    verdict: Verdict | None = None
+    landing: Landing | None = None
+    ticket: int | None = None
+    replans: int = 0
+    questions: tuple[OpenQuestion, ...] = ()
+    answers: tuple[tuple[str, str], ...] = ()
+    session: e.SessionStarted | None = None
+    workspaces: tuple[e.WorkspaceCreated, ...] = ()
+    kept: tuple[tuple[str, str], ...] = ()
+    violations: tuple[str, ...] = ()
+    paused: bool = False
+    stopping: str = ""
+    landed: e.Landed | None = None
+    seq: int = 0
+
+    def attempt(self, stage: Stage) -> int:
+        """How often the stage was started in this run."""
+        return dict(self.attempts).get(stage, 0)
+
+    def failed(self, stage: Stage) -> int:
+        """How many attempts at the stage came to nothing since a person last released the run."""
+        return dict(self.failures).get(stage, 0)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return isinstance(self.activity, LandedAt | StoppedFor)
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """The commands that a validation runs."""
+        planned = self.plan.commands if self.plan else ()
+        return tuple(dict.fromkeys((*self.task.checks, *planned)))
+
+    @property
+    def key(self) -> str:
+        """The name of the next attempt at the current stage."""
+        return f"{self.task.id}-{self.number}-{self.stage}-{self.attempt(self.stage) + 1}"
+
+    def bound(self) -> str:
+        """The digest that an approval of the plan must carry at this moment."""
+        return digest(self.plan, self.base) if self.plan else ""
+
+
+def fold(records: Iterable[e.Recorded]) -> Run | None:
+    """The run that a task's stream tells of; None while the stream holds no task."""
+    run: Run | None = None
+    for record in records:
+        if isinstance(record.event, e.TaskAdded):
+            run = Run(task=record.event.task, seq=record.seq)
+        elif run is not None:
+            run = evolve(run, record)
+    return run
+
+
+def evolve(run: Run, record: e.Recorded) -> Run:
+    """The run after one more fact. Total: a fact that does not fit leaves the run as it is."""
+    return replace(_evolve(run, record.event, record.position), seq=record.seq)
+
+
+def _evolve(run: Run, event: e.Event, position: int) -> Run:
+    match event:
+        case e.RunStarted(number, base):
+            stage = first_stage(run.task.lane)
+            return Run(task=run.task, activity=Idle(), stage=stage, number=number, base=base, workspaces=run.workspaces)
+        case e.StageStarted(stage, attempt, key):
+            return replace(run, activity=Active(key), attempts=_put(run.attempts, stage, attempt), session=None)
+        case (
+            e.ResearchDelivered()
+            | e.PlanDelivered()
+            | e.PlanEdited()
+            | e.ResultDelivered()
+            | e.VerdictReached()
+            | e.StageFailed()
+            | e.PlanOutdated()
+        ):
+            return _outcome(run, event, position)
+        case e.GatePassed() | e.GateRejected():
+            return _gate(run, event)
+        case e.LandingStarted() | e.MainMoved() | e.Landed():
+            return _landing(run, event)
+        case e.QuestionAsked() | e.QuestionAnswered() | e.QuestionWithdrawn():
+            return _question(run, event)
+        case e.RunHeld() | e.RunReleased() | e.RunPaused() | e.RunResumed() | e.StopRequested() | e.RunStopped():
+            return _steer(run, event)
+        case e.WorkspaceCreated() | e.WorkspaceRemoved() | e.WorkspaceKept() | e.SessionStarted() | e.ScopeViolated():
+            return _place(run, event)
+        case (
+            e.TaskAdded()
+            | e.WritesDiscarded()
+            | e.RepositoryAdded()
+            | e.CommandsApproved()
+            | e.AgentAnswered()
+            | e.ToolUsed()
+            | e.PermissionDecided()
+            | e.UsageRecorded()
+            | e.LimitRecorded()
+            | e.TurnRecorded()
+            | e.SessionEnded()
+        ):
+            return run
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _outcome(
+    run: Run,
+    event: e.ResearchDelivered
+    | e.PlanDelivered
+    | e.PlanEdited
+    | e.ResultDelivered
+    | e.VerdictReached
+    | e.StageFailed
+    | e.PlanOutdated,
+    position: int,
+) -> Run:
+    match event:
+        case e.ResearchDelivered(_, text):
+            return replace(run, activity=AtGate(f"research-{position}"), research=text, evidence="")
+        case e.PlanDelivered(_, plan, bound) | e.PlanEdited(plan, bound):
+            return replace(run, activity=AtGate(bound), plan=plan, approved="", approved_by="", evidence="")
+        case e.ResultDelivered():
+            return replace(run, activity=AtGate(event.commit), result=event, evidence="", verdict=None, violations=())
+        case e.VerdictReached(_, verdict):
+            return _judged(run, verdict, position)
+        case e.StageFailed(stage, _, _, detail, evidence):
+            failures = _put(run.failures, stage, run.failed(stage) + 1)
+            ticket = None if stage is not Stage.LAND else run.ticket
+            told = evidence or detail
+            return replace(run, activity=Idle(), failures=failures, evidence=told, ticket=ticket, violations=())
+        case e.PlanOutdated(base, why):
+            stage = Stage.PLAN if Stage.PLAN in STAGES[run.task.lane] else first_stage(run.task.lane)
+            fresh = replace(run, activity=Idle(), stage=stage, base=base, evidence=why, approved="", approved_by="")
+            return replace(fresh, replans=run.replans + 1, ticket=None, result=None, verdict=None)
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _judged(run: Run, verdict: Verdict, position: int) -> Run:
+    """Green goes to the gate before landing; red returns to execute with its evidence; unknown waits for a person."""
+    judged = replace(run, verdict=verdict)
+    if verdict.colour is Colour.GREEN:
+        ticket = position if run.ticket is None else run.ticket
+        result = run.result.commit if run.result else ""
+        if run.cleared == result:  # main moved and the same result was validated again: its gate was passed before
+            return replace(judged, activity=Idle(), stage=Stage.LAND, ticket=ticket, evidence="")
+        return replace(judged, activity=AtGate(result), ticket=ticket, evidence="")
+    if verdict.colour is Colour.UNKNOWN or verdict.culprit:
+        reason = "broken-together" if verdict.culprit else "verdict-unknown"
+        return replace(judged, activity=HeldUp(reason, verdict.reason), evidence=verdict.reason, ticket=None)
+    failures = _put(run.failures, Stage.EXECUTE, run.failed(Stage.EXECUTE) + 1)
+    return replace(
+        judged, activity=Idle(), stage=Stage.EXECUTE, failures=failures, evidence=verdict.reason, ticket=None
+    )
+
+
+def _gate(run: Run, event: e.GatePassed | e.GateRejected) -> Run:
+    if not isinstance(run.activity, AtGate) or event.digest != run.activity.digest or event.stage is not run.stage:
+        return run
+    match event:
+        case e.GatePassed(stage, bound, by):
+            passed = replace(run, activity=Idle(), stage=stage_after(stage, run.task.lane))
+            if stage is Stage.PLAN:
+                return replace(passed, approved=bound, approved_by=by)
+            return replace(passed, cleared=event.digest) if stage is Stage.VALIDATE else passed
+        case e.GateRejected(stage, _, _, reason):
+            back = Stage.EXECUTE if stage is Stage.VALIDATE else stage
+            return replace(run, activity=Idle(), stage=back, evidence=reason, ticket=None)
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _landing(run: Run, event: e.LandingStarted | e.MainMoved | e.Landed) -> Run:
+    match event:
+        case e.LandingStarted(number, branch, old, new, tree):
+            return replace(run, landing=Landing(number, branch, old, new, tree))
+        case e.MainMoved():
+            return replace(run, activity=Idle(), stage=Stage.VALIDATE, landing=None)
+        case e.Landed(commit, _, _):
+            return replace(run, activity=LandedAt(commit), landed=event, ticket=None, evidence="")
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _question(run: Run, event: e.QuestionAsked | e.QuestionAnswered | e.QuestionWithdrawn) -> Run:
+    others = tuple(question for question in run.questions if question.id != event.question)
+    match event:
+        case e.QuestionAsked(question, text, options, default, session):
+            return replace(run, questions=(*others, OpenQuestion(question, text, options, default, session)))
+        case e.QuestionAnswered(question, answer):
+            return replace(run, questions=others, answers=(*run.answers, (question, answer)))
+        case e.QuestionWithdrawn():
+            return replace(run, questions=others)
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _steer(
+    run: Run, event: e.RunHeld | e.RunReleased | e.RunPaused | e.RunResumed | e.StopRequested | e.RunStopped
+) -> Run:
+    match event:
+        case e.RunHeld(reason, detail):
+            return replace(run, activity=HeldUp(reason, detail), ticket=None)
+        case e.RunReleased(_, note):
+            return _released(run, note)
+        case e.RunPaused():
+            return replace(run, paused=True)
+        case e.RunResumed():
+            return replace(run, paused=False)
+        case e.StopRequested(by, why):
+            return run if run.over else replace(run, stopping=why or f"stopped by {by}")
+        case e.RunStopped(why):
+            return replace(run, activity=StoppedFor(why), stopping="", questions=(), ticket=None)
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _released(run: Run, note: str) -> Run:
+    """A person sends a held run on: a verdict that held it goes back to execute, anything else tries again."""
+    if not isinstance(run.activity, HeldUp):
+        return run
+    stage = Stage.EXECUTE if run.activity.reason in {"broken-together", "red"} else run.stage
+    evidence = "\n".join(part for part in (run.evidence, note) if part)
+    return replace(run, activity=Idle(), stage=stage, failures=(), evidence=evidence, replans=0)
+
+
+def _place(
+    run: Run, event: e.WorkspaceCreated | e.WorkspaceRemoved | e.WorkspaceKept | e.SessionStarted | e.ScopeViolated
+) -> Run:
+    match event:
+        case e.WorkspaceCreated():
+            return replace(run, workspaces=(*run.workspaces, event))
+        case e.WorkspaceRemoved(workspace, _):
+            return replace(run, workspaces=tuple(w for w in run.workspaces if w.workspace != workspace))
+        case e.WorkspaceKept(workspace, why):
+            rest = tuple(w for w in run.workspaces if w.workspace != workspace)
+            return replace(run, workspaces=rest, kept=(*run.kept, (workspace, why)))
+        case e.SessionStarted():
+            return replace(run, session=event)
+        case e.ScopeViolated(paths):
+            return replace(run, violations=tuple(dict.fromkeys((*run.violations, *paths))))
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _put(counts: tuple[tuple[Stage, int], ...], stage: Stage, count: int) -> tuple[tuple[Stage, int], ...]:
+    return tuple(sorted({**dict(counts), stage: count}.items()))

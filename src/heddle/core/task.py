@@ -1,0 +1,89 @@
+"""What was asked, and the order in which it is answered."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """One part of the cycle; each is played by a fresh session that inherits only the handoff."""
+
+    RESEARCH = "research"
+    PLAN = "plan"
+    EXECUTE = "execute"
+    VALIDATE = "validate"
+    LAND = "land"
+
+
+class Lane(StrEnum):
+    """Which stages and gates apply."""
+
+    QUICK = "quick"
+    STANDARD = "standard"
+    FULL = "full"
+
+
+STAGES: dict[Lane, tuple[Stage, ...]] = {
+    Lane.QUICK: (Stage.EXECUTE, Stage.VALIDATE, Stage.LAND),
+    Lane.STANDARD: tuple(Stage),
+    Lane.FULL: tuple(Stage),
+}
+
+READ_ONLY = frozenset({Stage.RESEARCH, Stage.PLAN})
+"""Stages whose workspace is thrown away."""
+
+WITH_AGENT = frozenset({Stage.RESEARCH, Stage.PLAN, Stage.EXECUTE})
+"""Stages in which an agent works; the others are Heddle's own."""
+
+
+class Status(StrEnum):
+    """The one word that every front end shows for a task."""
+
+    READY = "ready"
+    RUNNING = "running"
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    VALIDATING = "validating"
+    QUEUED = "queued"
+    LANDED = "landed"
+    STOPPED = "stopped"
+    OPEN = "open"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as it was asked.
+
+    `repository` is the stable key of the repository, `root` its main checkout, `branch` where it is to land.
+    `scope` and `checks` are set when the person stated them (they stand above what a plan says).
+    """
+
+    id: str
+    repository: str
+    root: str
+    branch: str
+    text: str
+    lane: Lane = Lane.STANDARD
+    role: str = "feature"
+    agent: str = ""
+    model: str = ""
+    scope: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    priority: int = 2
+
+    @property
+    def title(self) -> str:
+        """The first line, cut for a board."""
+        line = self.text.strip().splitlines()[0] if self.text.strip() else "(empty)"
+        return line if len(line) <= 72 else line[:71] + "…"
+
+
+def first_stage(lane: Lane) -> Stage:
+    """Where a run of this lane begins."""
+    return STAGES[lane][0]
+
+
+def stage_after(stage: Stage, lane: Lane) -> Stage:
+    """The stage that follows; landing has none and raises ValueError."""
+    stages = STAGES[lane]
+    return stages[stages.index(stage) + 1]
