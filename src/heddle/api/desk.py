@@ -1,0 +1,59 @@
+"""What every API method works with: the fleet, who asks, and where Heddle keeps its things."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from heddle.core.errors import UserError
+from heddle.core.run import Run
+from heddle.core.views import Row, row
+from heddle.engine.fleet import Fleet
+from heddle.engine.runs import Runs
+from heddle.engine.site import Site
+
+
+@dataclass(slots=True)
+class Desk:
+    """Handed to every method. `by` names the person; `transcript` finds a session's raw stream."""
+
+    fleet: Fleet
+    by: str
+    home: Path
+    version: str
+    transcript: Callable[[str], Path | None]
+    check_agents: Callable[[], Awaitable[list[dict[str, object]]]]
+    explain: Callable[[str, str], Awaitable[list[dict[str, object]]]]
+    close: Callable[[], None]
+    live: Callable[[], Awaitable[tuple[str, ...]]]
+    started_at: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def runs(self) -> Runs:
+        """All runs."""
+        return self.fleet.runs
+
+    async def site(self, run: Run) -> Site:
+        """The repository of a run."""
+        return await self.fleet.outside.site(run.task.root)
+
+    def row(self, run: Run) -> Row:
+        """The run on the board."""
+        history = self.runs.history(run.task.id)
+        usage = self.runs.usage(run.task.id)
+        since = history[-1].at if history else 0.0
+        return row(run, self.fleet.decision(run), since, usage.usd if usage else None)
+
+    def require(self, task: str, root: str = "") -> Run:
+        """A task by id or unique prefix of it. Raises UserError(slug="no-such-task")."""
+        return self.runs.require(task.strip())
+
+
+def require_text(text: str) -> str:
+    """The words of a task. Raises UserError(slug="empty-task" or "task-too-long")."""
+    bare = text.strip()
+    if not bare:
+        raise UserError("the task has no words", slug="empty-task", hint='say what is to be done: heddle start "..."')
+    if len(bare) > 50_000:
+        raise UserError("the task has more than 50000 characters", slug="task-too-long", hint="shorten it")
+    return "".join(char for char in bare if char in "\n\t" or ord(char) >= 32)

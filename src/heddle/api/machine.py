@@ -1,0 +1,63 @@
+"""The daemon, the agents and the configuration of this machine."""
+
+import os
+import shutil
+from typing import Any
+
+import msgspec
+
+from heddle.api.desk import Desk
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+class Explain(msgspec.Struct, forbid_unknown_fields=True):
+    """A configuration key (empty: all), as it holds in the repository at `root`."""
+
+    root: str = ""
+    key: str = ""
+
+
+async def daemon(desk: Desk, asked: Nothing) -> dict[str, Any]:
+    """Who serves, since when, and what lives."""
+    return {
+        "schema": "heddle.daemon/1",
+        "pid": os.getpid(),
+        "version": desk.version,
+        "home": str(desk.home),
+        "started_at": desk.started_at,
+        "position": desk.runs.journal.position(),
+        "live": list(await desk.live()),
+        "trouble": desk.fleet.trouble,
+    }
+
+
+async def shutdown(desk: Desk, asked: Nothing) -> dict[str, Any]:
+    """End the daemon; sessions go on and are found again."""
+    desk.close()
+    return {"schema": "heddle.daemon/1", "pid": os.getpid(), "stopping": True}
+
+
+async def doctor(desk: Desk, asked: Nothing) -> dict[str, Any]:
+    """What works on this machine, what does not, and what would change that."""
+    free = shutil.disk_usage(desk.home).free
+    findings = [
+        {
+            "what": "sandbox",
+            "ok": False,
+            "detail": "tier 0: sessions are isolated by workspace only; an agent may read and write what you may",
+        },
+        {"what": "disk", "ok": free > 1_000_000_000, "detail": f"{free // 1_000_000} MB free in {desk.home}"},
+        *({"what": "journal", "ok": False, "detail": f"{kept.what}: {kept.why}"} for kept in desk.runs.journal.set_aside()),
+        *await desk.check_agents(),
+    ]
+    if desk.fleet.trouble:
+        findings.append({"what": "fleet", "ok": False, "detail": desk.fleet.trouble})
+    return {"schema": "heddle.doctor/1", "findings": findings}
+
+
+async def explain(desk: Desk, asked: Explain) -> dict[str, Any]:
+    """Configuration values and where each comes from."""
+    return {"schema": "heddle.config/1", "values": await desk.explain(asked.root, asked.key)}

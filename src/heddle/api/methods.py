@@ -1,0 +1,39 @@
+"""Every method of the API by its name: what a front end may ask, and the parameters it takes."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from heddle.api import facts, inbox, machine, plans, sessions, tasks
+from heddle.api.desk import Desk
+
+Method = tuple[Callable[[Desk, Any], Awaitable[dict[str, Any]]], type[msgspec.Struct]]
+
+METHODS: dict[str, Method] = {
+    "board": (tasks.board, tasks.Board),
+    "task.start": (tasks.start, tasks.Start),
+    "task.show": (tasks.show, tasks.One),
+    "task.why": (tasks.why, tasks.One),
+    "task.wait": (tasks.wait, tasks.Until),
+    "task.stop": (tasks.stop, tasks.Because),
+    "task.pause": (tasks.pause, tasks.One),
+    "task.resume": (tasks.resume, tasks.One),
+    "task.diff": (tasks.diff, tasks.One),
+    "task.land": (tasks.land, tasks.One),
+    "task.undo": (tasks.undo, tasks.One),
+    "task.restore": (tasks.restore, tasks.Restore),
+    "inbox": (inbox.listed, inbox.Inbox),
+    "inbox.approve": (inbox.approve, inbox.Approve),
+    "inbox.reject": (inbox.reject, inbox.Reject),
+    "inbox.answer": (inbox.answer, inbox.Answer),
+    "plan.show": (plans.show, tasks.One),
+    "plan.edit": (plans.edit, plans.Edit),
+    "session.list": (sessions.listed, tasks.One),
+    "session.tail": (sessions.tail, sessions.Tail),
+    "events": (facts.listed, facts.Events),
+    "daemon": (machine.daemon, machine.Nothing),
+    "daemon.stop": (machine.shutdown, machine.Nothing),
+    "doctor": (machine.doctor, machine.Nothing),
+    "config.explain": (machine.explain, machine.Explain),
+}

@@ -1,0 +1,56 @@
+"""Sessions: which there are, and what they say."""
+
+from typing import Any
+
+import msgspec
+
+from heddle.api.desk import Desk
+from heddle.api.tasks import One
+from heddle.core import events as e
+from heddle.core.errors import UserError
+from heddle.core.redaction import redact
+
+
+class Tail(msgspec.Struct, forbid_unknown_fields=True):
+    """The end of a session's (or a check's) output; `bytes` of it."""
+
+    session: str
+    bytes: int = 20_000
+
+
+async def listed(desk: Desk, asked: One) -> dict[str, Any]:
+    """Every session of a task with what it used and how it ended."""
+    run = desk.require(asked.task)
+    started = [r for r in desk.runs.history(run.task.id) if isinstance(r.event, e.SessionStarted)]
+    return {"schema": "heddle.sessions/1", "sessions": [_session(desk, r.event, r.at) for r in started]}
+
+
+def _session(desk: Desk, event: e.Event, at: float) -> dict[str, Any]:
+    if not isinstance(event, e.SessionStarted):
+        return {}
+    facts = desk.runs.stream(f"session:{event.session}")
+    ended = [r for r in facts if isinstance(r.event, e.SessionEnded)]
+    tools = [r.event.title for r in facts if isinstance(r.event, e.ToolUsed)]
+    return {
+        "session": event.session,
+        "agent": event.agent,
+        "stage": event.stage,
+        "attempt": event.attempt,
+        "tier": event.tier,
+        "began": at,
+        "ended": ended[-1].at if ended else None,
+        "tools": len(tools),
+        "last_tool": tools[-1] if tools else "",
+    }
+
+
+async def tail(desk: Desk, asked: Tail) -> dict[str, Any]:
+    """The end of the raw stream, redacted."""
+    path = desk.transcript(asked.session)
+    if path is None or not path.exists():
+        raise UserError(f"there is no session '{asked.session}'", slug="no-such-session", hint="list them: heddle session list TASK")
+    with path.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - min(asked.bytes, 1_000_000)))
+        text = file.read().decode(errors="replace")
+    return {"schema": "heddle.transcript/1", "session": asked.session, "text": redact(text)}

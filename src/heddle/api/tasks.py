@@ -1,0 +1,337 @@
+"""Tasks: start, look, stop, pause, undo, restore."""
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from heddle.api.desk import Desk, require_text
+from heddle.core import events as e
+from heddle.core.cycle import Wait, Who
+from heddle.core.errors import Refused, UserError
+from heddle.core.run import AtGate, HeldUp, LandedAt, Run, Unstarted
+from heddle.core.scope import require_scope
+from heddle.core.task import Lane, Stage, Task
+from heddle.core.views import inbox, state, timeline
+from heddle.ports import Conflicted
+
+
+class Start(msgspec.Struct, forbid_unknown_fields=True):
+    """Ask for a task: `text` for a new one, or `task` for one that is in the tracker. `root`: a path inside the repository."""
+
+    root: str
+    text: str = ""
+    task: str = ""
+    lane: str = "standard"
+    role: str = "feature"
+    agent: str = ""
+    model: str = ""
+    branch: str = ""
+    scope: list[str] = []
+    checks: list[str] = []
+    run: bool = True
+
+
+class Board(msgspec.Struct, forbid_unknown_fields=True):
+    """Which tasks: of one repository (`root`), or `all`, finished ones too."""
+
+    root: str = ""
+    all: bool = False
+
+
+class One(msgspec.Struct, forbid_unknown_fields=True):
+    """A task by id."""
+
+    task: str
+
+
+class Because(msgspec.Struct, forbid_unknown_fields=True):
+    """A task, and why."""
+
+    task: str
+    why: str = ""
+
+
+class Until(msgspec.Struct, forbid_unknown_fields=True):
+    """Wait for tasks to end, or to need a person; at most `seconds` for one call."""
+
+    tasks: list[str]
+    seconds: float = 20.0
+    through: bool = False
+
+
+class Restore(msgspec.Struct, forbid_unknown_fields=True):
+    """Bring back what a task's removed workspaces held, at a new path."""
+
+    task: str
+    path: str
+    ref: str = ""
+
+
+async def board(desk: Desk, asked: Board) -> dict[str, Any]:
+    """Every task with its one status and the reason for it."""
+    runs = [run for run in desk.runs.all() if asked.all or not run.over or _recent(desk, run)]
+    if asked.root:
+        site = await desk.fleet.outside.site(asked.root)
+        runs = [run for run in runs if run.task.repository == site.repository.key]
+    items = [item for run in desk.runs.all() for item in inbox(run, desk.fleet.decision(run))]
+    return {
+        "schema": "heddle.board/1",
+        "tier": desk.fleet.outside.tier,
+        "trouble": desk.fleet.trouble,
+        "set_aside": [asdict(kept) for kept in desk.runs.journal.set_aside()],
+        "inbox": len(items),
+        "tasks": [desk.row(run) for run in runs],
+    }
+
+
+def _recent(desk: Desk, run: Run) -> bool:
+    history = desk.runs.history(run.task.id)
+    return bool(history) and desk.fleet.outside.clock.now() - history[-1].at < 86_400
+
+
+async def start(desk: Desk, asked: Start) -> dict[str, Any]:
+    """Put a task into the tracker and begin its run."""
+    if asked.task:
+        return await _start_known(desk, asked)
+    site = await desk.fleet.outside.site(asked.root)
+    repository = site.repository
+    branch = asked.branch or await repository.current_branch()
+    base = await repository.resolve(f"refs/heads/{branch}")
+    await desk.fleet.outside.settings.settings(repository, base)
+    if asked.agent:
+        desk.fleet.outside.agents.agent(asked.agent)
+    text = require_text(asked.text)
+    lane, scope = _lane(asked.lane), require_scope(asked.scope).globs
+
+    def make(id: str) -> list[e.Event]:
+        task = Task(
+            id,
+            repository.key,
+            repository.root,
+            branch,
+            text,
+            lane,
+            asked.role,
+            asked.agent,
+            asked.model,
+            scope,
+            tuple(asked.checks),
+        )
+        return [e.TaskAdded(task), e.RunStarted(1, base)] if asked.run else [e.TaskAdded(task)]
+
+    return desk_row(desk, await desk.runs.add(make, by=desk.by))
+
+
+async def _start_known(desk: Desk, asked: Start) -> dict[str, Any]:
+    run = desk.require(asked.task)
+    if not (isinstance(run.activity, Unstarted) or run.over):
+        raise UserError(f"task '{run.task.id}' is under way", slug="task-running", hint=f"see: heddle why {run.task.id}")
+    if isinstance(run.activity, LandedAt):
+        raise UserError(f"task '{run.task.id}' has landed", slug="task-landed", hint="start a new one")
+    site = await desk.site(run)
+    base = await site.repository.resolve(f"refs/heads/{run.task.branch}")
+    run = await desk.runs.record(run.task.id, e.RunStarted(run.number + 1, base), by=desk.by)
+    return {"schema": "heddle.task/1", **asdict(desk.row(run))}
+
+
+def _lane(name: str) -> Lane:
+    try:
+        return Lane(name)
+    except ValueError:
+        lanes = ", ".join(Lane)
+        raise UserError(f"there is no lane '{name}'", slug="no-such-lane", hint=f"lanes are: {lanes}") from None
+
+
+async def show(desk: Desk, asked: One) -> dict[str, Any]:
+    """All about one task: row, words, plan, verdict, timeline."""
+    run = desk.require(asked.task)
+    return {
+        "schema": "heddle.task/1",
+        **asdict(desk.row(run)),
+        "text": run.task.text,
+        "base": run.base,
+        "branch": run.task.branch,
+        "plan": asdict(run.plan) if run.plan else None,
+        "digest": run.bound(),
+        "approved_by": run.approved_by,
+        "result": asdict(run.result) if run.result else None,
+        "verdict": asdict(run.verdict) if run.verdict else None,
+        "workspaces": [made.workspace for made in run.workspaces],
+        "kept": [list(kept) for kept in run.kept],
+        "timeline": [asdict(line) for line in timeline(desk.runs.history(run.task.id))],
+    }
+
+
+async def why(desk: Desk, asked: One) -> dict[str, Any]:
+    """Why the task is where it is, from recorded facts, and what would change it."""
+    run = desk.require(asked.task)
+    decision = desk.fleet.decision(run)
+    status, reason = state(run, decision)
+    lines = timeline(desk.runs.history(run.task.id))
+    return {
+        "schema": "heddle.why/1",
+        "task": run.task.id,
+        "status": status,
+        "stage": run.stage,
+        "reason": reason,
+        "slug": decision.reason if isinstance(decision, Wait) else "",
+        "who": decision.who if isinstance(decision, Wait) else "heddle",
+        "act": [act for item in inbox(run, decision) for act in item.act],
+        "evidence": run.evidence,
+        "timeline": [asdict(line) for line in lines[-12:]],
+    }
+
+
+async def wait(desk: Desk, asked: Until) -> dict[str, Any]:
+    """Wait until every task has ended, or one needs a person (unless `through`), or the time is over."""
+    deadline = asyncio.get_running_loop().time() + min(asked.seconds, 60.0)
+    while True:
+        position = desk.runs.journal.position()
+        runs = [desk.require(task) for task in asked.tasks] or [run for run in desk.runs.all() if run.number]
+        needs = [run.task.id for run in runs if _needs_person(desk, run)]
+        over = all(run.over for run in runs)
+        left = deadline - asyncio.get_running_loop().time()
+        if over or (needs and not asked.through) or left <= 0:
+            rows = [desk.row(run) for run in runs]
+            return {"schema": "heddle.wait/1", "over": over, "needs": needs, "tasks": rows}
+        try:
+            await asyncio.wait_for(desk.runs.journal.wait(position), timeout=left)
+            await asyncio.sleep(0)
+        except TimeoutError:
+            continue
+
+
+def _needs_person(desk: Desk, run: Run) -> bool:
+    decision = desk.fleet.decision(run)
+    waits = isinstance(decision, Wait) and decision.who is Who.PERSON and not isinstance(run.activity, Unstarted)
+    return not run.over and (waits or bool(run.questions))
+
+
+async def stop(desk: Desk, asked: Because) -> dict[str, Any]:
+    """End a run. What it made is kept under a recovery ref."""
+    run = desk.require(asked.task)
+    if run.over:
+        raise UserError(f"task '{run.task.id}' is over already", slug="task-over", hint="nothing is left to stop")
+    why = asked.why or f"stopped by {desk.by.removeprefix('person:')}"
+    return desk_row(desk, await desk.runs.record(run.task.id, e.StopRequested(desk.by, why), by=desk.by))
+
+
+async def pause(desk: Desk, asked: One) -> dict[str, Any]:
+    """Let nothing new start for a run."""
+    run = desk.require(asked.task)
+    if run.over or run.paused:
+        raise UserError(f"task '{run.task.id}' is not running", slug="task-over", hint=f"see: heddle why {run.task.id}")
+    return desk_row(desk, await desk.runs.record(run.task.id, e.RunPaused(desk.by), by=desk.by))
+
+
+async def resume(desk: Desk, asked: One) -> dict[str, Any]:
+    """Let a paused run go on."""
+    run = desk.require(asked.task)
+    if not run.paused:
+        raise UserError(f"task '{run.task.id}' is not paused", slug="not-paused", hint=f"see: heddle why {run.task.id}")
+    return desk_row(desk, await desk.runs.record(run.task.id, e.RunResumed(desk.by), by=desk.by))
+
+
+async def diff(desk: Desk, asked: One) -> dict[str, Any]:
+    """What the task changed: its result, or what lies in its workspace now."""
+    run = desk.require(asked.task)
+    site = await desk.site(run)
+    if run.result is not None:
+        text = await site.repository.diff(run.base, run.result.commit)
+        return {"schema": "heddle.diff/1", "task": run.task.id, "of": "result", "diff": text, "paths": run.result.paths}
+    for made in run.workspaces:
+        workspace = await site.workspaces.find(made.workspace)
+        if workspace is not None:
+            changes = await workspace.changes()
+            paths = [change.path for change in changes.paths]
+            return {"schema": "heddle.diff/1", "task": run.task.id, "of": "workspace", "diff": "", "paths": paths}
+    return {"schema": "heddle.diff/1", "task": run.task.id, "of": "nothing", "diff": "", "paths": []}
+
+
+async def land(desk: Desk, asked: One) -> dict[str, Any]:
+    """Let a validated run land now: passes its last gate, or tries a landing again that was held."""
+    run = desk.require(asked.task)
+
+    def choose(run: Run) -> list[e.Event]:
+        if isinstance(run.activity, AtGate) and run.stage is Stage.VALIDATE:
+            return [e.GatePassed(run.stage, run.activity.digest, desk.by)]
+        if isinstance(run.activity, HeldUp) and run.stage is Stage.LAND:
+            return [e.RunReleased(desk.by, "")]
+        raise Refused(
+            f"task '{run.task.id}' has nothing validated that waits to land",
+            slug="not-validated",
+            hint=f"see: heddle why {run.task.id}",
+        )
+
+    return desk_row(desk, await desk.runs.record_if(run.task.id, choose, by=desk.by))
+
+
+async def undo(desk: Desk, asked: One) -> dict[str, Any]:
+    """Take a landed change back: a revert that is validated and lands like any other task."""
+    run = desk.require(asked.task)
+    if run.landed is None:
+        raise UserError(f"task '{run.task.id}' has not landed", slug="not-landed", hint=f"stop it: heddle stop {run.task.id}")
+    site = await desk.site(run)
+    repository = site.repository
+    tip = await repository.resolve(f"refs/heads/{run.task.branch}")
+    parent = await repository.resolve(f"{run.landed.commit}^")
+    merged = await repository.merge(tip, parent, run.landed.commit)
+    if isinstance(merged, Conflicted):
+        raise Refused(
+            f"later changes build on '{run.task.id}': {', '.join(merged.paths[:5])}",
+            slug="undo-conflict",
+            hint=f'ask for it as a task: heddle start "take back {run.task.id}"',
+        )
+    changes = await repository.changes(tip, merged.tree)
+    if not changes:
+        raise UserError(f"nothing of '{run.task.id}' is left to take back", slug="nothing-to-undo", hint="see: heddle diff")
+    title = f"Undo {run.task.id}: {run.task.title}"
+    commit = await repository.commit(merged.tree, [tip], title, as_person=False)
+    await repository.keep(f"refs/heddle/results/undo-{commit[:12]}", commit)
+    paths = tuple(change.path for change in changes)
+    result = e.ResultDelivered(
+        1,
+        commit,
+        merged.tree,
+        "",
+        paths,
+        sum(change.insertions or 0 for change in changes),
+        sum(change.deletions or 0 for change in changes),
+        (),
+        f"Takes back {run.landed.commit}.",
+    )
+
+    def make(id: str) -> list[e.Event]:
+        undone = run.task
+        task = Task(id, undone.repository, undone.root, undone.branch, title, Lane.QUICK, checks=run.checks, scope=paths)
+        started = e.StageStarted(Stage.EXECUTE, 1, f"{id}-1-execute-1")
+        return [e.TaskAdded(task), e.RunStarted(1, tip), started, result]
+
+    return desk_row(desk, await desk.runs.add(make, by=desk.by))
+
+
+async def restore(desk: Desk, asked: Restore) -> dict[str, Any]:
+    """Bring back the unlanded work of a task's removed workspaces as a plain git worktree."""
+    run = desk.require(asked.task)
+    removed = [r.event for r in desk.runs.history(run.task.id) if isinstance(r.event, e.WorkspaceRemoved)]
+    refs = [event.recovery for event in removed if event.recovery]
+    if not refs:
+        raise UserError(
+            f"no removed workspace of '{run.task.id}' held unlanded work",
+            slug="nothing-to-restore",
+            hint=f"its result, if any, is shown by: heddle diff {run.task.id}",
+        )
+    ref = asked.ref or refs[-1]
+    site = await desk.site(run)
+    await site.workspaces.restore(ref, Path(asked.path))
+    return {"schema": "heddle.restore/1", "task": run.task.id, "ref": ref, "path": asked.path, "refs": refs}
+
+
+def desk_row(desk: Desk, run: Run) -> dict[str, Any]:
+    """The row of a task as an answer."""
+    return {"schema": "heddle.task/1", **asdict(desk.row(run))}
+
+

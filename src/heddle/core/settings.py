@@ -1,0 +1,49 @@
+"""What a repository and its person configured, as data that the engine can use without knowing any file."""
+
+from dataclasses import dataclass, field
+
+from heddle.core.cycle import Bounds
+from heddle.core.delegation import Delegation
+from heddle.core.gate import Decider, GateRule, Gates
+from heddle.core.task import Stage
+
+DEFAULT_GATES = Gates((GateRule(Stage.PLAN, Decider.PERSON),))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one repository at one commit.
+
+    `checks` and `setup` are shell commands of the repository; they need a person's approval before they run.
+    `stall_s`: seconds without any progress fact after which a turn is ended. `turn_s`: the longest a session may take.
+    """
+
+    agent: str = "claude"
+    model: str = ""
+    checks: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+    gates: Gates = DEFAULT_GATES
+    delegations: tuple[Delegation, ...] = ()
+    bounds: Bounds = Bounds()
+    sessions: int = 5
+    validations: int = 2
+    repairs: int = 2
+    resumes: int = 2
+    stall_s: float = 900.0
+    session_s: float = 7200.0
+    check_s: float = 1800.0
+    transcript_bytes: int = 256 * 1024 * 1024
+    test_paths: tuple[str, ...] = field(
+        default=(
+            "**/test_*",
+            "**/*_test.*",
+            "**/tests/**",
+            "**/test/**",
+            "**/conftest.py",
+            "**/*.spec.*",
+            "**/*.test.*",
+            ".github/**",
+            ".ci/**",
+            "heddle.toml",
+        )
+    )

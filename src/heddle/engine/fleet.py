@@ -1,0 +1,199 @@
+"""The engine's heart: for every run decide, carry out, record; wake only when a fact came.
+
+One loop makes all decisions, so that slots are counted in one place. What takes long runs under the dispatcher,
+keyed by the task; at the start the same loop settles every open intent, because an intent that is on record is
+simply decided again, and each carrying-out finds what an earlier one began.
+"""
+
+import asyncio
+import logging
+
+from heddle.core import events as e
+from heddle.core.cycle import (
+    Action,
+    Decision,
+    Hold,
+    PassGate,
+    PlayStage,
+    RemoveWorkspace,
+    Replan,
+    StartStage,
+    Stop,
+    Wait,
+    Who,
+    decide,
+)
+from heddle.core.errors import HeddleError
+from heddle.core.run import Run
+from heddle.core.settings import Settings
+from heddle.core.task import WITH_AGENT, Stage
+from heddle.engine.landing import LandingStep
+from heddle.engine.runs import Runs
+from heddle.engine.site import Outside, Site
+from heddle.engine.stages import AgentStage
+from heddle.engine.validation import Validation
+from heddle.engine.world import Worlds
+from heddle.ports import Dispatcher
+
+log = logging.getLogger("heddle.fleet")
+
+RETRY_S = 15.0
+"""After a failure of the journal or the disk: how long until work is tried again."""
+
+
+class Fleet:
+    """Decides for every run and has it carried out."""
+
+    def __init__(self, runs: Runs, outside: Outside, dispatcher: Dispatcher) -> None:
+        self.runs = runs
+        self.outside = outside
+        self.dispatcher = dispatcher
+        self.worlds = Worlds(runs, outside)
+        self.decisions: dict[str, Decision] = {}
+        self.trouble = ""
+        self._working: dict[str, Action] = {}
+        self._news = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Until cancelled: look at every run whenever a fact came or work ended."""
+        watcher = asyncio.create_task(self._watch())
+        try:
+            while True:
+                self._news.clear()
+                try:
+                    settled = await self.tick()
+                    self.trouble = ""
+                except HeddleError as error:
+                    settled, self.trouble = True, f"{error.message}; {error.hint}"
+                    log.warning("trouble", extra={"slug": error.slug})
+                if not settled:
+                    continue
+                await self._pause()
+        finally:
+            watcher.cancel()
+
+    async def _pause(self) -> None:
+        """Until there is news; with trouble, also after a while."""
+        try:
+            await asyncio.wait_for(self._news.wait(), timeout=RETRY_S if self.trouble else None)
+        except TimeoutError:
+            return
+
+    async def _watch(self) -> None:
+        position = self.runs.journal.position()
+        while True:
+            position = await self.runs.journal.wait(position)
+            self._news.set()
+
+    async def tick(self) -> bool:
+        """One look at every run. False when something was recorded, so that another look is due at once."""
+        settled = True
+        for run in self.runs.all():
+            if run.over and not run.workspaces:
+                self.decisions[run.task.id] = decide(run, self.worlds.still(run))
+                continue
+            world = await self.worlds.world(run, self._working)
+            decision = self.decisions[run.task.id] = decide(self.runs.require(run.task.id), world)
+            settled = await self._follow(run, decision) and settled
+        return settled
+
+    async def _follow(self, run: Run, decision: Decision) -> bool:
+        """Carry a decision out, or see to it that it is being carried out. False when it recorded a fact."""
+        id = run.task.id
+        match decision:
+            case Wait():
+                return True
+            case StartStage(stage, attempt, key):
+                await self.runs.record(id, e.StageStarted(stage, attempt, key))
+            case PassGate(stage, bound, by):
+                await self.runs.record(id, e.GatePassed(stage, bound, by))
+            case Replan(base, why):
+                await self.runs.record(id, e.PlanOutdated(base, why))
+            case Hold(reason, detail):
+                await self.runs.record(id, e.RunHeld(reason, detail))
+            case PlayStage() | Stop() | RemoveWorkspace():
+                await self._dispatch(run, decision)
+                return True
+        return False
+
+    async def _dispatch(self, run: Run, action: Action) -> None:
+        id = run.task.id
+        under_way = self._working.get(id)
+        if under_way == action:
+            return
+        if under_way is not None:
+            if not isinstance(action, Stop):
+                return  # it ends by itself; its last fact brings the next look
+            await self.dispatcher.cancel(id)
+        self._working[id] = action
+        self.dispatcher.submit(id, lambda: self._carry_out(id, action))
+
+    async def _carry_out(self, id: str, action: Action) -> None:
+        try:
+            await self._work(self.runs.require(id), action)
+        except HeddleError as error:
+            self.trouble = f"{error.message}; {error.hint}"
+            log.warning("work failed", exc_info=error, extra={"task": id})
+            await asyncio.sleep(RETRY_S)
+        except Exception as error:
+            log.exception("bug", extra={"task": id})
+            await self._record_bug(id, action, error)
+        finally:
+            if self._working.get(id) is action:
+                del self._working[id]
+            self._news.set()
+
+    async def _record_bug(self, id: str, action: Action, error: Exception) -> None:
+        detail = f"{type(error).__name__}: {error}"
+        if isinstance(action, PlayStage):
+            await self.runs.record(id, e.StageFailed(action.stage, action.attempt, "bug", detail))
+        elif isinstance(action, RemoveWorkspace):
+            await self.runs.record(id, e.WorkspaceKept(action.workspace, detail))
+        else:
+            await self.runs.record(id, e.RunHeld("bug", detail))
+
+    async def _work(self, run: Run, action: Action) -> None:
+        site = await self.outside.site(run.task.root)
+        match action:
+            case PlayStage(stage, _, key):
+                await self._stage(run, site, stage, key)
+            case Stop(why):
+                await self._stop(run, site, why)
+            case RemoveWorkspace(workspace):
+                await self._remove(run, site, workspace)
+
+    async def _stage(self, run: Run, site: Site, stage: Stage, key: str) -> None:
+        settings: Settings = await self.worlds.settings(run)
+        if stage in WITH_AGENT:
+            await AgentStage(self.runs, self.outside, site, settings, run, key).play()
+        elif stage is Stage.VALIDATE:
+            await Validation(self.runs, self.outside, site, settings, run, key).play()
+        else:
+            await LandingStep(self.runs, site, run).play()
+
+    async def _stop(self, run: Run, site: Site, why: str) -> None:
+        """End every process of the run's workspaces; what they hold is kept when they are removed."""
+        for made in run.workspaces:
+            workspace = await site.workspaces.find(made.workspace)
+            if workspace is not None:
+                await workspace.seal()
+        await self.runs.record(run.task.id, e.RunStopped(why))
+
+    async def _remove(self, run: Run, site: Site, id: str) -> None:
+        workspace = await site.workspaces.find(id)
+        if workspace is None:
+            await self.runs.record(run.task.id, e.WorkspaceRemoved(id, ""))
+            return
+        try:
+            await workspace.seal()
+            removal = await workspace.remove()
+        except HeddleError as error:
+            await self.runs.record(run.task.id, e.WorkspaceKept(id, error.message))
+            return
+        await self.runs.record(run.task.id, e.WorkspaceRemoved(id, removal.recovery))
+
+    def decision(self, run: Run) -> Decision:
+        """The last decision for a run; a run that was not looked at yet is unknown, and says so."""
+        return self.decisions.get(run.task.id) or Wait(Who.NOBODY, "not-looked-at", "the engine has not looked yet")
+
+

@@ -1,0 +1,65 @@
+"""The prompt of a stage: who the agent is, what it is asked, and what it is handed. Outside text is fenced as data."""
+
+from collections.abc import Mapping
+
+from heddle.core.run import Run
+from heddle.core.settings import Settings
+from heddle.core.task import Stage
+from heddle.engine.documents import NAMES
+
+
+def prompt(run: Run, stage: Stage, settings: Settings, texts: Mapping[str, str], out: str) -> str:
+    """The first turn of a session at `stage`."""
+    parts = [
+        _head(run, stage, out),
+        texts.get(f"role-{run.task.role}", texts["role-feature"]).strip(),
+        texts[f"stage-{stage}"].strip(),
+        fenced("task", run.task.text),
+    ]
+    if stage is not Stage.RESEARCH and run.research:
+        parts.append(fenced("research", run.research))
+    if stage is Stage.PLAN:
+        parts.append(fenced("known checks", "\n".join(settings.checks) or "(none)"))
+    if stage is Stage.EXECUTE and run.plan is not None:
+        parts.append(fenced("plan", run.plan.text))
+    if stage is Stage.EXECUTE:
+        parts.append(_bounds(run))
+    answers = [f"{question}: {answer}" for question, answer in run.answers]
+    if answers:
+        parts.append(fenced("answers", "\n".join(answers)))
+    if run.evidence:
+        parts.append("The last attempt did not hold. What was found:")
+        parts.append(fenced("evidence", run.evidence))
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(run: Run, stage: Stage, out: str) -> str:
+    name = NAMES[stage]
+    return (
+        f"Task: {run.task.id}\nStage: {stage}\nAttempt: {run.attempt(stage)}\nOut: {out}\nDocument: {name}\n"
+        f"Leave your document as {out}/{name}, or as the last message of your turn when files are read-only."
+    )
+
+
+def _bounds(run: Run) -> str:
+    scope = run.plan.scope.globs if run.plan else run.task.scope
+    where = ", ".join(scope) if scope else "(not declared; keep the change small)"
+    checks = "\n".join(f"- {check}" for check in run.checks) or "- (none known)"
+    return f"Write only inside this scope: {where}\nHeddle itself will run these checks on the result:\n{checks}"
+
+
+def fenced(name: str, text: str) -> str:
+    """Outside text as data: fenced by a line that the text cannot contain."""
+    fence = "`" * 3
+    while fence in text:
+        fence += "`"
+    return f"The {name}, as data:\n{fence}\n{text.strip()}\n{fence}"
+
+
+def repair(stage: Stage, complaint: str, out: str) -> str:
+    """The turn that asks for a mended document."""
+    return (
+        f"Stage: {stage}\nOut: {out}\nDocument: {NAMES[stage]}\n"
+        f"The document {NAMES[stage]} cannot be taken: {complaint}.\n"
+        f"Hand in the whole document again, mended, as {out}/{NAMES[stage]} or as your last message. Change nothing else."
+    )

@@ -1,0 +1,117 @@
+"""The runs of all tasks, folded from the journal and kept up to date: the one place through which facts enter."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from heddle.core.errors import UserError
+from heddle.core.events import CommandsApproved, Event, GatePassed, Recorded, UsageRecorded
+from heddle.core.run import Run, evolve, fold
+from heddle.core.session import Usage
+from heddle.core.task import Stage
+from heddle.ports import Fence, Journal
+
+
+class Runs:
+    """Every run by task id. `version` grows with each fact; `changed` waits for more."""
+
+    def __init__(self, journal: Journal, fence: Fence | None = None) -> None:
+        self.journal = journal
+        self._fence = fence
+        self._runs: dict[str, Run] = {}
+        self._records: dict[str, list[Recorded]] = {}
+        self._usage: dict[str, Usage] = {}
+        self._approved: dict[str, set[str]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def load(self) -> None:
+        """Fold all that the journal holds."""
+        after = 0
+        while records := await self.journal.read_all(after):
+            for record in records:
+                self._take(record)
+            after = records[-1].position
+
+    def all(self) -> tuple[Run, ...]:
+        """Every run, oldest task first."""
+        return tuple(self._runs.values())
+
+    def require(self, id: str) -> Run:
+        """The run of a task. Raises UserError(slug="no-such-task")."""
+        run = self._runs.get(id) or self._runs.get(id.upper())
+        if run is None:
+            raise UserError(f"there is no task '{id}'", slug="no-such-task", hint="list tasks with: heddle status --all")
+        return run
+
+    def history(self, id: str) -> Sequence[Recorded]:
+        """The facts of a task, oldest first."""
+        return self._records.get(f"task:{id}", [])
+
+    def stream(self, name: str) -> Sequence[Recorded]:
+        """The facts of any stream."""
+        return self._records.get(name, [])
+
+    def usage(self, id: str) -> Usage | None:
+        """What the task's sessions reported so far, or None when nothing was."""
+        return self._usage.get(id)
+
+    def approved(self, repository: str) -> frozenset[str]:
+        """The commands that a person allowed in a repository."""
+        return frozenset(self._approved.get(repository, ()))
+
+    async def add(self, make: Callable[[str], Sequence[Event]], *, by: str) -> Run:
+        """Append the first facts of a new task, which `make` makes of its id."""
+        async with self._lock("tasks"):
+            numbers = [int(id[1:]) for id in self._runs if id[1:].isdigit()]
+            id = f"T{max(numbers, default=0) + 1}"
+            return await self.record(id, *make(id), by=by)
+
+    async def record(self, task: str, *events: Event, by: str = "heddle", cause: str = "") -> Run:
+        """Append facts to a task's stream and return the run after them."""
+        async with self._lock(f"task:{task}"):
+            await self._append(f"task:{task}", events, by, cause)
+            return self._runs[task]
+
+    async def record_if(self, task: str, choose: Callable[[Run], Iterable[Event]], *, by: str = "heddle") -> Run:
+        """Append what `choose` makes of the run as it is at that moment; nothing comes between."""
+        async with self._lock(f"task:{task}"):
+            events = tuple(choose(self.require(task)))
+            if events:
+                await self._append(f"task:{task}", events, by, "")
+            return self._runs[task]
+
+    async def record_other(self, stream: str, *events: Event, by: str = "heddle", cause: str = "") -> None:
+        """Append facts to a stream that is no task's."""
+        async with self._lock(stream):
+            await self._append(stream, events, by, cause)
+
+    async def _append(self, stream: str, events: Sequence[Event], by: str, cause: str) -> None:
+        seq = self._records[stream][-1].seq if self._records.get(stream) else 0
+        for record in await self.journal.append(stream, seq, events, by=by, cause=cause, fence=self._fence):
+            self._take(record)
+
+    def _take(self, record: Recorded) -> None:
+        self._records.setdefault(record.stream, []).append(record)
+        kind, _, name = record.stream.partition(":")
+        if kind == "task":
+            run = self._runs.get(name)
+            fresh = fold([record]) if run is None else evolve(run, record)
+            if fresh is not None:
+                self._runs[name] = fresh
+                self._learn_approval(fresh, record.event)
+        elif kind == "session" and isinstance(record.event, UsageRecorded):
+            task = name.partition("-")[0]
+            known = self._usage.get(task)
+            self._usage[task] = known.plus(record.event.usage) if known else record.event.usage
+        elif isinstance(record.event, CommandsApproved):
+            self._approved.setdefault(name, set()).update(record.event.commands)
+
+    def _learn_approval(self, run: Run, event: Event) -> None:
+        """A person who approves a plan approves its checks."""
+        person = isinstance(event, GatePassed) and event.stage is Stage.PLAN and event.by.startswith("person")
+        if person and run.plan is not None:
+            self._approved.setdefault(run.task.repository, set()).update(run.plan.commands)
+
+    def _lock(self, stream: str) -> asyncio.Lock:
+        return self._locks.setdefault(stream, asyncio.Lock())
+
+

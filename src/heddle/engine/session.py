@@ -1,0 +1,222 @@
+"""One session: carry messages between a held agent and its conversation, and record what it does.
+
+Everything is replayed from the transcript's start when a daemon attaches anew. The conversation is a pure machine and
+the holder takes each message id once, so a replay answers no request twice and starts no turn again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from heddle.core import events as e
+from heddle.core.permission import inside, permission
+from heddle.core.redaction import redact
+from heddle.core.scope import Scope
+from heddle.core.session import (
+    AgentReady,
+    Allow,
+    Answered,
+    AnswerAsked,
+    Brief,
+    DocumentOffered,
+    Fact,
+    LimitSeen,
+    PermissionAsked,
+    Reply,
+    Said,
+    Send,
+    ToolCalled,
+    TurnEnded,
+    TurnOutcome,
+    UsageReported,
+)
+from heddle.engine.runs import Runs
+from heddle.ports import Conversation, Exit, Held
+
+LINE_LIMIT = 16 * 1024 * 1024
+LEAVE_S = 15.0
+"""How long an agent may take to leave after its last turn; then it is ended."""
+
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a session ended: its last turn, what it handed in, and the process's exit."""
+
+    turn: TurnEnded | None = None
+    offered: str = ""
+    exit: Exit | None = None
+    stalled: bool = False
+    agent_session: str = ""
+
+
+@dataclass(slots=True)
+class Session:
+    """Plays one session to its end. `review` judges a finished turn: a complaint to be mended, or empty."""
+
+    task: str
+    brief: Brief
+    scope: Scope
+    held: Held
+    conversation: Conversation
+    runs: Runs
+    review: Callable[[Outcome], Awaitable[str]]
+    repairs: int
+    stall_s: float
+    repair: Callable[[str], str]
+    outcome: Outcome = field(default_factory=Outcome)
+    _turns: int = 0
+    _closed: bool = False
+    _recorded: int = 0
+    _line: bytes = b""
+    _offset: int = 0
+    _waiting: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    @property
+    def stream(self) -> str:
+        """The journal stream of the session."""
+        return f"session:{self.brief.session}"
+
+    async def play(self) -> Outcome:
+        """From the first message (or the transcript so far) to the process's end, with nothing left of it."""
+        try:
+            await self._send(self.conversation.open())
+            await self._converse()
+        finally:
+            for waiting in self._waiting.values():
+                waiting.cancel()
+        self.outcome.exit = await self._end()
+        for fact in self.conversation.exited(self.outcome.exit, self.held.load_errors().decode(errors="replace")):
+            await self._take(fact)
+        await self._withdraw()
+        ended = self.outcome.exit
+        await self._record(e.SessionEnded(ended.code, ended.signal, ended.why))
+        return self.outcome
+
+    async def _converse(self) -> None:
+        chunks = self.held.output(0).__aiter__()
+        while True:
+            upcoming = asyncio.ensure_future(anext(chunks))
+            while not upcoming.done():
+                await asyncio.wait({upcoming}, timeout=LEAVE_S if self._closed else self.stall_s)
+                if not upcoming.done() and not self._waiting:
+                    upcoming.cancel()
+                    self.outcome.stalled = not self._closed
+                    return
+            try:
+                chunk = upcoming.result()
+            except StopAsyncIteration:
+                return
+            await self._receive(chunk.data)
+
+    async def _receive(self, data: bytes) -> None:
+        *lines, self._line = (self._line + data).split(b"\n")
+        for line in lines:
+            self._offset += len(line) + 1
+            if line.strip():
+                for item in self.conversation.receive(line):
+                    await (self._send([item]) if isinstance(item, Send) else self._take(item))
+        if len(self._line) > LINE_LIMIT:
+            self._offset += len(self._line)
+            self._line = b""
+
+    async def _end(self) -> Exit:
+        await self.held.close_input()
+        if self.outcome.stalled:
+            await self.held.stop(grace_s=2.0)
+        try:
+            return await asyncio.wait_for(self.held.exit(), timeout=LEAVE_S)
+        except TimeoutError:
+            await self.held.stop()
+            return await self.held.exit()
+
+    async def _send(self, messages: list[Send]) -> None:
+        for message in messages:
+            await self.held.send(message)
+
+    async def _record(self, event: e.Event) -> None:
+        """Record a fact of the session, unless a replay brings it again."""
+        self._recorded += 1
+        if len(self.runs.stream(self.stream)) < self._recorded:
+            await self.runs.record_other(self.stream, event, by=self.brief.session)
+
+    async def _take(self, fact: Fact) -> None:
+        match fact:
+            case AgentReady(agent_session, model, version):
+                self.outcome.agent_session = agent_session
+                await self._record(e.AgentAnswered(self._offset, agent_session, model, version))
+            case ToolCalled(_, kind, title, paths):
+                await self._record(e.ToolUsed(self._offset, kind, redact(title)[:200], paths))
+                await self._watch_scope(kind, paths)
+            case PermissionAsked():
+                await self._permit(fact)
+            case AnswerAsked():
+                await self._ask(fact)
+            case DocumentOffered(text, request):
+                self.outcome.offered = text
+                if request:
+                    await self._reply(request, Allow())
+            case UsageReported(usage):
+                await self._record(e.UsageRecorded(self._offset, usage))
+            case LimitSeen(kind, detail, resets_at, _):
+                await self._record(e.LimitRecorded(self._offset, kind, redact(detail)[:500], resets_at))
+            case TurnEnded():
+                await self._turn(fact)
+            case Said():
+                return
+            case _:
+                return
+
+    async def _reply(self, request: str, reply: Reply) -> None:
+        await self._send(self.conversation.reply(request, reply))
+
+    async def _permit(self, asked: PermissionAsked) -> None:
+        reply = permission(asked, self.brief.access, self.brief.tree, self.brief.out, self.scope)
+        why = "" if isinstance(reply, Allow) else reply.why
+        title = redact(asked.title)[:200]
+        await self._record(e.PermissionDecided(self._offset, asked.request, title, isinstance(reply, Allow), why))
+        await self._reply(asked.request, reply)
+
+    async def _watch_scope(self, kind: str, paths: tuple[str, ...]) -> None:
+        if kind != "edit" or not self.scope.declared:
+            return
+        relative = [inside(path, self.brief.tree) for path in paths if inside(path, self.brief.out) is None]
+        beyond = self.scope.outside(path for path in relative if path)
+        fresh = tuple(path for path in beyond if path not in self.runs.require(self.task).violations)
+        if fresh:
+            await self.runs.record(self.task, e.ScopeViolated(fresh), by=self.brief.session)
+
+    async def _ask(self, asked: AnswerAsked) -> None:
+        question = f"{self.brief.session}/{asked.request}"
+        run = self.runs.require(self.task)
+        known = question in dict(run.answers) or any(open.id == question for open in run.questions)
+        if not known:
+            text = redact(asked.text)
+            event = e.QuestionAsked(question, text, asked.options, asked.default, self.brief.session)
+            await self.runs.record(self.task, event, by=self.brief.session)
+        self._waiting[question] = asyncio.create_task(self._pass_answer(question, asked.request))
+
+    async def _pass_answer(self, question: str, request: str) -> None:
+        while (answer := dict(self.runs.require(self.task).answers).get(question)) is None:
+            await self.runs.journal.wait(self.runs.journal.position())
+        await self._reply(request, Answered(answer))
+        self._waiting.pop(question, None)
+
+    async def _withdraw(self) -> None:
+        for question in self.runs.require(self.task).questions:
+            if question.session == self.brief.session:
+                await self.runs.record(self.task, e.QuestionWithdrawn(question.id), by=self.brief.session)
+
+    async def _turn(self, ended: TurnEnded) -> None:
+        """A turn ended: take what it left, ask for a mended document a bounded number of times, or close."""
+        self._turns += 1
+        self.outcome.turn = ended
+        replayed = sum(isinstance(r.event, e.TurnRecorded) for r in self.runs.stream(self.stream))
+        await self._record(e.TurnRecorded(self._offset, ended.outcome, redact(ended.error)[:2000]))
+        if self._turns < replayed:  # a later turn is on record: this one was answered with a repair
+            return await self._send(self.conversation.prompt("", self._turns + 1))
+        complaint = await self.review(self.outcome) if ended.outcome is TurnOutcome.ENDED else ""
+        if complaint and self._turns <= self.repairs:
+            return await self._send(self.conversation.prompt(self.repair(complaint), self._turns + 1))
+        self._closed = True
+        await self.held.close_input()

@@ -1,0 +1,234 @@
+"""The stages in which an agent works: research, plan, execute. Each call carries on what an earlier one began."""
+
+from dataclasses import replace
+
+from heddle.core import events as e
+from heddle.core.errors import HeddleError, UserError
+from heddle.core.plan import digest
+from heddle.core.redaction import redact, secrets_added
+from heddle.core.run import Run
+from heddle.core.scope import Scope
+from heddle.core.session import Access, Brief, TurnOutcome
+from heddle.core.settings import Settings
+from heddle.core.task import READ_ONLY, Stage
+from heddle.engine.documents import NAMES, document, load_plan, require_document
+from heddle.engine.prompts import prompt, repair
+from heddle.engine.runs import Runs
+from heddle.engine.session import Outcome, Session
+from heddle.engine.site import Outside, Site
+from heddle.ports import Agent, Collected, Command, Workspace, WorkspaceOrder
+
+
+class Failure(Exception):
+    """An attempt that came to nothing, as a StageFailed to be recorded."""
+
+    def __init__(self, reason: str, detail: str, evidence: str = "") -> None:
+        super().__init__(detail)
+        self.reason, self.detail, self.evidence = reason, detail, evidence
+
+
+class AgentStage:
+    """Plays one attempt at research, plan or execute."""
+
+    def __init__(self, runs: Runs, outside: Outside, site: Site, settings: Settings, run: Run, key: str) -> None:
+        self.runs, self.outside, self.site, self.settings = runs, outside, site, settings
+        self.task, self.stage, self.key = run.task.id, run.stage, key
+        self.attempt = run.attempt(run.stage)
+
+    @property
+    def run(self) -> Run:
+        """The run as it is now."""
+        return self.runs.require(self.task)
+
+    async def play(self) -> None:
+        """To a delivered document or result, or a recorded failure."""
+        try:
+            agent = self.outside.agents.agent(self.run.task.agent or self.settings.agent)
+            await agent.check()
+            workspace = await workspace_for(self.runs, self.site, self.run, self.stage, self.key)
+            await set_up(workspace, self.settings, self.key)
+            text = await self._converse(agent, workspace)
+            await self._deliver(workspace, text)
+        except Failure as failure:
+            await self._fail(failure.reason, failure.detail, failure.evidence)
+        except HeddleError as error:
+            await self._fail(error.slug, error.message, f"{error.message}\n{error.hint}".strip())
+
+    async def _fail(self, reason: str, detail: str, evidence: str) -> None:
+        failed = e.StageFailed(self.stage, self.attempt, reason, redact(detail)[:500], redact(evidence)[:20_000])
+        await self.runs.record(self.task, failed)
+
+    async def _converse(self, agent: Agent, workspace: Workspace) -> str:
+        """Sessions in the workspace until one ends well: a lost one is resumed where the agent can."""
+        resume = ""
+        for number in range(1, self.settings.resumes + 2):
+            outcome, text = await self._session(agent, workspace, number, resume)
+            turn = outcome.turn
+            if turn is not None and turn.outcome is TurnOutcome.ENDED:
+                complaint = await self._complaint(workspace, outcome)
+                if complaint:
+                    raise Failure("malformed", complaint, f"The document could not be taken: {complaint}")
+                return text
+            resume = self._resumable(agent, outcome)
+            if not resume:
+                break
+        raise self._unhappy(outcome)
+
+    def _resumable(self, agent: Agent, outcome: Outcome) -> str:
+        """The conversation to go on with when the agent's process was lost under it, else empty."""
+        ended = outcome.exit
+        lost = ended is not None and (ended.why == "holder-lost" or (ended.why == "exited" and ended.signal is not None))
+        return outcome.agent_session if lost and agent.capabilities.resume else ""
+
+    def _unhappy(self, outcome: Outcome) -> Failure:
+        turn, ended = outcome.turn, outcome.exit
+        if outcome.stalled:
+            return Failure("stalled", f"the agent made no progress for {self.settings.stall_s:.0f} s and was ended")
+        if ended is not None and ended.why not in ("exited", "stopped"):
+            return Failure(ended.why, ended.detail or f"the agent ended: {ended.why}")
+        if turn is None:
+            how = f"signal {ended.signal}" if ended and ended.signal else f"status {ended.code if ended else '?'}"
+            return Failure("agent-exited", f"the agent ended with {how} before it finished a turn")
+        return Failure(f"turn-{turn.outcome}", turn.error or f"the turn was {turn.outcome}")
+
+    async def _session(self, agent: Agent, workspace: Workspace, number: int, resume: str) -> tuple[Outcome, str]:
+        run, id = self.run, f"{self.key}.{number}"
+        access = Access.READ if self.stage in READ_ONLY else Access.WRITE
+        text = "Go on where you left off." if resume else ""
+        text = text or prompt(run, self.stage, self.settings, self.outside.texts, workspace.out)
+        model = run.task.model or self.settings.model
+        brief = Brief(id, text, access, workspace.tree, workspace.out, model, resume)
+        command = replace(
+            agent.command(brief),
+            key=id,
+            transcript_limit=self.settings.transcript_bytes,
+            wall_s=self.settings.session_s,
+        )
+        held = await workspace.enter(command)
+        if run.session is None or run.session.session != id:
+            started = e.SessionStarted(id, agent.name, workspace.id, self.stage, self.attempt, self.outside.tier)
+            known = any(isinstance(r.event, e.SessionStarted) and r.event == started for r in self.runs.history(self.task))
+            if not known:
+                await self.runs.record(self.task, started)
+
+        async def review(outcome: Outcome) -> str:
+            return await self._complaint(workspace, outcome)
+
+        session = Session(
+            task=self.task,
+            brief=brief,
+            scope=self._scope(),
+            held=held,
+            conversation=agent.conversation(brief),
+            runs=self.runs,
+            review=review,
+            repairs=self.settings.repairs,
+            stall_s=self.settings.stall_s,
+            repair=lambda complaint: repair(self.stage, complaint, workspace.out),
+        )
+        outcome = await session.play()
+        return outcome, await self._text(workspace, outcome)
+
+    def _scope(self) -> Scope:
+        run = self.run
+        return run.plan.scope if run.plan else Scope(run.task.scope)
+
+    async def _text(self, workspace: Workspace, outcome: Outcome) -> str:
+        """What was handed in: the file, else a document through a tool call, else the last message."""
+        data = await workspace.taken(NAMES[self.stage])
+        if data is not None:
+            return document(data)
+        return outcome.offered or (outcome.turn.text if outcome.turn else "")
+
+    async def _complaint(self, workspace: Workspace, outcome: Outcome) -> str:
+        try:
+            require_document(self.stage, await self._text(workspace, outcome))
+        except UserError as error:
+            return error.message
+        return ""
+
+    async def _deliver(self, workspace: Workspace, text: str) -> None:
+        if self.stage in READ_ONLY:
+            written = await workspace.changes()
+            if written.paths:
+                paths = tuple(change.path for change in written.paths)
+                await self.runs.record(self.task, e.WritesDiscarded(self.stage, paths))
+        if self.stage is Stage.RESEARCH:
+            await self.runs.record(self.task, e.ResearchDelivered(self.attempt, redact(text)))
+        elif self.stage is Stage.PLAN:
+            plan = load_plan(text, (*self.run.task.checks, *self.settings.checks))
+            if self.run.task.scope:
+                plan = replace(plan, scope=Scope(self.run.task.scope))
+            await self.runs.record(self.task, e.PlanDelivered(self.attempt, plan, digest(plan, self.run.base)))
+        else:
+            await self._deliver_result(workspace, text)
+
+    async def _deliver_result(self, workspace: Workspace, text: str) -> None:
+        run = self.run
+        collected = await workspace.collect(f"{run.task.title}\n\nHeddle-Run: {self.key}")
+        paths = tuple(change.path for change in collected.changes.paths)
+        if not paths:
+            raise Failure("no-evidence", "the agent says it is done, but nothing differs from the base")
+        beyond = self._scope().outside(paths) if self._scope().declared else ()
+        if beyond:
+            if set(beyond) - set(run.violations):
+                await self.runs.record(self.task, e.ScopeViolated(beyond))
+            listed = "\n".join(beyond[:50])
+            raise Failure(
+                "outside-scope",
+                f"{len(beyond)} files outside the approved scope, first '{beyond[0]}'",
+                f"These files lie outside the approved scope and must be left as they were:\n{listed}",
+            )
+        await self._refuse_secrets(collected)
+        insertions = sum(change.insertions or 0 for change in collected.changes.paths)
+        deletions = sum(change.deletions or 0 for change in collected.changes.paths)
+        await self.runs.record(
+            self.task,
+            e.ResultDelivered(
+                self.attempt,
+                collected.commit,
+                collected.tree,
+                collected.own,
+                paths,
+                insertions,
+                deletions,
+                collected.changes.refused,
+                redact(text),
+            ),
+        )
+
+    async def _refuse_secrets(self, collected: Collected) -> None:
+        diff = await self.site.repository.diff(self.run.base, collected.commit)
+        leaking = secrets_added(diff)
+        if leaking:
+            raise Failure(
+                "secret-in-diff",
+                f"'{leaking[0]}' would add a secret",
+                f"The change adds what looks like a secret in: {', '.join(leaking)}. Take it out.",
+            )
+
+
+async def workspace_for(runs: Runs, site: Site, run: Run, stage: Stage, key: str, start: str = "") -> Workspace:
+    """The workspace of an attempt: made once, found again afterwards, recorded when it exists."""
+    id = key.lower()
+    goes_on = stage is Stage.EXECUTE and run.result is not None
+    begin = start or (run.result.commit if goes_on and run.result else run.base)
+    base = start or run.base
+    order = WorkspaceOrder(id, base, begin)
+    workspace = await site.workspaces.create(order)
+    known = any(isinstance(r.event, e.WorkspaceCreated) and r.event.workspace == id for r in runs.history(run.task.id))
+    if not known:
+        await runs.record(run.task.id, e.WorkspaceCreated(id, stage, base, begin))
+    return workspace
+
+
+async def set_up(workspace: Workspace, settings: Settings, key: str) -> None:
+    """Run the repository's (approved) set-up commands in a workspace. Raises Failure(setup-failed)."""
+    for number, line in enumerate(settings.setup, start=1):
+        held = await workspace.enter(
+            Command(f"{key}.setup-{number}", ("/bin/sh", "-c", line), "", {"CI": "1"}, wall_s=settings.check_s)
+        )
+        ended = await held.exit()
+        if not ended.ok:
+            tail = (held.load_output(4000) + held.load_errors(4000)).decode(errors="replace")
+            raise Failure("setup-failed", f"set-up '{line}' failed ({ended.why} {ended.code})", tail)

@@ -1,0 +1,172 @@
+"""Validate: Heddle itself runs the agreed checks on the result merged with the branch it is to land on."""
+
+import time
+from dataclasses import replace
+from fnmatch import fnmatch
+
+from heddle.core import events as e
+from heddle.core.errors import HeddleError
+from heddle.core.gate import CheckResult, Colour, Verdict
+from heddle.core.redaction import redact
+from heddle.core.run import Run
+from heddle.core.scope import Scope
+from heddle.core.settings import Settings
+from heddle.core.task import Stage
+from heddle.engine.runs import Runs
+from heddle.engine.site import Outside, Site
+from heddle.engine.stages import Failure, set_up, workspace_for
+from heddle.ports import Command, Conflicted, Workspace
+
+TAIL = 6000
+SUSPECTS = 16
+"""At most so many landed commits are searched for a culprit."""
+
+
+class Validation:
+    """One validation of a run's result."""
+
+    def __init__(self, runs: Runs, outside: Outside, site: Site, settings: Settings, run: Run, key: str) -> None:
+        self.runs, self.outside, self.site, self.settings = runs, outside, site, settings
+        self.task, self.key = run.task.id, key
+        self.attempt = run.attempt(Stage.VALIDATE)
+
+    @property
+    def run(self) -> Run:
+        """The run as it is now."""
+        return self.runs.require(self.task)
+
+    async def play(self) -> None:
+        """To a recorded verdict, or the finding that the plan's base no longer holds."""
+        try:
+            event = await self._judge()
+        except Failure as failure:
+            event = e.StageFailed(Stage.VALIDATE, self.attempt, failure.reason, failure.detail, redact(failure.evidence))
+        except HeddleError as error:
+            event = e.StageFailed(Stage.VALIDATE, self.attempt, error.slug, error.message, error.hint)
+        await self.runs.record(self.task, event)
+
+    async def _judge(self) -> e.Event:
+        run, repository = self.run, self.site.repository
+        result = run.result
+        if result is None:
+            return e.StageFailed(Stage.VALIDATE, self.attempt, "no-result", "there is no result to validate")
+        onto = await self._onto()
+        merged = await repository.merge(onto, result.commit, run.base)
+        if isinstance(merged, Conflicted):
+            listed = ", ".join(merged.paths[:5])
+            return e.PlanOutdated(onto, f"the result conflicts with {run.task.branch} in {listed}\n{merged.detail}")
+        candidate = await self._candidate(run, merged.tree, onto)
+        verdict = Verdict(Colour.GREEN, onto, candidate, merged.tree, edited_tests=self._edited_tests(result.paths))
+        if not run.checks:
+            reason = "no check is known for this task; name one in heddle.toml or with --check"
+            return e.VerdictReached(self.attempt, replace(verdict, colour=Colour.UNKNOWN, reason=reason))
+        results = await self._check(candidate, self.key)
+        judged = _judged(verdict, results)
+        if judged.colour is Colour.RED and onto != run.base:
+            judged = await self._blame(judged)
+        return e.VerdictReached(self.attempt, judged)
+
+    async def _onto(self) -> str:
+        """The commit that this attempt validates against: fixed once, so that a restart goes on with the same."""
+        ref = f"refs/heddle/onto/{self.key.lower()}"
+        kept = dict(await self.site.repository.kept(ref))
+        if ref in kept:
+            return kept[ref]
+        onto = await self.site.repository.resolve(f"refs/heads/{self.run.task.branch}")
+        await self.site.repository.keep(ref, onto)
+        return onto
+
+    async def _candidate(self, run: Run, tree: str, onto: str) -> str:
+        """The commit that would land: made once, so that a restart lands the one that was validated."""
+        ref = f"refs/heddle/candidates/{self.key.lower()}"
+        kept = dict(await self.site.repository.kept(ref))
+        if ref in kept:
+            return kept[ref]
+        commit = await self.site.repository.commit(tree, [onto], message(run), as_person=True)
+        await self.site.repository.keep(ref, commit)
+        return commit
+
+    def _edited_tests(self, paths: tuple[str, ...]) -> tuple[str, ...]:
+        tests = Scope(self.settings.test_paths)
+        named = [path for path in paths if any(fnmatch(part, path) for check in self.run.checks for part in check.split())]
+        return tuple(dict.fromkeys([path for path in paths if tests.covers(path)] + named))
+
+    async def _check(self, commit: str, key: str) -> tuple[CheckResult, ...]:
+        """Run every check on a commit in a clean workspace, which is trashed afterwards."""
+        workspace = await workspace_for(self.runs, self.site, self.run, Stage.VALIDATE, key, commit)
+        await set_up(workspace, self.settings, key)
+        before = {change.path for change in (await workspace.changes()).paths}
+        results: list[CheckResult] = []
+        for number, line in enumerate(self.run.checks, start=1):
+            results.append(await self._run_check(workspace, f"{key}.check-{number}", line))
+        if all(result.colour is Colour.GREEN for result in results):
+            changed = [c.path for c in (await workspace.changes()).paths if c.kind != "added" and c.path not in before]
+            if changed:
+                told = f"the checks changed tracked files: {', '.join(changed[:5])}"
+                results.append(CheckResult("(tree unchanged by the checks)", Colour.RED, None, 0.0, told))
+        return tuple(results)
+
+    async def _run_check(self, workspace: Workspace, key: str, line: str) -> CheckResult:
+        began = time.monotonic()
+        held = await workspace.enter(
+            Command(key, ("/bin/sh", "-c", line), "", {"CI": "1"}, wall_s=self.settings.check_s)
+        )
+        ended = await held.exit()
+        output = held.load_output(TAIL) + held.load_errors(TAIL)
+        tail = redact(output.decode(errors="replace"))[-TAIL:]
+        seconds = round(time.monotonic() - began, 3)
+        if ended.why == "exited":
+            colour = Colour.GREEN if ended.ok else Colour.RED
+        else:
+            colour, tail = (Colour.RED if ended.why == "wall-limit" else Colour.UNKNOWN), f"{ended.why} {ended.detail}\n{tail}"
+        return CheckResult(line, colour, ended.code, seconds, tail, key)
+
+    async def _blame(self, verdict: Verdict) -> Verdict:
+        """Red on the merged tree: is the result green alone, and which landed change does it break with?"""
+        run, result = self.run, self.run.result
+        if result is None or _judged(verdict, await self._check(result.commit, f"{self.key}-alone")).colour is not Colour.GREEN:
+            return verdict
+        landed = await self.site.repository.log(run.base, verdict.onto)
+        low, high = 0, len(landed) - 1
+        if not 0 < len(landed) <= SUSPECTS:
+            return replace(verdict, culprit="unknown", reason=f"green alone, red on {run.task.branch}: {verdict.reason}")
+        while low < high:  # the first landed commit with which the result is red
+            middle = (low + high) // 2
+            red = await self._red_with(landed[middle][0], f"{self.key}-with-{middle}")
+            low, high = (low, middle) if red else (middle + 1, high)
+        commit, subject = landed[low]
+        culprit = f"{subject} ({commit[:12]})"
+        reason = f"green alone and red together with: {culprit}\n{verdict.reason}"
+        return replace(verdict, culprit=culprit, reason=reason)
+
+    async def _red_with(self, commit: str, key: str) -> bool:
+        run = self.run
+        if run.result is None:
+            return False
+        merged = await self.site.repository.merge(commit, run.result.commit, run.base)
+        if isinstance(merged, Conflicted):
+            return True
+        composed = await self.site.repository.commit(merged.tree, [commit], "heddle: composed", as_person=False, at=0.0)
+        verdict = Verdict(Colour.GREEN, commit, composed, merged.tree)
+        return _judged(verdict, await self._check(composed, key)).colour is Colour.RED
+
+
+def _judged(verdict: Verdict, results: tuple[CheckResult, ...]) -> Verdict:
+    """The verdict that the results make: one red is red, else one unknown is unknown, else green."""
+    for colour in (Colour.RED, Colour.UNKNOWN):
+        bad = [result for result in results if result.colour is colour]
+        if bad:
+            reason = f"check '{bad[0].command}' is {colour} (exit {bad[0].exit})\n{bad[0].tail}".strip()
+            return replace(verdict, colour=colour, results=results, reason=reason)
+    return replace(verdict, colour=Colour.GREEN, results=results)
+
+
+def message(run: Run) -> str:
+    """The message of the commit that lands: the task's title, its words, and trailers to find it by."""
+    title = run.task.title
+    body = run.task.text.strip()
+    parts = [title, "" if body == title else f"\n{body}\n"]
+    trailers = [f"Heddle-Task: {run.task.id}", f"Heddle-Run: {run.task.id}-{run.number}"]
+    if run.session is not None or run.task.agent:
+        trailers.append(f"Assisted-by: {run.session.agent if run.session else run.task.agent}")
+    return "\n".join(part for part in parts if part) + "\n\n" + "\n".join(trailers) + "\n"

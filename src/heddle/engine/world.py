@@ -1,0 +1,125 @@
+"""Gathering what a decision needs: settings, approvals, room on the machine, neighbours, and where main is."""
+
+from collections.abc import Mapping
+
+from heddle.core.cycle import Action, World
+from heddle.core.errors import HeddleError
+from heddle.core.run import Active, HeldUp, Idle, Run
+from heddle.core.scope import Scope
+from heddle.core.settings import Settings
+from heddle.core.task import STAGES, WITH_AGENT, Stage
+from heddle.engine.runs import Runs
+from heddle.engine.site import Outside, Site
+
+
+class Worlds:
+    """Makes the World for a run. Settings and comparisons with main are cached by the commits they rest on."""
+
+    def __init__(self, runs: Runs, outside: Outside) -> None:
+        self._runs = runs
+        self._outside = outside
+        self._settings: dict[tuple[str, str], Settings] = {}
+        self._changed: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def still(self, run: Run) -> World:
+        """The world of a run that is over: nothing of it matters."""
+        return World()
+
+    async def settings(self, run: Run) -> Settings:
+        """The settings of the run's repository at its base."""
+        key = (run.task.root, run.base)
+        if key not in self._settings:
+            site = await self._outside.site(run.task.root)
+            self._settings[key] = await self._outside.settings.settings(site.repository, run.base)
+        return self._settings[key]
+
+    async def world(self, run: Run, working: Mapping[str, Action]) -> World:
+        """What decides about the run now. A failure to look is a named problem, never a guess."""
+        if not run.number:
+            return World()
+        try:
+            return await self._world(run)
+        except HeddleError as error:
+            return World(problem=f"{error.message}; {error.hint}" if error.hint else error.message)
+
+    async def _world(self, run: Run) -> World:
+        settings = await self.settings(run)
+        approved = self._runs.approved(run.task.repository) | set(run.task.checks)
+        wanted = (*settings.setup, *settings.checks)
+        executing = isinstance(run.activity, Idle) and run.stage is Stage.EXECUTE
+        return World(
+            gates=settings.gates,
+            delegations=settings.delegations,
+            approved=frozenset(approved),
+            unapproved=tuple(command for command in wanted if command not in approved),
+            free_sessions=settings.sessions - self._active(WITH_AGENT),
+            free_validations=settings.validations - self._active({Stage.VALIDATE}),
+            ahead=self._ahead(run),
+            meets=self._meets(run) if executing else None,
+            outdated=await self._outdated(run) if executing else None,
+            bounds=settings.bounds,
+            now=self._outside.clock.now(),
+        )
+
+    def _active(self, stages: set[Stage] | frozenset[Stage]) -> int:
+        return sum(isinstance(run.activity, Active) and run.stage in stages for run in self._runs.all())
+
+    def _ahead(self, run: Run) -> str:
+        """The task before this one in the landing queue of the same branch."""
+        if run.ticket is None:
+            return ""
+        queue = [
+            (other.ticket, other.task.id)
+            for other in self._runs.all()
+            if other.ticket is not None
+            and other.task.root == run.task.root
+            and other.task.branch == run.task.branch
+            and other.stage in (Stage.VALIDATE, Stage.LAND)
+            and isinstance(other.activity, Active | Idle)
+            and not other.paused
+        ]
+        before = [entry for entry in queue if entry[0] < run.ticket]
+        return max(before)[1] if before else ""
+
+    def _meets(self, run: Run) -> tuple[str, str, str] | None:
+        """A task that may write what this one may, and that came first: it executes, or its result waits to land."""
+        scope = _scope(run)
+        for other in self._runs.all():
+            if other.task.id == run.task.id or other.task.root != run.task.root or not _writes(other):
+                continue
+            meeting = scope.meeting(_scope(other))
+            if meeting is not None:
+                return (other.task.id, *meeting)
+        return None
+
+    async def _outdated(self, run: Run) -> tuple[str, str] | None:
+        """Where main is, when it changed what the plan means to write."""
+        site = await self._outside.site(run.task.root)
+        tip = await site.repository.resolve(f"refs/heads/{run.task.branch}")
+        if tip == run.base:
+            return None
+        changed = await self._changes(site, run.base, tip)
+        scope = _scope(run)
+        touched = [path for path in changed if not scope.declared or scope.covers(path)]
+        if not touched:
+            return None
+        return tip, f"'{touched[0]}' changed on {run.task.branch} since the plan was made"
+
+    async def _changes(self, site: Site, old: str, new: str) -> tuple[str, ...]:
+        if (old, new) not in self._changed:
+            changes = await site.repository.changes(old, new)
+            self._changed[old, new] = tuple(change.path for change in changes)
+        return self._changed[old, new]
+
+
+def _scope(run: Run) -> Scope:
+    return run.plan.scope if run.plan else Scope(run.task.scope)
+
+
+def _writes(run: Run) -> bool:
+    """Whether the run writes, or wrote what has not landed: from the start of execute to landing."""
+    if run.over or not run.number or isinstance(run.activity, HeldUp):
+        return False
+    stages = STAGES[run.task.lane]
+    begun = run.stage is Stage.EXECUTE and (isinstance(run.activity, Active) or run.result is not None)
+    return begun or stages.index(run.stage) > stages.index(Stage.EXECUTE)
