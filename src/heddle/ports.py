@@ -201,6 +201,14 @@ class Repository(Protocol):
         identity, unsigned. With `at` the same input gives the same id (for idempotent steps)."""
         ...
 
+    async def message(self, commit: str) -> str:
+        """The message of a commit."""
+        ...
+
+    async def ignored(self, patterns: bytes) -> tuple[str, ...]:
+        """Files of the main checkout that git ignores and that match `patterns` (gitignore syntax)."""
+        ...
+
     async def keep(self, ref: str, commit: str) -> None:
         """Point a ref under refs/heddle/ at a commit, so that gc cannot take it."""
         ...

@@ -28,7 +28,7 @@ def permission(asked: PermissionAsked, access: Access, tree: str, out: str, scop
 
 
 def _edit(asked: PermissionAsked, access: Access, tree: str, out: str, scope: Scope) -> Allow | Deny:
-    in_tree = [path for path in asked.paths if inside(path, out) is None]
+    in_tree = [path for path in asked.paths if not path.startswith("/") or inside(path, out) is None]
     if asked.paths and not in_tree:
         return Allow()  # only documents for Heddle
     if access is Access.READ:

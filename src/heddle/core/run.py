@@ -169,7 +169,7 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             stage = first_stage(run.task.lane)
             return Run(task=run.task, activity=Idle(), stage=stage, number=number, base=base, workspaces=run.workspaces)
         case e.StageStarted(stage, attempt, key):
-            return replace(run, activity=Active(key), attempts=_put(run.attempts, stage, attempt), session=None)
+            return replace(run, activity=Active(key), attempts=_put(run.attempts, stage, attempt))
         case (
             e.ResearchDelivered()
             | e.PlanDelivered()
@@ -321,12 +321,15 @@ def _steer(
 
 
 def _released(run: Run, note: str) -> Run:
-    """A person sends a held run on: a verdict that held it goes back to execute, anything else tries again."""
+    """A person sends a held run on: to the stage that can mend what held it, with the note as evidence."""
     if not isinstance(run.activity, HeldUp):
         return run
-    stage = Stage.EXECUTE if run.activity.reason in {"broken-together", "red"} else run.stage
+    stage = _MENDED_BY.get(run.activity.reason, run.stage)
     evidence = "\n".join(part for part in (run.evidence, note) if part)
     return replace(run, activity=Idle(), stage=stage, failures=(), evidence=evidence, replans=0)
+
+
+_MENDED_BY = {"broken-together": Stage.EXECUTE, "red": Stage.EXECUTE, "approval-void": Stage.PLAN}
 
 
 def _place(

@@ -33,6 +33,12 @@ def prompt(run: Run, stage: Stage, settings: Settings, texts: Mapping[str, str],
     return "\n\n".join(parts) + "\n"
 
 
+def resumption(run: Run, stage: Stage, out: str) -> str:
+    """The turn with which a conversation goes on whose agent was lost under it."""
+    told = "Your process was lost in the middle of this stage. Look at what is there and go on where you left off."
+    return f"{_head(run, stage, out)}\n\n{told}\n\n{fenced('task', run.task.text)}\n"
+
+
 def _head(run: Run, stage: Stage, out: str) -> str:
     name = NAMES[stage]
     return (

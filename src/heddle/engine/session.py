@@ -180,7 +180,8 @@ class Session:
     async def _watch_scope(self, kind: str, paths: tuple[str, ...]) -> None:
         if kind != "edit" or not self.scope.declared:
             return
-        relative = [inside(path, self.brief.tree) for path in paths if inside(path, self.brief.out) is None]
+        in_tree = [path for path in paths if not path.startswith("/") or inside(path, self.brief.out) is None]
+        relative = [inside(path, self.brief.tree) for path in in_tree]
         beyond = self.scope.outside(path for path in relative if path)
         fresh = tuple(path for path in beyond if path not in self.runs.require(self.task).violations)
         if fresh:

@@ -12,7 +12,7 @@ from heddle.core.session import Access, Brief, TurnOutcome
 from heddle.core.settings import Settings
 from heddle.core.task import READ_ONLY, Stage
 from heddle.engine.documents import NAMES, document, load_plan, require_document
-from heddle.engine.prompts import prompt, repair
+from heddle.engine.prompts import prompt, repair, resumption
 from heddle.engine.runs import Runs
 from heddle.engine.session import Outcome, Session
 from heddle.engine.site import Outside, Site
@@ -94,8 +94,10 @@ class AgentStage:
     async def _session(self, agent: Agent, workspace: Workspace, number: int, resume: str) -> tuple[Outcome, str]:
         run, id = self.run, f"{self.key}.{number}"
         access = Access.READ if self.stage in READ_ONLY else Access.WRITE
-        text = "Go on where you left off." if resume else ""
-        text = text or prompt(run, self.stage, self.settings, self.outside.texts, workspace.out)
+        if resume:
+            text = resumption(run, self.stage, workspace.out)
+        else:
+            text = prompt(run, self.stage, self.settings, self.outside.texts, workspace.out)
         model = run.task.model or self.settings.model
         brief = Brief(id, text, access, workspace.tree, workspace.out, model, resume)
         command = replace(

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import replace
-from fnmatch import fnmatch
 
 from heddle.core import events as e
 from heddle.core.errors import HeddleError
@@ -88,8 +87,8 @@ class Validation:
 
     def _edited_tests(self, paths: tuple[str, ...]) -> tuple[str, ...]:
         tests = Scope(self.settings.test_paths)
-        named = [path for path in paths if any(fnmatch(part, path) for check in self.run.checks for part in check.split())]
-        return tuple(dict.fromkeys([path for path in paths if tests.covers(path)] + named))
+        run_by_checks = {word.removeprefix("./") for check in self.run.checks for word in check.split()[:2]}
+        return tuple(path for path in paths if tests.covers(path) or path in run_by_checks)
 
     async def _check(self, commit: str, key: str) -> tuple[CheckResult, ...]:
         """Run every check on a commit in a clean workspace, which is trashed afterwards."""

@@ -40,10 +40,9 @@ class Link:
         if not data:
             return self.drop()
         self.incoming += data
-        while b"\n" in self.incoming:
-            line, _, rest = self.incoming.partition(b"\n")
-            self.incoming = bytearray(rest)
-            if not self._obey(bytes(line)):
+        if b"\n" in data:
+            *lines, self.incoming = self.incoming.split(b"\n")
+            if not all(self._obey(bytes(line)) for line in lines):
                 return self.drop()
         if len(self.incoming) > FRAME_LIMIT:
             self.drop()
@@ -53,7 +52,7 @@ class Link:
         try:
             request = json.loads(line)
             answer = self._answer(request)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
         self.tell({"n": request.get("n"), **answer})
         return True
@@ -71,11 +70,11 @@ class Link:
             case "close-input":
                 owner.close_input()
             case "stop":
-                owner.stop(float(request["grace_s"]), "stopped")
+                owner.stop(_seconds(request["grace_s"]), "stopped")
             case "sync":
                 owner.sync()
             case _:
-                raise ValueError(request["op"])
+                return {"error": "unknown"}  # of a newer daemon, which can then do without
         return {"ok": True}
 
     def tell(self, message: dict[str, Any]) -> None:
@@ -114,6 +113,13 @@ class Link:
         if self.socket.fileno() >= 0 and self.socket in self.owner.selector.get_map():
             self.owner.selector.unregister(self.socket)
         self.socket.close()
+
+
+def _seconds(value: Any) -> float:
+    """A grace that makes sense; ValueError for all else (a NaN would never come due)."""
+    if not 0 <= value <= 86_400:
+        raise ValueError(value)
+    return float(value)
 
 
 def peer_uid(connection: socket.socket) -> int | None:

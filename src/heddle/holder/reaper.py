@@ -5,12 +5,22 @@ import os
 import signal
 import sys
 import time
+from typing import NamedTuple
 
 from heddle.holder.folder import MARKER
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 LINUX = sys.platform.startswith("linux")
+PAUSE_S = 0.002
+
+
+class Process(NamedTuple):
+    """A living process as /proc tells it."""
+
+    pid: int
+    parent: int
+    group: int
 
 
 def become_subreaper() -> None:
@@ -19,85 +29,80 @@ def become_subreaper() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def die_with_parent() -> None:
-    """The calling process is killed when its parent dies (never let an agent run without its holder)."""
+def die_with_parent(parent: int) -> None:
+    """The calling process is killed when `parent` dies (never let an agent run without its holder).
+
+    It follows the thread that forked: fork only from the holder's main thread.
+    """
     if LINUX:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(127)
 
 
-def descendants(root: int) -> list[int]:
+def descendants(root: int) -> list[Process]:
     """All living processes below `root`, from /proc; empty where there is no /proc."""
-    children: dict[int, list[int]] = {}
-    for pid, parent, state in _processes():
-        if state != "Z":
-            children.setdefault(parent, []).append(pid)
-    found: list[int] = []
+    children: dict[int, list[Process]] = {}
+    for process in _processes():
+        children.setdefault(process.parent, []).append(process)
+    found: list[Process] = []
     pending = [root]
     while pending:
         below = children.get(pending.pop(), [])
         found.extend(below)
-        pending.extend(below)
+        pending.extend(process.pid for process in below)
     return found
 
 
-def marked(key: str) -> list[int]:
-    """Processes of this user whose environment carries the session's marker."""
-    wanted = f"{MARKER}={key}".encode()
-    found = []
-    for pid, _, state in _processes():
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                if state != "Z" and wanted in file.read().split(b"\0"):
-                    found.append(pid)
-        except OSError:
-            continue
-    return found
+def end_all(main: int) -> dict[int, int]:
+    """Kill everything below the calling process until nothing is left; returns the wait statuses collected on the way.
 
-
-def _processes() -> list[tuple[int, int, str]]:
-    """(pid, parent, state) of every process."""
-    found = []
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return []
-    for name in names:
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        found.append((int(name), int(fields[1]), fields[0].decode()))
-    return found
-
-
-def end_all(root: int, main: int | None) -> dict[int, int]:
-    """Kill everything below `root` until nothing is left; returns the wait statuses collected on the way.
-
-    `main` names the group to kill, which is all that can be done where /proc is missing.
+    `main` leads the group that is all we can name where /proc is missing. Elsewhere the groups of our descendants are
+    killed too: a chain of processes that each fork once and leave is too fast for pids, but not for its group. Such a
+    group lies in a session that began below us, so it has no strangers in it.
     """
     ended: dict[int, int] = {}
-    if main is not None:
+    if main and not LINUX:
         send(main, signal.SIGKILL, group=True)
     while True:
-        below = descendants(root)
-        for pid in below:
-            send(pid, signal.SIGKILL)
+        below = descendants(os.getpid())
+        for group in {process.group for process in below} - {os.getpgrp()}:
+            send(group, signal.SIGKILL, group=True)
+        for process in below:
+            send(process.pid, signal.SIGKILL)
         gone = reap()
         ended |= gone
         if not below and not gone:
             return ended
-        time.sleep(0.002)
+        time.sleep(PAUSE_S)
 
 
-def end_marked(key: str) -> None:
-    """Kill every process that carries the marker until none is left."""
-    while pids := marked(key):
+def end_marked(marker: str, patience_s: float = 10.0) -> int:
+    """Kill every process that carries the marker, and what is below it; returns how many would not die in time."""
+    deadline = time.monotonic() + patience_s
+    while pids := marked(marker):
+        if time.monotonic() > deadline:
+            break
         for pid in pids:
+            for below in descendants(pid):
+                send(below.pid, signal.SIGKILL)
             send(pid, signal.SIGKILL)
-        time.sleep(0.002)
+        time.sleep(PAUSE_S)
+    return len(pids)
+
+
+def marked(marker: str) -> list[int]:
+    """Living processes whose environment carries the marker, as far as we may read it."""
+    wanted = f"{MARKER}={marker}".encode()
+    found = []
+    for process in _processes():
+        try:
+            with open(f"/proc/{process.pid}/environ", "rb") as file:
+                if wanted in file.read().split(b"\0"):
+                    found.append(process.pid)
+        except OSError:
+            continue
+    return found
 
 
 def reap() -> dict[int, int]:
@@ -122,3 +127,20 @@ def send(pid: int, number: signal.Signals, *, group: bool = False) -> None:
             os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def _processes() -> list[Process]:
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return []
+    found = []
+    for name in filter(str.isdigit, names):
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                state, parent, group = file.read().rpartition(b")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if state != b"Z":
+            found.append(Process(int(name), int(parent), int(group)))
+    return found

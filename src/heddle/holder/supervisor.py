@@ -7,58 +7,70 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from heddle.holder.folder import MARKER, VERSION, Folder
+from heddle.holder.child import Child, run_child
+from heddle.holder.folder import VERSION, Folder, ending, write_all
 from heddle.holder.link import Link
-from heddle.holder.reaper import become_subreaper, die_with_parent, end_all, reap, send
+from heddle.holder.reaper import become_subreaper, end_all, reap, send
 
 ERRORS_LIMIT = 4 * 1024 * 1024
 QUIET_S = 0.1
 SYNC_BYTES = 1024 * 1024
 CHUNK = 65536
+LEAVE_S = 2.0
+"""The grace of a process whose holder is asked to end by a signal or ends it for the wall limit."""
 
 
 class Supervisor:
-    """The event loop of a holder: one process, its pipes, its clients. Single-threaded."""
+    """The event loop of a holder: one process, its pipes, its clients. Single-threaded; monotonic time only."""
 
     def __init__(self, folder: Folder, spec: dict[str, Any]) -> None:
         self.folder = folder
         self.spec = spec
+        self.limit = int(spec["transcript_limit"])
         self.selector = selectors.DefaultSelector()
         self.links: set[Link] = set()
         self.seen: set[str] = set()
         self.pending = bytearray()
         self.size = 0
         self.unsynced = 0
-        self.child = 0
+        self.child = Child(0, -1, -1, -1, "")
         self.status: int | None = None
         self.why = "exited"
         self.detail = ""
+        self.closing = False
+        self.sync_at: float | None = None
         self.kill_at: float | None = None
-        self.close_stdin = False
-        self.stdin = self.stdout = self.stderr = -1
         self.deadline = time.monotonic() + spec["wall_s"] if spec.get("wall_s") else None
 
     def start(self) -> None:
         """Become the reaper of all that follows, listen, and start the process."""
         os.setsid()
         become_subreaper()
-        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._watch_signals()
+        self.listener = self._listen()
+        self.selector.register(self.listener, selectors.EVENT_READ, self.on_connect)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        self.transcript = os.open(self.folder.transcript, flags, 0o600)
+        self.errors = os.open(self.folder.errors, flags, 0o600)
+        self.inputs = os.open(self.folder.inputs, flags, 0o600)
+        self.child = run_child(self.spec)
+        if self.child.failure:
+            self.why, self.detail = "start-failed", self.child.failure
+        self.selector.register(self.child.stdout, selectors.EVENT_READ, self.on_output)
+        self.selector.register(self.child.stderr, selectors.EVENT_READ, self.on_errors)
+
+    def _watch_signals(self) -> None:
+        self.wake, wake_write = os.pipe()
+        for fd in (self.wake, wake_write):
+            os.set_blocking(fd, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: self.stop(2.0, "stopped"))
-        self.wake = wake_read
-        self.selector.register(wake_read, selectors.EVENT_READ, self.on_wake)
-        self.listener = self._listen()
-        self.selector.register(self.listener, selectors.EVENT_READ, self.on_connect)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self.transcript = os.open(self.folder.transcript, flags, 0o600)
-        self.errors = os.open(self.folder.errors, flags, 0o600)
-        self.inputs = os.open(self.folder.inputs, flags, 0o600)
-        self._spawn()
+            signal.signal(number, lambda *_: self.stop(LEAVE_S, "stopped"))
+        self.selector.register(self.wake, selectors.EVENT_READ, self.on_wake)
 
     def _listen(self) -> socket.socket:
         path = self.spec["socket"]
@@ -73,49 +85,6 @@ class Supervisor:
         listener.setblocking(False)
         return listener
 
-    def _spawn(self) -> None:
-        in_read, in_write = os.pipe2(os.O_CLOEXEC)
-        out_read, out_write = os.pipe2(os.O_CLOEXEC)
-        err_read, err_write = os.pipe2(os.O_CLOEXEC)
-        told_read, told_write = os.pipe2(os.O_CLOEXEC)
-        if self.spec["stdin"] == "null":
-            os.close(in_read)
-            os.close(in_write)
-            in_read, in_write = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), -1
-        self.child = os.fork()
-        if self.child == 0:
-            self._become((in_read, out_write, err_write), told_write)
-        for fd in (in_read, out_write, err_write, told_write):
-            os.close(fd)
-        failure = os.read(told_read, 4096)
-        os.close(told_read)
-        if failure:
-            self.why, self.detail = "start-failed", failure.decode(errors="replace")
-        self.stdin, self.stdout, self.stderr = in_write, out_read, err_read
-        for fd, take in ((out_read, self.on_output), (err_read, self.on_errors)):
-            os.set_blocking(fd, False)
-            self.selector.register(fd, selectors.EVENT_READ, take)
-        if in_write >= 0:
-            os.set_blocking(in_write, False)
-
-    def _become(self, pipes: tuple[int, int, int], told: int) -> None:
-        """In the child: its own session, our descriptors as 0 1 2, then the program. Never returns."""
-        try:
-            os.setsid()
-            die_with_parent()
-            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                signal.signal(number, signal.SIG_DFL)
-            signal.set_wakeup_fd(-1)
-            for target, fd in enumerate(pipes):
-                os.dup2(fd, target)
-            os.chdir(self.spec["cwd"])
-            env = {**self.spec["env"], MARKER: self.spec["key"]}
-            os.execvpe(self.spec["argv"][0], self.spec["argv"], env)
-        except OSError as error:
-            os.write(told, f"'{self.spec['argv'][0]}' in '{self.spec['cwd']}': {error.strerror}".encode())
-        finally:
-            os._exit(127)
-
     def run(self) -> None:
         """Serve until the process has ended and nothing it started is left."""
         while self.status is None:
@@ -126,19 +95,17 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         """Seconds until something is due; None when nothing is."""
-        due = [moment for moment in (self.deadline, self.kill_at) if moment is not None]
-        waits = [max(0.0, moment - time.monotonic()) for moment in due]
-        if self.unsynced:
-            waits.append(QUIET_S)
-        return min(waits) if waits else None
+        due = [moment for moment in (self.deadline, self.kill_at, self.sync_at) if moment is not None]
+        return min(max(0.0, min(due) - time.monotonic()), 3600.0) if due else None
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if self.deadline is not None and now >= self.deadline and self.kill_at is None:
-            self.stop(2.0, "wall-limit")
-        if self.kill_at is not None and now >= self.kill_at:
-            self.status = end_all(os.getpid(), self.child).get(self.child, signal.SIGKILL)
-        if self.unsynced and not self.selector.select(0):
+        if self.deadline is not None and now >= self.deadline:
+            self.deadline = None
+            self.stop(LEAVE_S, "wall-limit", f"ran for {self.spec['wall_s']:g} s")
+        if self.kill_at is not None and now >= self.kill_at and self.status is None:
+            self.status = end_all(self.child.pid).get(self.child.pid, signal.SIGKILL)
+        if self.sync_at is not None and now >= self.sync_at:
             self.sync()
 
     def on_wake(self) -> None:
@@ -148,45 +115,51 @@ class Supervisor:
                 pass
         except BlockingIOError:
             pass
-        status = reap().get(self.child)
+        self._collect()
+
+    def _collect(self) -> None:
+        status = reap().get(self.child.pid)
         if status is not None:
             self.status = status
 
     def on_connect(self) -> None:
         """A daemon attaches."""
-        connection, _ = self.listener.accept()
-        link = Link(connection, self)
-        self.links.add(link)
+        try:
+            connection, _ = self.listener.accept()
+        except OSError:  # it left again, or there is no descriptor for it
+            return
+        self.links.add(Link(connection, self))
 
     def on_output(self) -> None:
-        """The process wrote to standard output."""
-        data = self._read(self.stdout)
+        """The process wrote to standard output: keep it, or end the process rather than lose some of it unsaid."""
+        data = self._read(self.child.stdout)
         if not data:
             return
-        room = self.spec["transcript_limit"] - self.size
-        try:
-            _write_all(self.transcript, data[:room])
-        except OSError as error:
-            self.detail = error.strerror or str(error)
-            return self.stop(0.0, "disk-full")
-        self.size += min(room, len(data))
-        self.unsynced += len(data)
+        kept = data[: self.limit - self.size]
+        written, failure = write_all(self.transcript, kept)
+        if written:
+            self.size += written
+            self.unsynced += written
+            self.sync_at = time.monotonic() + QUIET_S
+            self.announce({"size": self.size})
+        if failure:
+            self._give_up("disk-full", f"transcript: {failure}")
+        elif len(data) > len(kept):
+            self._give_up("transcript-limit", f"more than {self.limit} bytes of output")
         if self.unsynced >= SYNC_BYTES:
             self.sync()
-        self.announce({"size": self.size})
-        if len(data) > room:
-            self.detail = f"more than {self.spec['transcript_limit']} bytes of output"
-            self.stop(0.0, "transcript-limit")
+
+    def _give_up(self, why: str, detail: str) -> None:
+        """Nothing more is kept, so that the transcript has no hole; the process ends at once."""
+        self.limit = self.size
+        self.stop(0.0, why, detail)
 
     def on_errors(self) -> None:
         """The process wrote to standard error; the first 4 MiB are kept."""
-        data = self._read(self.stderr)
+        data = self._read(self.child.stderr)
         room = ERRORS_LIMIT - os.fstat(self.errors).st_size
         if data and room > 0:
-            try:
-                _write_all(self.errors, data[:room])
-            except OSError:
-                return
+            write_all(self.errors, data[:room])
 
     def _read(self, fd: int) -> bytes:
         try:
@@ -197,55 +170,65 @@ class Supervisor:
             self.selector.unregister(fd)
         return data
 
+    def takes(self, id: str) -> bool:
+        """Whether a message may be written: nobody sent it before, and the process lives to read it."""
+        self._collect()
+        return id not in self.seen and self.status is None and self.child.stdin >= 0 and not self.closing
+
     def accept(self, id: str, text: str) -> bool:
-        """Take one message for the process: logged first, written once. False when the id is known."""
-        if id in self.seen or self.stdin < 0 or self.close_stdin:
+        """Take one message for the process: logged first, written once. False when it is not taken."""
+        data = text.encode(errors="surrogateescape")
+        if not self.takes(id):
             return False
-        _write_all(self.inputs, json.dumps({"id": id, "data": text}).encode() + b"\n")
-        os.fdatasync(self.inputs)
+        _, failure = write_all(self.inputs, json.dumps({"id": id, "data": text}).encode() + b"\n")
+        if failure := failure or _flush(self.inputs):
+            self._give_up("disk-full", f"inputs: {failure}")
+            return False
         self.seen.add(id)
-        self.pending += text.encode(errors="surrogateescape")
+        self.pending += data
         self._feed()
         return True
 
     def _feed(self) -> None:
         """Write what the process is ready to take; the rest follows when it reads."""
+        stdin = self.child.stdin
+        if stdin < 0:
+            return
         try:
             while self.pending:
-                del self.pending[: os.write(self.stdin, self.pending[:CHUNK])]
+                del self.pending[: os.write(stdin, self.pending[:CHUNK])]
         except BlockingIOError:
-            if self.stdin not in self.selector.get_map():
-                self.selector.register(self.stdin, selectors.EVENT_WRITE, self._feed)
+            if stdin not in self.selector.get_map():
+                self.selector.register(stdin, selectors.EVENT_WRITE, self._feed)
             return
-        except OSError:
+        except OSError:  # it closed its end
             self.pending.clear()
-            self.close_stdin = True
-        if self.stdin in self.selector.get_map():
-            self.selector.unregister(self.stdin)
-        if self.close_stdin and self.stdin >= 0:
-            os.close(self.stdin)
-            self.stdin = -1
+            self.closing = True
+        if stdin in self.selector.get_map():
+            self.selector.unregister(stdin)
+        if self.closing:
+            os.close(stdin)
+            self.child.stdin = -1
 
     def close_input(self) -> None:
         """Close standard input once everything accepted is written."""
-        if self.stdin >= 0:
-            self.close_stdin = True
-            self._feed()
+        self.closing = True
+        self._feed()
 
-    def stop(self, grace_s: float, why: str) -> None:
-        """Ask the process to end, and see to it after the grace."""
+    def stop(self, grace_s: float, why: str, detail: str = "") -> None:
+        """Ask the process to end, and see to it after the grace. The first reason stands."""
         if self.why == "exited":
-            self.why = why
-        send(self.child, signal.SIGTERM, group=True)
+            self.why, self.detail = why, detail
+        if self.child.pid and self.status is None:
+            send(self.child.pid, signal.SIGTERM, group=True)
         due = time.monotonic() + grace_s
         self.kill_at = due if self.kill_at is None else min(due, self.kill_at)
 
     def sync(self) -> None:
         """Have the transcript on disk."""
-        try:
-            os.fdatasync(self.transcript)
-        finally:
-            self.unsynced = 0
+        self.unsynced, self.sync_at = 0, None
+        if failure := _flush(self.transcript):
+            self._give_up("disk-full", f"transcript: {failure}")
 
     def announce(self, message: dict[str, Any]) -> None:
         """Tell every daemon that subscribed."""
@@ -255,64 +238,84 @@ class Supervisor:
 
     def hello(self) -> dict[str, Any]:
         """What a daemon is told when it attaches."""
-        return {"version": VERSION, "key": self.spec["key"], "size": self.size, "inputs": sorted(self.seen)}
+        return {"version": VERSION, "key": self.spec["key"], "size": self.size, "child": self.child.pid}
 
     def _finish(self) -> None:
         """Nothing of the session stays: kill, drain, sync, then say how it ended."""
-        end_all(os.getpid(), self.child)
-        for fd, take in ((self.stdout, self.on_output), (self.stderr, self.on_errors)):
-            while fd in self.selector.get_map() and (before := self.size) >= 0:
+        end_all(self.child.pid)
+        for fd, take in ((self.child.stdout, self.on_output), (self.child.stderr, self.on_errors)):
+            while fd in self.selector.get_map() and _readable(fd):
                 take()
-                if fd in self.selector.get_map() and self.size == before and not _readable(fd):
-                    break
         self.sync()
         status = self.status or 0
-        ended = {
-            "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
-            "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
-            "why": self.why,
-            "detail": self.detail,
-        }
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         Path(self.spec["socket"]).unlink(missing_ok=True)
-        self.folder.write(self.folder.exit, ended)
+        ended = self.folder.settle(ending(self.why, self.detail, code, number))
         self.announce({"exit": ended})
         for link in list(self.links):
             link.flush(1.0)
 
 
-def hold(path: Path, report: Any) -> None:
-    """Hold the process of a folder, unless it is held, has ended or was lost. `report(word)` is told which."""
-    folder = Folder(path)
-    lock = folder.take_lock()
-    if lock is None:
-        return report("held")
+class Report(Protocol):
+    """Tells the daemon what became of its request; called at least once unless the holder is killed."""
+
+    def __call__(self, word: str, detail: str = "") -> None:
+        """`word`: started, held, ended, lost or failed."""
+        ...
+
+
+def claim(folder: Folder) -> str:
+    """Take the folder for the life of this process: "" when it may start, else held, ended or lost."""
+    if folder.take_lock() is None:
+        return "held"
     if folder.exit.exists():
-        return report("ended")
-    if folder.started.exists():
-        return report("lost")
+        return "ended"
+    return "lost" if folder.started.exists() else ""
+
+
+def hold(path: Path, report: Report) -> None:
+    """Hold the process of a folder, unless it is held, has ended or was lost."""
+    folder = Folder(path)
+    if word := claim(folder):
+        return report(word)
     spec = folder.load(folder.spec)
-    if spec is None:
-        folder.settle("start-failed", "the folder has no readable spec.json")
-        return report("ended")
-    supervisor = Supervisor(folder, spec)
     try:
-        folder.write(folder.started, {"version": VERSION, "holder": os.getpid()})
+        if spec is None:
+            raise ValueError("there is no readable spec.json")
+        supervisor = Supervisor(folder, spec)
+        folder.reserve()
+        folder.place(folder.started, {"version": VERSION, "holder": os.getpid()})
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as error:  # nothing was started: a later request may try again
+        return report("failed", f"{type(error).__name__}: {error}")
+    why = "start-failed"
+    try:
         supervisor.start()
+        report("started")
+        why = "holder-lost"
+        supervisor.run()
+    except Exception as error:
+        end_all(supervisor.child.pid)
+        folder.settle(ending(why, f"the holder failed: {type(error).__name__}: {error}"))
+        report("ended")
+        raise
+
+
+def _flush(fd: int) -> str:
+    """Have a file's content on disk; the system's reason when that failed."""
+    try:
+        getattr(os, "fdatasync", os.fsync)(fd)
     except OSError as error:
-        end_all(os.getpid(), None)
-        folder.settle("start-failed", error.strerror or str(error))
-        return report("ended")
-    report("started")
-    supervisor.run()
-
-
-def _write_all(fd: int, data: bytes | bytearray) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+        return error.strerror or str(error)
+    return ""
 
 
 def _readable(fd: int) -> bool:
-    probe = selectors.DefaultSelector()
-    probe.register(fd, selectors.EVENT_READ)
-    return bool(probe.select(0))
+    with selectors.DefaultSelector() as probe:
+        probe.register(fd, selectors.EVENT_READ)
+        return bool(probe.select(0))

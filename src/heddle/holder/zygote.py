@@ -1,7 +1,8 @@
 """The process that forks holders: it imported everything once, so that a holder costs a fork.
 
-Requests come as JSON lines on one inherited socket: {"n": 1, "start": "<folder>"}; the answer is {"n": 1, "word": ...}
-with started, held, ended or lost. When the daemon goes, the zygote goes; holders stay.
+Requests come as JSON lines on one inherited socket: {"n": 1, "start": "<folder>"}. The holder itself answers
+{"n": 1, "word": ...} with started, held, ended, lost or failed; once it is dead the zygote adds "gone", so that a
+request whose holder was killed is answered too. When the daemon goes, the zygote goes; holders stay.
 """
 
 import json
@@ -11,40 +12,60 @@ import socket
 import sys
 import traceback
 from pathlib import Path
+from typing import Any, NoReturn
 
+from heddle.holder.reaper import reap
 from heddle.holder.supervisor import hold
 
 
 def serve(fd: int) -> None:
     """Fork a holder per request until the other end is gone."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=fd)
-    with connection.makefile("rb") as requests:
-        for line in requests:
+    connection.set_inheritable(False)
+    requests: dict[int, int] = {}
+
+    def on_child(*_: Any) -> None:
+        for pid in reap():
+            _tell(connection, requests.pop(pid, 0), "gone")
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, on_child)
+    with connection.makefile("rb") as lines:
+        for line in lines:
             request = json.loads(line)
-            if os.fork() == 0:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+            pid = os.fork()
+            if pid == 0:
                 _hold(connection, request["n"], Path(request["start"]))
+            requests[pid] = request["n"]
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
 
 
-def _hold(connection: socket.socket, number: int, path: Path) -> None:
-    """In the fork: become a holder. Never returns."""
+def _hold(connection: socket.socket, number: int, path: Path) -> NoReturn:
+    """In the fork: become a holder."""
     status = 1
 
-    def report(word: str) -> None:
-        connection.sendall(json.dumps({"n": number, "word": word}).encode() + b"\n")
-        connection.close()
+    def report(word: str, detail: str = "") -> None:
+        _tell(connection, number, word, detail)
+        if (fd := connection.detach()) >= 0:  # close() would leave it open: the zygote's reader refers to it
+            os.close(fd)
 
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         hold(path, report)
         status = 0
-    except BaseException:
-        with open(path / "holder-crash", "a") as file:
-            traceback.print_exc(file=file)
+    except BaseException:  # noqa: BLE001 - nothing may escape a fork
+        print(f"holder of '{path}'", file=sys.stderr)
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(status)
 
 
-if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+def _tell(connection: socket.socket, number: int, word: str, detail: str = "") -> None:
+    """Answer a request; a daemon that is gone asks again when it is back."""
+    try:
+        connection.sendall(json.dumps({"n": number, "word": word, "detail": detail}).encode() + b"\n")
+    except OSError:
+        return

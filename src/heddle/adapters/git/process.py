@@ -1,8 +1,8 @@
 """The one place that starts git.
 
-Every command runs in a scrubbed and pinned environment, in its own session, bounded in number, output and time.
-The person's configuration stays in force (identity, signing, line endings, filters); what could run a program of
-the repository's choosing on the host (hooks, fsmonitor), or reach the network, is pinned off.
+Every command runs in a scrubbed and pinned environment, in its own session, bounded in number, output and
+time. The person's configuration stays in force (identity, signing, line endings, filters); what could run a
+program of the repository's choosing on the host (hooks, fsmonitor), or reach the network, is pinned off.
 """
 
 import asyncio
@@ -39,7 +39,8 @@ FIXED: Mapping[str, str] = {
     "GIT_LITERAL_PATHSPECS": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
 }
-"""Environment of every command: no lock for a mere read (C6), no question, no editor, no pager, no pathspec magic."""
+"""Environment of every command: no lock for a mere read (C6), no question, no editor, no pager, no pathspec
+magic."""
 
 KEPT = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"})
 """The only git variables taken from the daemon's environment; one started inside a hook carries many more."""
@@ -167,7 +168,10 @@ class Git:
             if cut:
                 return output
             raise OutsideError(
-                f"git {args[0]} wrote more than {limit} bytes", slug="output-limit", program="git", args=list(args)
+                f"git {args[0]} wrote more than {limit} bytes",
+                slug="output-limit",
+                program="git",
+                args=list(args),
             )
         if output.status not in ok:
             raise failure(args, output)
@@ -200,7 +204,12 @@ class Git:
         stdout: IO[bytes] | None,
     ) -> asyncio.subprocess.Process:
         where = place.work_tree if place is not None and cwd is None else cwd
-        told = self._env | _config({**PINS, **config}) | (place.environment if place is not None else {}) | dict(env)
+        told = (
+            self._env
+            | _config({**PINS, **config})
+            | (place.environment if place is not None else {})
+            | dict(env)
+        )
         source = asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL
         try:
             return await asyncio.create_subprocess_exec(
@@ -288,8 +297,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 # ------------------------------------------------------------------------------------------------ errors
 
-_NO_ROOM = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
-_BUSY = re.compile(r"unable to create '[^']*\.lock'|\.lock': file exists|could not lock|another git process", re.I)
+_NO_ROOM = re.compile(r"no space left on device|disk quota exceeded|out of diskspace", re.IGNORECASE)
+_BUSY = re.compile(
+    r"unable to create '[^']*\.lock'|\.lock': file exists|could not lock|another git process", re.I
+)
 _ABSENT = re.compile(r"promisor remote|transport '[^']*' not allowed", re.IGNORECASE)
 
 
@@ -319,20 +330,30 @@ def failure(args: Sequence[str], output: Output) -> HeddleError:
             hint="fetch the missing objects, or work in a full clone",
             **facts,
         )
-    ended = f"was ended by signal {-output.status}" if output.status < 0 else f"failed with status {output.status}"
+    ended = (
+        f"was ended by signal {-output.status}"
+        if output.status < 0
+        else f"failed with status {output.status}"
+    )
     said = (tail.splitlines() or [""])[-1]
     return OutsideError(f"git {args[0]} {ended}: {said!a}", slug="git-failed", hint=_HINT, **facts)
 
 
-_HINT = "'git fsck' tells whether the repository is sound; nothing was changed by the failed command"
+_HINT = "what git said is in the details; mend that and try again"
 
 
 def _not_started(args: Sequence[str], cwd: Path | None, error: OSError) -> HeddleError:
     if isinstance(error, FileNotFoundError) and (cwd is None or cwd.is_dir()):
-        return SetupError("git is not installed", slug="git-missing", hint="install git 2.38 or newer", program="git")
+        return SetupError(
+            "git is not installed", slug="git-missing", hint="install git 2.38 or newer", program="git"
+        )
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return OutsideError(
-            f"the directory '{cwd}' is gone", slug="directory-missing", program="git", args=list(args), tail=str(error)
+            f"the directory '{cwd}' is gone",
+            slug="directory-missing",
+            program="git",
+            args=list(args),
+            tail=str(error),
         )
     return OutsideError(
         f"git {args[0]} could not be started: {error.strerror}",

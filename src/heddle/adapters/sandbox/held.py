@@ -1,19 +1,25 @@
 """The daemon's end of one held process: files for what it said, a socket for what it is told."""
 
 import asyncio
-import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from heddle.adapters.sandbox.wire import LINE_LIMIT, Wire
+from heddle.core.errors import UserError
 from heddle.core.session import Send
-from heddle.holder.folder import Folder
+from heddle.holder.folder import Folder, ending
 from heddle.holder.reaper import end_marked
 from heddle.ports import Chunk, Exit
 
 CHUNK = 262_144
+MESSAGE_LIMIT = 4 * 1024 * 1024
+"""Bytes of one message; in a frame each may take six."""
+
+PAUSE_S = (0.01, 0.5)
+"""First and longest pause between two looks at a holder that lives but does not answer."""
 
 
 class HeldProcess:
@@ -22,30 +28,23 @@ class HeldProcess:
     def __init__(self, key: str, folder: Folder) -> None:
         self.key = key
         self.folder = folder
-        self._writer: asyncio.StreamWriter | None = None
-        self._listener: asyncio.Task[None] | None = None
-        self._answers: dict[int, asyncio.Future[dict[str, Any] | None]] = {}
-        self._number = 0
+        self._wire: Wire | None = None
         self._linking = asyncio.Lock()
         self._news = asyncio.Event()
+        self._pause = PAUSE_S[0]
 
     async def output(self, start: int = 0) -> AsyncIterator[Chunk]:
         """See the port."""
         offset = start
         while True:
+            news = self._news  # taken before looking, so that nothing falls between looking and waiting
             ended = self.ended()
-            self._news.clear()
-            with suppress(FileNotFoundError), self.folder.transcript.open("rb") as file:
-                file.seek(offset)
-                while data := file.read(CHUNK):
-                    yield Chunk(offset, data)
-                    offset += len(data)
+            for data in _read(self.folder.transcript, offset):
+                yield Chunk(offset, data)
+                offset += len(data)
             if ended is not None:
                 return
-            if not await self._subscribed():
-                await self._settle()
-                continue
-            await self._news.wait()
+            await self._wait(news)
 
     def load_output(self, limit: int = 64_000) -> bytes:
         """See the port."""
@@ -56,7 +55,13 @@ class HeldProcess:
         return _tail(self.folder.errors, limit)
 
     async def send(self, message: Send) -> bool:
-        """See the port."""
+        """See the port. Raises UserError(slug="message-too-large")."""
+        if len(message.data) > MESSAGE_LIMIT:
+            raise UserError(
+                f"message '{message.id}' has {len(message.data)} bytes; the limit is {MESSAGE_LIMIT}",
+                slug="message-too-large",
+                hint="leave the text in a file and name the file in the message",
+            )
         text = message.data.decode(errors="surrogateescape")
         answer = await self._ask({"op": "input", "id": message.id, "data": text})
         return bool(answer and answer.get("fresh"))
@@ -72,13 +77,11 @@ class HeldProcess:
 
     async def exit(self) -> Exit:
         """See the port."""
-        while (ended := self.ended()) is None:
-            self._news.clear()
-            if not await self._subscribed():
-                await self._settle()
-            elif self.ended() is None:
-                await self._news.wait()
-        return ended
+        while True:
+            news = self._news
+            if (ended := self.ended()) is not None:
+                return ended
+            await self._wait(news)
 
     def ended(self) -> Exit | None:
         """See the port."""
@@ -87,77 +90,91 @@ class HeldProcess:
             return None
         return Exit(known["code"], known["signal"], known["why"], known.get("detail", ""))
 
-    async def _subscribed(self) -> bool:
-        """Whether news will come: there is a holder at the other end."""
-        if self._writer is not None and not self._writer.is_closing():
+    def begun(self) -> bool:
+        """Whether a holder ever set out to start it."""
+        return self.folder.started.exists() or self.folder.exit.exists()
+
+    async def lives(self) -> bool:
+        """Whether a holder has it. When the holder was killed, end what it left and write down that it was lost."""
+        if self.ended() is not None:
+            return False
+        if not self.folder.started.exists():  # never try the lock of one that is just being started
             return True
-        return await self._ask({"op": "subscribe"}) is not None
-
-    async def _ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        """The holder's answer, or None when there is no holder any more."""
-        try:
-            writer = await self._link()
-            self._number += 1
-            number = self._number
-            answer = self._answers[number] = asyncio.get_running_loop().create_future()
-            writer.write(json.dumps({"n": number, **request}).encode() + b"\n")
-            await writer.drain()
-            return await answer
-        except OSError:
-            return None
-
-    async def _link(self) -> asyncio.StreamWriter:
-        async with self._linking:
-            if self._writer is None or self._writer.is_closing():
-                spec = self.folder.load(self.folder.spec) or {}
-                reader, writer = await asyncio.open_unix_connection(spec.get("socket", ""), limit=2**25)
-                self._writer = writer
-                self._listener = asyncio.create_task(self._listen(reader, writer))
-                writer.write(b'{"n": 0, "op": "subscribe"}\n')
-            return self._writer
-
-    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, ValueError):
-            while line := await reader.readline():
-                message = json.loads(line)
-                waiting = self._answers.pop(message.get("n", 0), None)
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(message)
-                self._news.set()
-        writer.close()
-        self._writer = None
-        waiting_all, self._answers = self._answers, {}
-        for future in waiting_all.values():
-            if not future.done():
-                future.set_result(None)
-        self._news.set()
-
-    async def _settle(self) -> None:
-        """No holder answers: it has just ended, is about to listen, or was killed and will never tell."""
-        lock = await asyncio.to_thread(self.folder.take_lock)
-        if lock is None:  # it lives: it is between taking the lock and listening, or about to leave
-            await asyncio.sleep(0.01)
-            return
+        lock = self.folder.take_lock()
+        if lock is None:
+            return True
         try:
             if self.ended() is None:
-                await asyncio.to_thread(end_marked, self.key)
-                self.folder.settle("holder-lost", "the holder was killed; what it held was ended")
+                left = await asyncio.to_thread(self._end_strays)
+                fate = f"{left} of its processes would not end" if left else "what it held was ended"
+                self.folder.settle(ending("holder-lost", f"the holder was killed; {fate}"))
         finally:
             os.close(lock)
+        return False
 
     def detach(self) -> None:
         """Drop the connection; the holder goes on."""
-        if self._writer is not None:
-            self._writer.close()
-        if self._listener is not None:
-            self._listener.cancel()
+        if self._wire is not None:
+            self._wire.close()
+
+    def _end_strays(self) -> int:
+        spec = self.folder.load(self.folder.spec) or {}
+        return end_marked(spec["marker"]) if "marker" in spec else 0
+
+    async def _wait(self, news: asyncio.Event) -> None:
+        """Until something may have changed since `news` was taken."""
+        try:
+            await self._connected()
+        except OSError:
+            await self._look()
+        else:
+            await news.wait()
+
+    async def _look(self) -> None:
+        """No holder answers: it is about to listen, has just ended, or was killed and will never tell."""
+        with suppress(OSError):  # no room to write down a loss: look again later
+            if not await self.lives():
+                return
+        await asyncio.sleep(self._pause)
+        self._pause = min(2 * self._pause, PAUSE_S[1])
+
+    async def _ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """The holder's answer, or None when it has ended. Asking again is safe: the holder takes each thing once."""
+        while self.ended() is None:
+            try:
+                return await (await self._connected()).ask(request)
+            except OSError:
+                await self._look()
+        return None
+
+    async def _connected(self) -> Wire:
+        """A subscribed connection to the holder. Raises OSError when nobody listens."""
+        async with self._linking:
+            if self._wire is None or self._wire.gone:
+                spec = self.folder.load(self.folder.spec) or {}
+                streams = await asyncio.open_unix_connection(spec.get("socket", ""), limit=LINE_LIMIT)
+                self._wire = Wire(*streams, self._tell)
+                await self._wire.ask({"op": "subscribe"})
+                self._pause = PAUSE_S[0]
+            return self._wire
+
+    def _tell(self) -> None:
+        """Wake everybody who waits; who begins to wait after this waits for the next."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+def _read(path: Path, offset: int) -> Iterator[bytes]:
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        file.seek(offset)
+        while data := file.read(CHUNK):
+            yield data
 
 
 def _tail(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - limit))
+            file.seek(max(0, file.seek(0, 2) - limit))
             return file.read(limit)
     except FileNotFoundError:
         return b""

@@ -1,0 +1,1 @@
+"""Agents: one module per protocol; a brand is a TOML in data/agents."""

@@ -1,0 +1,97 @@
+"""A brand of agent as data: what it is called, how it is started, what it can do. One TOML file each."""
+
+import sys
+import tomllib
+from dataclasses import fields
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from heddle.core.errors import SetupError
+from heddle.core.session import Capabilities
+
+PYTHON = "{python}"
+"""Stands for the Python that runs Heddle, in a command."""
+
+
+class Brand(msgspec.Struct, frozen=True, kw_only=True):
+    """A brand: `command` starts it, `version_command` prints its version (empty: it cannot be asked).
+
+    `env`: the only variables of the daemon's environment that it is handed. `install`: how a person gets it.
+    """
+
+    name: str
+    protocol: str
+    command: tuple[str, ...]
+    version_command: tuple[str, ...] = ()
+    minimum_version: str = ""
+    env: tuple[str, ...] = ()
+    install: str = ""
+    capabilities: Capabilities = Capabilities()
+
+
+def brand_names() -> tuple[str, ...]:
+    """The brands that come with Heddle."""
+    shipped = files("heddle.data.agents").iterdir()
+    return tuple(
+        sorted(entry.name.removesuffix(".toml") for entry in shipped if entry.name.endswith(".toml"))
+    )
+
+
+def load_brand(source: Path | str) -> Brand:
+    """A brand from a file, or a shipped one by name.
+
+    Raises SetupError: agent-file (unreadable, not TOML, unknown key, wrong type), unknown-agent (no such).
+    """
+    try:
+        if isinstance(source, Path):
+            text = source.read_text()
+        else:
+            text = (files("heddle.data.agents") / f"{source}.toml").read_text()
+    except FileNotFoundError as error:
+        known = ", ".join(brand_names())
+        raise SetupError(
+            f"there is no agent '{source}'", slug="unknown-agent", hint=f"known are: {known}"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unfit(source, str(error)) from error
+    return _brand(text, source)
+
+
+def _brand(text: str, source: Path | str) -> Brand:
+    try:
+        keys = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unfit(source, f"not TOML: {error}") from error
+    _require_known(keys, Brand.__struct_fields__, source)
+    if isinstance(keys.get("capabilities"), dict):
+        _require_known(keys["capabilities"], tuple(field.name for field in fields(Capabilities)), source)
+    try:
+        brand = msgspec.convert(keys, Brand)
+    except msgspec.ValidationError as error:
+        raise _unfit(source, str(error)) from error
+    if not brand.command or not all(brand.command):
+        raise _unfit(source, "'command' is empty", "give the program and its arguments as a list of texts")
+    return brand_with_python(brand)
+
+
+def brand_with_python(brand: Brand) -> Brand:
+    """The brand with the placeholder for Python filled in."""
+    command = tuple(sys.executable if part == PYTHON else part for part in brand.command)
+    version = tuple(sys.executable if part == PYTHON else part for part in brand.version_command)
+    return msgspec.structs.replace(brand, command=command, version_command=version)
+
+
+def _require_known(keys: dict[str, Any], known: tuple[str, ...], source: Path | str) -> None:
+    for key in keys:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys are: {', '.join(known)}"
+            raise _unfit(source, f"unknown key '{key}'", hint)
+
+
+def _unfit(source: Path | str, what: str, hint: str = "mend the file, or remove it") -> SetupError:
+    return SetupError(f"agent file '{source}': {what}", slug="agent-file", hint=hint, file=str(source))

@@ -1,0 +1,65 @@
+"""How Claude Code is started, and with what it is kept from running what the repository brought along."""
+
+import json
+import uuid
+from collections.abc import Mapping
+
+from heddle.adapters.agents.brands import Brand
+from heddle.adapters.agents.claude.conversation import ClaudeConversation
+from heddle.adapters.agents.claude.tools import OFFER_PLAN, WITHHELD
+from heddle.adapters.agents.version import run_version
+from heddle.core.session import Access, Brief
+from heddle.ports import Command
+
+HOST = ("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
+
+ENV = {
+    "DISABLE_AUTOUPDATER": "1",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1",  # it says itself when a turn is over
+    "CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD": "1",  # the repository's rules still count: they are text
+}
+
+UNAPPROVED = ("--setting-sources=user", "--strict-mcp-config")
+"""Keeps the repository's settings (hooks, plugins, environment, permissions), skills, commands, agents and
+.mcp.json from being loaded: in this mode the program would run them without asking (X5)."""
+
+SETTINGS = {"useAutoModeDuringPlan": False, "permissions": {"disableAutoMode": "disable"}}
+"""Nobody but Heddle answers permission requests: else a classifier decides on commands in plan mode."""
+
+MODES = {Access.READ: "plan", Access.WRITE: "default"}
+
+NAMESPACE = uuid.UUID("5b1d3c0e-6f0a-5d55-9c39-6a8f1e2f7b60")
+
+
+class ClaudeAgent:
+    """The Agent port for Claude Code. Of `environment` it hands on what the brand allows, nothing else."""
+
+    def __init__(self, brand: Brand, environment: Mapping[str, str]) -> None:
+        self.name = brand.name
+        self.capabilities = brand.capabilities
+        self._brand = brand
+        self._env = {name: environment[name] for name in brand.env if name in environment}
+
+    def command(self, brief: Brief) -> Command:
+        """See the port."""
+        argv = [*self._brand.command, *HOST, "--permission-prompt-tool=stdio", *UNAPPROVED]
+        argv += [f"--permission-mode={MODES[brief.access]}", f"--settings={json.dumps(SETTINGS)}"]
+        withheld = WITHHELD if brief.access is Access.READ else (*WITHHELD, OFFER_PLAN)
+        argv += [f"--disallowedTools={','.join(withheld)}", f"--add-dir={brief.tree}"]
+        argv += [f"--resume={brief.resume}" if brief.resume else f"--session-id={session_id(brief)}"]
+        argv += [f"--model={brief.model}"] if brief.model else []
+        return Command(brief.session, tuple(argv), "", {**ENV, **self._env}, stdin="pipe")
+
+    def conversation(self, brief: Brief) -> ClaudeConversation:
+        """See the port."""
+        return ClaudeConversation(brief)
+
+    async def check(self) -> str:
+        """See the port."""
+        return await run_version(self._brand, ENV)
+
+
+def session_id(brief: Brief) -> str:
+    """The conversation's id, the same for the same session in the same tree: a restart finds it again."""
+    return str(uuid.uuid5(NAMESPACE, f"{brief.session}\n{brief.tree}"))

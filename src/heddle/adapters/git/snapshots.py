@@ -1,0 +1,224 @@
+"""What a worktree holds, as objects, without touching it: everything happens in a copy of its index."""
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from heddle.adapters.git.objects import Store, require_id
+from heddle.adapters.git.process import Place, decoded
+from heddle.core.errors import OutsideError, Refused
+from heddle.ports import Snapshot
+
+NESTED = "a repository of its own"
+IGNORED = "ignored by .gitignore"
+UNREADABLE = "not readable"
+
+_LOG_LIMIT = 1_000
+_REFS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "ORIG_HEAD")
+
+
+async def take(store: Store, place: Place, *, base: str, size_limit: int) -> Snapshot:
+    """See Worktrees.snapshot. New objects go to the nursery: they last until a ref keeps a commit of them."""
+    async with store.scratch_index() as index:
+        with suppress(FileNotFoundError):
+            shutil.copyfile(place.git_dir / "index", index)
+        copy = _Copy(store, replace(place, index=index))
+        head = require_id((await copy.run("rev-parse", "--verify", "HEAD^{commit}")).strip())
+        unmerged = await copy.settle_conflicts()
+        staged = (await copy.run("write-tree")).strip()
+        refused = await copy.add_all()
+        if base:
+            refused |= await copy.apply_rules(require_id(base), size_limit)
+        worktree = (await copy.run("write-tree")).strip()
+        if not place.work_tree.is_dir():
+            raise OutsideError(
+                f"'{place.work_tree}' went away while it was read",
+                slug="workspace-lost",
+                hint="what was kept of it can be brought back with 'heddle restore'",
+            )
+        branch = await _branch(store, place)
+        also = await _also(store, place, head)
+    return Snapshot(head, branch, staged, worktree, tuple(sorted(refused.items())), also, unmerged)
+
+
+async def lay_out(store: Store, place: Place, snapshot: Snapshot) -> None:
+    """See Worktrees.fill."""
+    if (await store.git.run("status", "--porcelain", "-z", place=place)).out:
+        raise Refused(
+            f"'{place.work_tree}' has changes already", slug="not-fresh", hint="choose a new directory"
+        )
+    plain = store.place(place.git_dir, place.work_tree)
+    copy = _Copy(store, plain)
+    await copy.run("read-tree", "-m", "-u", "HEAD", require_id(snapshot.worktree))
+    await copy.run("read-tree", require_id(snapshot.index))
+    if snapshot.unmerged:
+        await copy.feed(await copy.stages(snapshot.unmerged))
+    await store.git.run("update-index", "-q", "--refresh", place=plain, ok=(0, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A worktree seen through an index that may be written."""
+
+    store: Store
+    place: Place
+
+    async def run(self, *args: str, stdin: bytes = b"") -> str:
+        return decoded((await self.store.git.run(*args, place=self.place, stdin=stdin)).out)
+
+    async def names(self, *args: str) -> list[str]:
+        return (await self.run(*args)).split("\0")[:-1]
+
+    async def feed(self, entries: Iterable[str]) -> None:
+        """Write index entries as they are told."""
+        data = "".join(f"{entry}\0" for entry in entries)
+        await self.run("update-index", "-z", "--index-info", stdin=_bytes(data))
+
+    async def settle_conflicts(self) -> str:
+        """Keep the stages of unmerged paths as a tree (folders 1, 2, 3) and put "our" side into the index."""
+        entries = [_Entry.read(record) for record in await self.names("ls-files", "-u", "-z")]
+        if not entries:
+            return ""
+        async with self.store.scratch_index() as index:
+            stages = _Copy(self.store, replace(self.place, index=index))
+            await stages.feed(f"{e.mode} {e.blob} 0\t{e.stage}/{e.path}" for e in entries)
+            tree = (await stages.run("write-tree")).strip()
+        none = "0" * len(tree)
+        await self.feed(f"0 {none}\t{path}" for path in {e.path for e in entries})
+        await self.feed(f"{e.mode} {e.blob} 0\t{e.path}" for e in entries if e.stage == "2")
+        return tree
+
+    async def stages(self, tree: str) -> list[str]:
+        """The index entries that a tree of stages stands for; the settled entries of those paths go first."""
+        none = "0" * len(require_id(tree))
+        conflicted = []
+        for record in await self.names("ls-tree", "-r", "-z", "--full-tree", tree):
+            about, _, name = record.partition("\t")
+            mode, _, blob = about.split(" ")
+            stage, _, path = name.partition("/")
+            conflicted.append(_Entry(mode, blob, stage, path))
+        cleared = [f"0 {none}\t{path}" for path in {e.path for e in conflicted}]
+        return cleared + [f"{e.mode} {e.blob} {e.stage}\t{e.path}" for e in conflicted]
+
+    async def add_all(self) -> dict[str, str]:
+        """Bring the index to what the files are: changed, deleted and untracked ones. Returns what was
+        refused."""
+        await self.store.git.run("update-index", "-q", "--refresh", place=self.place, ok=(0, 1))
+        changed = await self.names("diff-files", "-z", "--name-only", "--ignore-submodules=dirty")
+        untracked = await self.names("ls-files", "-z", "--others", "--exclude-standard")
+        refused = _refused(self.place.work_tree, untracked)
+        wanted = [path for path in dict.fromkeys((*changed, *untracked)) if path not in refused]
+        await self.write(wanted)
+        return refused
+
+    async def write(self, paths: Sequence[str]) -> None:
+        """Take paths into the index as they are on disk; one that is gone leaves it."""
+        if paths:
+            data = _bytes("".join(f"{path}\0" for path in paths))
+            await self.run("update-index", "--add", "--remove", "--replace", "-z", "--stdin", stdin=data)
+
+    async def apply_rules(self, base: str, size_limit: int) -> dict[str, str]:
+        """Leave out of the index what a result must not hold (W8): base's entry, or none, takes its place."""
+        ignored = set(await self.names("ls-files", "-z", "--cached", "--ignored", "--exclude-standard"))
+        changed = await self.names("diff-index", "-z", "--name-only", "--cached", base)
+        before = await self._entries(base, changed)
+        refused: dict[str, str] = {}
+        for path in changed:
+            size = _size(self.place.work_tree / path)
+            was = before.get(path)
+            if path in ignored and was is None:
+                refused[path] = IGNORED
+            elif 0 < size_limit < size and (was is None or was.size <= size_limit):
+                refused[path] = f"{size} bytes, above the limit of {size_limit}"
+        none = "0" * len(base)
+        kept = (before.get(path) for path in refused)
+        await self.feed([f"0 {none}\t{path}" for path in refused])
+        await self.feed([f"{e.mode} {e.blob} 0\t{e.path}" for e in kept if e is not None])
+        return refused
+
+    async def _entries(self, commit: str, paths: Sequence[str]) -> dict[str, "_Entry"]:
+        wanted = set(paths)
+        found = {}
+        for record in await self.names("ls-tree", "-r", "-l", "-z", "--full-tree", commit) if wanted else ():
+            about, _, name = record.partition("\t")
+            if name in wanted:
+                mode, _, blob, size = about.split()
+                found[name] = _Entry(mode, blob, "0", name, int(size) if size.isdigit() else 0)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    mode: str
+    blob: str
+    stage: str
+    path: str
+    size: int = 0
+
+    @classmethod
+    def read(cls, record: str) -> "_Entry":
+        """One record of `ls-files -u -z`: mode, blob and stage, a tab, the path."""
+        about, _, path = record.partition("\t")
+        mode, blob, stage = about.split(" ")
+        return cls(mode, blob, stage, path)
+
+
+def _refused(root: Path, untracked: Iterable[str]) -> dict[str, str]:
+    """Untracked things that git could only take in wrongly: repositories inside, and what cannot be read."""
+    refused: dict[str, str] = {}
+    for path in untracked:
+        full = root / path
+        nested = any((root / parent / ".git").exists() for parent in Path(path).parents if parent != Path())
+        if path.endswith("/") or nested:
+            refused[path] = NESTED
+        elif not full.is_symlink() and full.exists() and not os.access(full, os.R_OK):
+            refused[path] = UNREADABLE
+    return refused
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+async def _branch(store: Store, place: Place) -> str:
+    """The branch HEAD is on; status 1 says that it is on none."""
+    head = await store.git.run("symbolic-ref", "--quiet", "HEAD", place=place, ok=(0, 1))
+    return head.text.removeprefix("refs/heads/") if head.status == 0 else ""
+
+
+async def _also(store: Store, place: Place, head: str) -> tuple[str, ...]:
+    """Commits that a removal would lose: named by the head log or a pseudo ref of this worktree and by no
+    ref."""
+    told: dict[str, None] = {}
+    for name in _REFS:
+        with suppress(OSError):
+            told |= dict.fromkeys((place.git_dir / name).read_text().split())
+    with suppress(OSError):
+        lines = (place.git_dir / "logs" / "HEAD").read_text("utf-8", "replace").splitlines()[-_LOG_LIMIT:]
+        told |= dict.fromkeys(line.split(" ")[1] for line in lines if line.count(" ") > 1)
+    wanted = [oid for oid in told if oid != head and set(oid) != {"0"}]
+    if not wanted:
+        return ()
+    listed = "".join(f"{oid}\n" for oid in wanted).encode()
+    types = (await store.git.run("cat-file", "--batch-check=%(objecttype)", place=place, stdin=listed)).text
+    commits = [oid for oid, kind in zip(wanted, types.splitlines(), strict=True) if kind == "commit"]
+    return await _tips(store, place, commits, head) if commits else ()
+
+
+async def _tips(store: Store, place: Place, commits: list[str], head: str) -> tuple[str, ...]:
+    """Those of `commits` that neither `head`, nor a ref, nor another of them leads to."""
+    args = ("rev-list", "--parents", *commits, "--not", head, "--all", "--")
+    told = (await store.git.run(*args, place=place)).text.splitlines()
+    unnamed = {line.split(" ")[0] for line in told}
+    parents = {parent for line in told for parent in line.split(" ")[1:]}
+    return tuple(oid for oid in commits if oid in unnamed and oid not in parents)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,193 @@
+"""Playing the steps of a scene: real files, real commands, real time."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from heddle.rehearsal.script import Prompt, Step
+
+if TYPE_CHECKING:
+    from heddle.rehearsal.acp import Server
+
+DENIED = "denied"
+
+
+class Cancelled(Exception):
+    """The client cancelled the turn."""
+
+
+class Player:
+    """Plays one prompt in a folder. `cancelled` is set when the client wants the turn to end."""
+
+    def __init__(self, server: "Server", cwd: Path, prompt: Prompt, mode: str) -> None:
+        self.server = server
+        self.cwd = cwd
+        self.prompt = prompt
+        self.mode = mode
+        self.cancelled = threading.Event()
+        self.answer = ""
+        self._calls = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    def play(self, steps: list[Step]) -> None:
+        """All steps in order. Raises Cancelled."""
+        for step in steps:
+            if self.cancelled.is_set():
+                raise Cancelled
+            getattr(self, f"step_{step['do']}")(step)
+
+    def cancel(self) -> None:
+        """End the turn soon; a command that runs is killed with all it started."""
+        self.cancelled.set()
+        if self._process is not None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+
+    def step_say(self, step: Step) -> None:
+        """Text for people."""
+        self.server.say(step["text"])
+
+    def step_think(self, step: Step) -> None:
+        """Take time, as a model does."""
+        if self.cancelled.wait(float(step["seconds"])):
+            raise Cancelled
+
+    def step_read(self, step: Step) -> None:
+        """Read a file."""
+        call = self._begin("read", f"Read {step['path']}", [step["path"]])
+        path = self.cwd / step["path"]
+        self._end(call, path.read_text(errors="replace")[:2000] if path.is_file() else "no such file", ok=path.is_file())
+
+    def step_survey(self, step: Step) -> None:
+        """Read a handful of tracked files and write what was seen as research."""
+        listed = subprocess.run(["git", "ls-files"], cwd=self.cwd, capture_output=True, text=True, check=False)
+        names = [name for name in listed.stdout.splitlines() if (self.cwd / name).is_file()][:8]
+        lines = ["# Research", "", f"The repository tracks {len(listed.stdout.splitlines())} files. Read:", ""]
+        for name in names:
+            call = self._begin("read", f"Read {name}", [name])
+            count = len((self.cwd / name).read_bytes().splitlines())
+            self._end(call, f"{count} lines")
+            lines.append(f"- {name}:1 has {count} lines")
+        self.step_document({"text": "\n".join([*lines, "", "Open questions: none.", ""])})
+
+    def step_write(self, step: Step) -> None:
+        """Write a file whole."""
+        text = step["text"].replace("{answer}", self.answer)
+        self._change(step["path"], f"Write {step['path']}", lambda path: text)
+
+    def step_edit(self, step: Step) -> None:
+        """Replace a text in a file."""
+        self._change(
+            step["path"], f"Edit {step['path']}", lambda path: path.read_text().replace(step["old"], step["new"], 1)
+        )
+
+    def step_delete(self, step: Step) -> None:
+        """Delete a file."""
+        self._change(step["path"], f"Delete {step['path']}", lambda path: None)
+
+    def step_run(self, step: Step) -> None:
+        """Run a command for real."""
+        call = self._begin("execute", step["command"], [])
+        if self._denied(call, step["command"]):
+            return self._end(call, DENIED, ok=False)
+        process = self._process = subprocess.Popen(
+            ["/bin/sh", "-c", step["command"]],
+            cwd=self.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        output, _ = process.communicate()
+        self._process = None
+        if self.cancelled.is_set():
+            raise Cancelled
+        self._end(call, output[-2000:], ok=process.returncode == 0)
+
+    def step_ask(self, step: Step) -> None:
+        """Ask the person and wait."""
+        options = list(step.get("options", ["yes", "no"]))
+        self.answer = self.server.ask(step["text"], options, step.get("default", options[0]), self.cancelled)
+        if self.cancelled.is_set():
+            raise Cancelled
+        self.server.say(f"The answer is: {self.answer}")
+
+    def step_document(self, step: Step) -> None:
+        """Leave the stage's document in the out folder."""
+        out, name = self.prompt.line("Out"), step.get("name") or self.prompt.line("Document")
+        text = step["text"].replace("{answer}", self.answer)
+        if out and name:
+            path = Path(out) / name
+            call = self._begin("edit", f"Write {name}", [str(path)])
+            path.write_text(text)
+            self._end(call, "written")
+        else:
+            self.server.say(text)
+
+    def step_usage(self, step: Step) -> None:
+        """What the turn used."""
+        self.server.use(int(step.get("input", 0)), int(step.get("output", 0)), float(step.get("usd", 0.0)))
+
+    def step_err(self, step: Step) -> None:
+        """Err: exit, crash, garbage, flood, hang, error, or delete the directory."""
+        how = step["how"]
+        if how == "exit":
+            os._exit(int(step.get("code", 1)))
+        if how == "crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if how == "garbage":
+            sys.stdout.write("\x1b[31m%% not the protocol %%\n{half a line\n" * int(step.get("times", 3)))
+            sys.stdout.flush()
+        if how == "flood":
+            block = "x" * 65535 + "\n"
+            for _ in range(int(step["megabytes"]) * 16):
+                sys.stdout.write(block)
+        if how == "hang":
+            self.cancelled.wait()
+            raise Cancelled
+        if how == "error":
+            raise RuntimeError(step.get("text", "scripted error"))
+
+    def _change(self, name: str, title: str, make: Any) -> None:
+        call = self._begin("edit", title, [name])
+        if self._denied(call, title, [name]):
+            return self._end(call, DENIED, ok=False)
+        path = self.cwd / name
+        try:
+            text = make(path)
+            if text is None:
+                path.unlink()
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+        except OSError as error:
+            return self._end(call, str(error), ok=False)
+        self._end(call, "written")
+
+    def _denied(self, call: str, title: str, paths: list[str] | None = None) -> bool:
+        if self.mode == "auto":
+            return False
+        if self.mode == "plan":
+            return True
+        kind = "edit" if paths else "execute"
+        return not self.server.permit(call, kind, title, self._absolute(paths or []), self.cancelled)
+
+    def _begin(self, kind: str, title: str, paths: list[str]) -> str:
+        self._calls += 1
+        call = f"call-{self.server.turn}-{self._calls}"
+        self.server.tool(call, kind, title, self._absolute(paths))
+        return call
+
+    def _end(self, call: str, output: str, *, ok: bool = True) -> None:
+        self.server.tool_ended(call, ok, output)
+
+    def _absolute(self, paths: list[str]) -> list[str]:
+        return [str(self.cwd / path) for path in paths]

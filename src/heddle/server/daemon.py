@@ -1,0 +1,97 @@
+"""Start, serve, stop. The lock on the state folder makes the daemon the only one; its sessions outlive it."""
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import uvicorn
+
+from heddle import places, wiring
+from heddle.core.errors import Bug, HeddleError
+from heddle.server.app import application
+
+log = logging.getLogger("heddle.daemon")
+
+
+def main() -> int:
+    """Run the daemon until it is told to stop. The last line on stderr of a failed start is the error as JSON."""
+    try:
+        home = Path(places.home())
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = take_lock(home)
+        if lock is None:
+            return 0  # another daemon serves this folder
+        _log_to_stderr()
+        asyncio.run(serve(home, keep_aside="--keep-aside" in sys.argv[1:]))
+    except HeddleError as error:
+        return _fail(error)
+    except OSError as error:
+        return _fail(Bug(f"the daemon could not start: {error}", hint="see: heddle doctor"))
+    return 0
+
+
+def take_lock(home: Path) -> int | None:
+    """The descriptor that makes this process the daemon of `home`, or None when another one is."""
+    fd = os.open(home / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    os.ftruncate(fd, 0)
+    os.write(fd, f"{os.getpid()}\n".encode())
+    return fd
+
+
+async def serve(home: Path, *, keep_aside: bool = False) -> None:
+    """Wire everything, listen, and let the fleet run."""
+    stopping = asyncio.Event()
+    house = await wiring.build(home, Path(places.runtime()), os.environ, stopping.set, keep_aside=keep_aside)
+    listener = _listen(places.daemon_socket())
+    config = uvicorn.Config(application(house.desk), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    fleet = asyncio.create_task(house.desk.fleet.serve())
+    web = asyncio.create_task(server.serve(sockets=[listener]))
+    stop = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait({fleet, web, stop}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    with suppress(asyncio.CancelledError, TimeoutError):
+        await asyncio.wait_for(web, timeout=3)
+    fleet.cancel()
+    await asyncio.wait({fleet})
+    await house.close()
+    if fleet in done and not fleet.cancelled() and fleet.exception() is not None:
+        raise fleet.exception() or Bug("the fleet ended")
+
+
+def _listen(path: str) -> socket.socket:
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # we hold the lock: whoever made it is gone
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(mask)
+    listener.listen(128)
+    return listener
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+
+def _fail(error: HeddleError) -> int:
+    sys.stderr.write(json.dumps({"error": error.as_dict()}, default=str) + "\n")
+    return error.exit_status

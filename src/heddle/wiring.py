@@ -1,0 +1,192 @@
+"""The one place that picks adapters and hands configuration in."""
+
+import getpass
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from heddle import __version__
+from heddle.adapters.agents.acp import AcpAgent
+from heddle.adapters.agents.brands import Brand, brand_names, load_brand
+from heddle.adapters.agents.claude import ClaudeAgent
+from heddle.adapters.dispatch.local import LocalDispatcher
+from heddle.adapters.git import open_repository
+from heddle.adapters.git.worktrees import GitWorktrees
+from heddle.adapters.journal.sqlite import SqliteJournal
+from heddle.adapters.sandbox.none import Unconfined
+from heddle.adapters.workspaces.worktree import WorktreeWorkspaces
+from heddle.api.desk import Desk
+from heddle.config import Config, person_file, resolve
+from heddle.core.errors import HeddleError, SetupError
+from heddle.engine.fleet import Fleet
+from heddle.engine.runs import Runs
+from heddle.engine.site import Outside, Site
+from heddle.ports import Agent
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time()
+
+
+class KnownAgents:
+    """Agents by brand: a TOML of ours, or one of the person's own."""
+
+    def __init__(self, environment: Mapping[str, str], own: Path) -> None:
+        self._environment = environment
+        self._own = own
+        self._made: dict[str, Agent] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """All brands."""
+        own = sorted(path.stem for path in self._own.glob("*.toml"))
+        return tuple(dict.fromkeys((*brand_names(), *own)))
+
+    def agent(self, name: str) -> Agent:
+        """See the engine's Agents."""
+        if name not in self._made:
+            if name not in self.names():
+                raise SetupError(
+                    f"there is no agent '{name}'", slug="unknown-agent", hint=f"known are: {', '.join(self.names())}"
+                )
+            own = self._own / f"{name}.toml"
+            self._made[name] = self._make(load_brand(own if own.is_file() else name))
+        return self._made[name]
+
+    def _make(self, brand: Brand) -> Agent:
+        env = {name: self._environment[name] for name in brand.env if name in self._environment}
+        match brand.protocol:
+            case "claude":
+                return ClaudeAgent(brand, env)
+            case "acp":
+                return AcpAgent(brand, env)
+            case other:
+                raise SetupError(
+                    f"agent '{brand.name}' speaks '{other}', which is not known",
+                    slug="unknown-protocol",
+                    hint="known protocols are: acp, claude",
+                )
+
+    async def check(self) -> list[dict[str, object]]:
+        """Each brand: found or not, and what to do."""
+        findings: list[dict[str, object]] = []
+        for name in self.names():
+            try:
+                findings.append({"what": f"agent {name}", "ok": True, "detail": await self.agent(name).check()})
+            except HeddleError as error:
+                detail = f"{error.message}; {error.hint}"
+                findings.append({"what": f"agent {name}", "ok": False, "detail": detail})
+        return findings
+
+
+@dataclass(slots=True)
+class House:
+    """A wired Heddle."""
+
+    desk: Desk
+    journal: SqliteJournal
+    sandbox: Unconfined
+    dispatcher: LocalDispatcher
+
+    async def close(self) -> None:
+        """Let go of everything; sessions go on."""
+        await self.dispatcher.close()
+        await self.sandbox.close()
+        self.journal.close()
+
+
+class Sites:
+    """Repositories that were opened, by the path they were asked for."""
+
+    def __init__(self, home: Path, sandbox: Unconfined, max_file_bytes: int) -> None:
+        self._home = home
+        self._sandbox = sandbox
+        self._max_file_bytes = max_file_bytes
+        self._sites: dict[str, Site] = {}
+
+    async def site(self, root: str) -> Site:
+        """The repository that `root` lies in. Raises UserError or SetupError when there is none to work in."""
+        known = self._sites.get(root)
+        if known is not None and Path(known.repository.root).is_dir():
+            return known
+        repository = await open_repository(Path(root))
+        made = self._sites.get(repository.root)
+        if made is None:
+            workspaces = WorktreeWorkspaces(
+                self._home / "workspaces" / repository.key,
+                self._home / "trash" / repository.key,
+                repository,
+                GitWorktrees(repository.store),
+                self._sandbox,
+                SystemClock(),
+                max_file_bytes=self._max_file_bytes,
+            )
+            made = Site(repository, workspaces)
+        self._sites[root] = self._sites[repository.root] = made
+        return made
+
+
+async def build(
+    home: Path,
+    runtime: Path,
+    environment: Mapping[str, str],
+    close: Callable[[], None],
+    *,
+    keep_aside: bool = False,
+) -> House:
+    """A Heddle whose state is at `home`. Raises SetupError when the journal or the configuration cannot be read."""
+    clock = SystemClock()
+    config = Config(person_file(environment), environment)
+    own = {value.key: value.value for value in resolve(config.own_layers())}
+    journal = SqliteJournal.open(home / "journal.db", clock, keep_aside=keep_aside)
+    fence = await journal.claim("daemon", "daemon", 3600)
+    runs = Runs(journal, fence)
+    await runs.load()
+    sandbox = Unconfined(home / "holders", runtime, environment)
+    agents = KnownAgents(environment, person_file(environment).parent / "agents")
+    sites = Sites(home, sandbox, own["workspace.max_file_mb"] * 1_000_000)
+    outside = Outside(sites.site, config, agents, _texts(), clock, sandbox.tier)
+    dispatcher = LocalDispatcher()
+    fleet = Fleet(runs, outside, dispatcher)
+
+    async def explain(root: str, key: str) -> list[dict[str, object]]:
+        repository = (await sites.site(root)).repository if root else None
+        commit = await repository.resolve("HEAD") if repository else ""
+        return [asdict(value) for value in await config.explain(repository, commit, key)]
+
+    desk = Desk(
+        fleet=fleet,
+        by=f"person:{_person()}",
+        home=home,
+        version=__version__,
+        transcript=sandbox.transcript,
+        check_agents=agents.check,
+        explain=explain,
+        close=close,
+        live=sandbox.live,
+        started_at=clock.now(),
+    )
+    return House(desk, journal, sandbox, dispatcher)
+
+
+def _texts() -> dict[str, str]:
+    folder = files("heddle.data.roles")
+    texts = {}
+    for entry in folder.iterdir():
+        if entry.name.endswith(".md"):
+            name = entry.name.removesuffix(".md")
+            texts[name if name.startswith("stage-") else f"role-{name}"] = entry.read_text()
+    return texts
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -1,0 +1,278 @@
+"""Every outcome in every order: a state machine drives the cycle, and a crash is only a refold."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from heddle.core import events as e
+from heddle.core.cycle import (
+    Bounds,
+    Hold,
+    PassGate,
+    PlayStage,
+    RemoveWorkspace,
+    Replan,
+    StartStage,
+    Stop,
+    Wait,
+    Who,
+    World,
+    decide,
+)
+from heddle.core.delegation import Delegation
+from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
+from heddle.core.plan import Plan, digest
+from heddle.core.run import Active, AtGate, HeldUp, LandedAt, Run, StoppedFor, Unstarted, evolve, fold
+from heddle.core.scope import Scope
+from heddle.core.task import READ_ONLY, Lane, Stage, Task
+from heddle.core.views import inbox, row, state, timeline
+
+DECIDERS = st.sampled_from(list(Decider))
+REASONS = ("agent-exited", "malformed", "stalled", "setup-failed")
+
+
+class Cycle(RuleBasedStateMachine):
+    """Carries out what `decide` says with outcomes of Hypothesis' choice, and checks what must never be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[e.Recorded] = []
+        self.run: Run | None = None
+        self.world = World(bounds=Bounds(2, 2))
+        self.main = 0
+        self.validated: set[tuple[str, str]] = set()
+        self.person_saw: set[str] = set()
+
+    def add(self, *events: e.Event, by: str = "heddle") -> None:
+        for event in events:
+            seq = len(self.records) + 1
+            record = e.Recorded("task:T1", seq, seq, float(seq), by, "", 1, event)
+            self.records.append(record)
+            self.run = fold([record]) if self.run is None else evolve(self.run, record)
+
+    @property
+    def now(self) -> Run:
+        assert self.run is not None
+        return self.run
+
+    def decision(self) -> object:
+        return decide(self.now, self.world)
+
+    @precondition(lambda self: self.run is None)
+    @rule(lane=st.sampled_from(list(Lane)), gate=DECIDERS, research=DECIDERS, last=DECIDERS, started=st.booleans())
+    def ask(self, lane: Lane, gate: Decider, research: Decider, last: Decider, started: bool) -> None:
+        rules = [(Stage.PLAN, gate), (Stage.RESEARCH, research), (Stage.VALIDATE, last)]
+        self.world = World(
+            gates=Gates(tuple(GateRule(stage, decides) for stage, decides in rules)),
+            delegations=(Delegation("docs", Stage.PLAN, ("docs/**",)),),
+            approved=frozenset({"true"}),
+            bounds=Bounds(2, 2),
+        )
+        self.add(e.TaskAdded(Task("T1", "r", "/r", "main", "do it", lane, checks=("true",))))
+        if started:
+            self.add(e.RunStarted(1, "m0"))
+
+    @precondition(lambda self: self.run is not None and (isinstance(self.now.activity, Unstarted) or self.now.over))
+    @rule()
+    def begin(self) -> None:
+        if not isinstance(self.now.activity, LandedAt):
+            self.add(e.RunStarted(self.now.number + 1, f"m{self.main}"))
+
+    @precondition(lambda self: self.run is not None)
+    @rule()
+    def crash(self) -> None:
+        """A restart is only a refold."""
+        assert fold(self.records) == self.run
+
+    @precondition(lambda self: self.run is not None)
+    @rule(steps=st.sampled_from([1, 12]))
+    def go_on(self, steps: int) -> None:
+        """Carry out what needs no outcome."""
+        for _ in range(steps):
+            self.step()
+
+    def step(self) -> None:
+        match self.decision():
+            case StartStage(stage, attempt, key):
+                assert attempt == self.now.attempt(stage) + 1
+                if stage is Stage.EXECUTE and self.now.plan is not None:
+                    assert self.now.approved == self.now.bound()
+                self.add(e.StageStarted(stage, attempt, key))
+            case PassGate(stage, bound, by):
+                if stage is Stage.PLAN and by != "nobody":
+                    assert self.now.plan is not None
+                    assert set(self.now.plan.commands) <= self.world.approved
+                self.add(e.GatePassed(stage, bound, by))
+            case Replan(base, why):
+                self.add(e.PlanOutdated(base, why))
+            case Hold(reason, detail):
+                self.add(e.RunHeld(reason, detail))
+            case Stop(why):
+                self.add(e.RunStopped(why))
+            case RemoveWorkspace(workspace):
+                self.add(e.WorkspaceRemoved(workspace, ""))
+            case PlayStage() | Wait():
+                pass
+
+    @precondition(lambda self: self.run is not None and isinstance(self.now.activity, Active))
+    @rule(ok=st.sampled_from(["ok"] * 9 + ["fail", "red", "unknown", "culprit", "conflict"]), paths=st.booleans())
+    def play(self, ok: str, paths: bool) -> None:
+        run = self.now
+        attempt = run.attempt(run.stage)
+        work = f"{run.stage}-{attempt}"
+        if not any(made.workspace == work for made in run.workspaces) and run.stage is not Stage.LAND:
+            self.add(e.WorkspaceCreated(work, run.stage, run.base, run.base))
+            self.add(e.SessionStarted(work, "rehearsal", work, run.stage, attempt, 0))
+        if ok == "fail":
+            return self.add(e.StageFailed(run.stage, attempt, REASONS[attempt % 4], "no", "evidence"))
+        match run.stage:
+            case Stage.RESEARCH:
+                self.add(e.WritesDiscarded(run.stage, ("x",)), e.ResearchDelivered(attempt, "facts"))
+            case Stage.PLAN:
+                glob = "docs/a.md" if paths else "src/**"
+                plan = Plan(Scope((glob,)), ("true",) if paths else ("make",), f"plan {attempt}")
+                self.add(e.PlanDelivered(attempt, plan, digest(plan, run.base)))
+            case Stage.EXECUTE:
+                commit = f"r{len(self.records)}"
+                self.add(e.ResultDelivered(attempt, commit, "t", "", ("docs/a.md",), 1, 0, (), "done"))
+            case Stage.VALIDATE:
+                self.validate(ok)
+            case Stage.LAND:
+                self.land()
+
+    def validate(self, ok: str) -> None:
+        run, onto = self.now, f"m{self.main}"
+        attempt = run.attempt(Stage.VALIDATE)
+        if ok == "conflict":
+            return self.add(e.PlanOutdated(onto, "conflict"))
+        colour = {"red": Colour.RED, "culprit": Colour.RED, "unknown": Colour.UNKNOWN}.get(ok, Colour.GREEN)
+        candidate = f"c{len(self.records)}"
+        verdict = Verdict(colour, onto, candidate, "tree", culprit="T9" if ok == "culprit" else "", reason=ok)
+        if colour is Colour.GREEN:
+            self.validated.add((onto, candidate))
+        self.add(e.VerdictReached(attempt, verdict))
+
+    def land(self) -> None:
+        run = self.now
+        assert run.verdict is not None
+        assert run.verdict.colour is Colour.GREEN
+        assert (run.verdict.onto, run.verdict.candidate) in self.validated
+        if run.verdict.onto != f"m{self.main}":
+            return self.add(e.MainMoved(f"m{self.main}"))
+        self.add(e.LandingStarted(1, "main", run.verdict.onto, run.verdict.candidate, run.verdict.tree))
+        self.add(e.Landed(run.verdict.candidate, "main", "updated"))
+
+    @precondition(lambda self: self.run is not None)
+    @rule()
+    def main_moves(self) -> None:
+        self.main += 1
+
+    @precondition(lambda self: self.run is not None)
+    @rule(
+        meets=st.booleans(),
+        outdated=st.booleans(),
+        sessions=st.integers(0, 1),
+        validations=st.integers(0, 1),
+        ahead=st.sampled_from(["", "", "T0"]),
+        problem=st.sampled_from(["", "", "", "no repository"]),
+        unapproved=st.sampled_from([(), (), ("make",)]),
+    )
+    def world_turns(self, meets, outdated, sessions, validations, ahead, problem, unapproved) -> None:  # type: ignore[no-untyped-def]
+        self.world = World(
+            self.world.gates,
+            self.world.delegations,
+            self.world.approved,
+            unapproved,
+            sessions,
+            validations,
+            ahead,
+            ("T2", "a", "a") if meets else None,
+            (f"m{self.main}", "moved") if outdated else None,
+            self.world.bounds,
+            problem,
+            float(len(self.records)),
+        )
+
+    @precondition(lambda self: self.run is not None and isinstance(self.now.activity, AtGate | HeldUp))
+    @rule(kind=st.sampled_from(["approve", "approve", "reject", "stale", "edit", "release"]))
+    def person(self, kind: str) -> None:
+        run = self.now
+        if isinstance(run.activity, HeldUp):
+            return self.add(e.RunReleased("person:p", "go on"))
+        assert isinstance(run.activity, AtGate)
+        if kind == "edit" and run.stage is Stage.PLAN:
+            plan = Plan(Scope(("docs/b.md",)), ("true",), f"edited {len(self.records)}")
+            return self.add(e.PlanEdited(plan, digest(plan, run.base)))
+        before = run.activity
+        if kind == "reject":
+            self.add(e.GateRejected(run.stage, before.digest, "person:p", "no"))
+        elif kind == "stale":
+            self.add(e.GatePassed(run.stage, "another", "person:p"))
+            assert self.now.activity == before
+        elif kind == "release":
+            self.add(e.RunReleased("person:p", ""))
+            assert self.now.activity == before
+        else:
+            self.add(e.GatePassed(run.stage, before.digest, "person:p"))
+
+    @precondition(lambda self: self.run is not None)
+    @rule(what=st.sampled_from(["pause", "resume", "stop", "question", "answer", "withdraw", "violate", "keep", "late"]))
+    def meanwhile(self, what: str) -> None:
+        run = self.now
+        match what:
+            case "pause":
+                self.add(e.RunPaused("person:p"))
+            case "resume":
+                self.add(e.RunResumed("person:p"))
+            case "stop":
+                self.add(e.StopRequested("person:p", ""))
+            case "question" if isinstance(run.activity, Active):
+                self.add(e.QuestionAsked("q", "which?", ("a", "b"), "a", "s"))
+            case "answer" if run.questions:
+                self.add(e.QuestionAnswered("q", "a"))
+            case "withdraw" if run.questions:
+                self.add(e.QuestionWithdrawn("q"))
+            case "violate" if isinstance(run.activity, Active):
+                self.add(e.ScopeViolated(("src/x.py",)))
+            case "keep" if run.workspaces:
+                self.add(e.WorkspaceKept(run.workspaces[0].workspace, "in use"))
+            case "late":
+                self.add(e.CommandsApproved(("x",)), e.SessionEnded(0, None, "exited"))
+
+    @invariant()
+    def always_a_successor_or_a_named_reason(self) -> None:
+        if self.run is None:
+            return
+        decision = self.decision()
+        if isinstance(decision, Wait):
+            assert decision.reason
+            assert decision.detail
+        status, why = state(self.now, decision)  # type: ignore[arg-type]
+        assert why
+        assert row(self.now, decision, 0.0, None).status is status  # type: ignore[arg-type]
+        for item in inbox(self.now, decision):  # type: ignore[arg-type]
+            assert item.act
+        assert timeline(self.records)
+
+    @invariant()
+    def landed_only_what_was_validated(self) -> None:
+        if self.run is not None and isinstance(self.now.activity, LandedAt):
+            assert self.now.verdict is not None
+            assert (self.now.verdict.onto, self.now.activity.commit) in self.validated
+
+    @invariant()
+    def over_means_over(self) -> None:
+        if self.run is not None and isinstance(self.now.activity, LandedAt | StoppedFor) and not self.now.workspaces:
+            assert isinstance(self.decision(), Wait)
+            assert self.decision().who is Who.NOBODY  # type: ignore[attr-defined]
+
+    @invariant()
+    def read_only_workspaces_do_not_pile_up(self) -> None:
+        if self.run is None or isinstance(self.now.activity, Active) or self.now.stopping:
+            return
+        if any(made.stage in READ_ONLY for made in self.now.workspaces):
+            assert isinstance(self.decision(), RemoveWorkspace)
+
+
+Cycle.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestCycle = Cycle.TestCase

@@ -1,0 +1,424 @@
+"""Tables for the small rules: scope, plan, permission, delegation, gates, redaction, usage, errors."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heddle.core import events as e
+from heddle.core.cycle import Decision, Wait, Who, World, decide
+from heddle.core.delegation import Delegation
+from heddle.core.errors import KINDS, HeddleError, UserError
+from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
+from heddle.core.permission import inside, permission
+from heddle.core.plan import MAX_LINES, Plan, digest, require_plan, require_short
+from heddle.core.redaction import CUT, redact, secrets_added
+from heddle.core.run import Active, AtGate, HeldUp, Idle, Run, StoppedFor, evolve, fold
+from heddle.core.scope import Scope, require_scope
+from heddle.core.session import Access, Allow, Deny, PermissionAsked, Usage
+from heddle.core.settings import Settings
+from heddle.core.task import Lane, Stage, Status, Task, first_stage, stage_after
+from heddle.core.views import inbox, row, state, timeline
+
+TASK = Task("T1", "r", "/r", "main", "do it")
+PLAN = Plan(Scope(("docs/**",)), ("true",), "text")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "meets"),
+    [
+        ("src/**", "src/a.py", True),
+        ("src/a", "src/a/b.py", True),
+        ("src/*.py", "src/b.*", True),
+        ("src/*.py", "src/b/c.py", False),
+        ("a?c", "abc", True),
+        ("a?c", "ac", False),
+        ("**/x.py", "deep/er/x.py", True),
+        ("**", "anything", True),
+        ("a/**/z", "a/z", True),
+        ("a/**/z", "b/**/z", False),
+        ("src/a.py", "src/ab.py", False),
+        ("*a", "b*", True),
+    ],
+)
+def test_scopes_meet_when_one_path_can_match_both(a: str, b: str, meets: bool) -> None:
+    assert (Scope((a,)).meeting(Scope((b,))) is not None) is meets
+    assert (Scope((b,)).meeting(Scope((a,))) is not None) is meets
+
+
+def test_an_undeclared_scope_meets_everything() -> None:
+    assert Scope().meeting(Scope(("a",))) == ("**", "**")
+    assert Scope(("a", "b")).meeting(Scope(("c", "b"))) == ("b", "b")
+
+
+NAME = st.text("ab", min_size=1, max_size=2)
+
+
+@given(st.lists(NAME, min_size=1, max_size=3), st.lists(st.sampled_from(["a", "b", "*", "**", "?", "a*"]), min_size=1, max_size=3))
+def test_a_covered_path_meets_its_scope(path: list[str], glob: list[str]) -> None:
+    scope = Scope(("/".join(glob),))
+    if scope.covers("/".join(path)):
+        assert scope.meeting(Scope(("/".join(path),))) is not None
+
+
+@pytest.mark.parametrize("glob", ["", "./", "/etc", "~/x", "C:/x", "-rf", "a/../b", "..", ".git/hooks", "a\nb", "\\x"])
+def test_a_scope_that_leads_out_is_refused(glob: str) -> None:
+    with pytest.raises(UserError) as caught:
+        require_scope([glob])
+    assert caught.value.slug == "bad-scope"
+    assert "\n" not in caught.value.message
+
+
+def test_a_scope_is_tidied() -> None:
+    assert require_scope(["./src/", "src", "a/b"]).globs == ("src", "a/b")
+    assert Scope(("src",)).outside(["src/x", "y"]) == ("y",)
+
+
+def plan_of(**front: object) -> Plan:
+    return require_plan({"scope": ["a"], **front}, "text")
+
+
+@pytest.mark.parametrize(
+    ("front", "complaint"),
+    [
+        ({"scop": []}, "unknown key 'scop'"),
+        ({"scope": []}, "no 'scope'"),
+        ({"scope": "a"}, "'scope' must be a list"),
+        ({"scope": ["/etc"]}, "absolute path"),
+        ({"scope": ["../x"]}, "leads out"),
+        ({"checks": [1]}, "'checks' must be a list"),
+        ({"checks": ["a\nb"]}, "more than one line"),
+        ({"questions": "x"}, "'questions' must be"),
+        ({"questions": [{"text": "a"}]}, "needs 'text' and 'default'"),
+        ({"questions": [{"text": "a", "default": "b", "options": "c"}]}, "'options'"),
+    ],
+)
+def test_a_malformed_plan_is_refused_with_the_exact_complaint(front: dict[str, object], complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        plan_of(**front)
+
+
+def test_a_plan_keeps_checks_apart() -> None:
+    plan = plan_of(checks=["make", "make", "manual: look"], questions=[{"text": "q", "default": "d", "options": ["d"]}])
+    assert plan.commands == ("make",)
+    assert plan.manual == ("manual: look",)
+    assert plan.questions[0].options == ("d",)
+
+
+def test_documents_are_short_and_not_empty() -> None:
+    require_short("x\n" * MAX_LINES, "plan")
+    with pytest.raises(UserError, match="201 lines"):
+        require_short("x\n" * (MAX_LINES + 1), "plan")
+    with pytest.raises(UserError, match="empty"):
+        require_short(" \n", "research")
+
+
+def test_p1_any_change_of_plan_scope_checks_or_base_gives_another_digest() -> None:
+    plans = [PLAN, Plan(Scope(("docs/*",)), ("true",), "text"), Plan(PLAN.scope, ("make",), "text"), Plan(PLAN.scope, ("true",), "t")]
+    asked = plan_of(questions=[{"text": "q", "default": "d"}])
+    digests = {digest(plan, "base") for plan in (*plans, asked)} | {digest(PLAN, "other")}
+    assert len(digests) == len(plans) + 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "access", "allowed"),
+    [
+        (PermissionAsked("1", "read", "x", ("/etc/passwd",)), Access.READ, True),
+        (PermissionAsked("1", "edit", "x", ("/w/out/plan.md",)), Access.READ, True),
+        (PermissionAsked("1", "edit", "x", ("/w/tree/docs/a",)), Access.READ, False),
+        (PermissionAsked("1", "run", "x"), Access.READ, False),
+        (PermissionAsked("1", "run", "x"), Access.WRITE, True),
+        (PermissionAsked("1", "edit", "x", ("docs/a",)), Access.WRITE, True),
+        (PermissionAsked("1", "edit", "x", ("docs/../../x",)), Access.WRITE, False),
+        (PermissionAsked("1", "edit", "x", ("src/a",)), Access.WRITE, False),
+        (PermissionAsked("1", "edit", "x"), Access.WRITE, True),
+    ],
+)
+def test_permission_is_least(asked: PermissionAsked, access: Access, allowed: bool) -> None:
+    reply = permission(asked, access, "/w/tree", "/w/out", Scope(("docs/**",)))
+    assert isinstance(reply, Allow if allowed else Deny)
+
+
+def test_paths_are_told_relative_to_the_tree() -> None:
+    assert inside("/w/tree", "/w/tree") == "."
+    assert inside("a/./b", "/w/tree") == "a/b"
+    assert inside("/w/treeless", "/w/tree") is None
+    assert isinstance(permission(PermissionAsked("1", "edit", "", ("a",)), Access.WRITE, "/t", "/o", Scope()), Allow)
+
+
+@pytest.mark.parametrize(
+    ("delegation", "plan", "objection"),
+    [
+        (Delegation("d", scope=("docs/**",)), PLAN, ""),
+        (Delegation("d", scope=("docs",), expires_at=5.0), PLAN, "expired"),
+        (Delegation("d", scope=("docs",), expires_at=50.0), PLAN, ""),
+        (Delegation("d", scope=("docs",), roles=("docs",)), PLAN, "role"),
+        (Delegation("d", scope=("docs",)), None, "no plan"),
+        (Delegation("d", scope=("docs/*.md",)), PLAN, "outside"),
+        (Delegation("d", scope=("docs",)), Plan(Scope(("docs/a?.md", "docs/*")), ("make",), "t"), "never approved"),
+        (Delegation("d", scope=("docs",), max_lines=3), PLAN, "4 changed lines"),
+        (Delegation("d", scope=("docs",), max_lines=4), PLAN, ""),
+    ],
+)
+def test_a_delegation_says_why_it_does_not_approve(delegation: Delegation, plan: Plan | None, objection: str) -> None:
+    said = delegation.objection(TASK, plan, frozenset({"true"}), 10.0, 4)
+    assert (objection in said) if objection else not said
+
+
+def test_the_strictest_gate_rule_that_applies_wins() -> None:
+    gates = Gates(
+        (
+            GateRule(Stage.PLAN, Decider.DELEGATION),
+            GateRule(Stage.PLAN, Decider.PERSON, paths=("ci/**",)),
+            GateRule(Stage.PLAN, Decider.PERSON, role="security"),
+            GateRule(Stage.PLAN, Decider.PERSON, lane="full"),
+            GateRule(Stage.VALIDATE, Decider.NOBODY),
+        )
+    )
+    assert gates.decider(TASK, Stage.PLAN, PLAN) is Decider.DELEGATION
+    assert gates.decider(TASK, Stage.PLAN, Plan(Scope(("ci/x",)), (), "t")) is Decider.PERSON
+    assert gates.decider(TASK, Stage.PLAN, None) is Decider.DELEGATION
+    assert gates.decider(TASK, Stage.EXECUTE, PLAN) is Decider.NOBODY
+    manual = Plan(Scope(("a",)), ("manual: look",), "t")
+    assert gates.decider(TASK, Stage.VALIDATE, manual) is Decider.PERSON
+    full = Task("T1", "r", "/r", "main", "x", Lane.FULL)
+    assert gates.decider(full, Stage.VALIDATE, PLAN) is Decider.PERSON
+
+
+def test_x7_secrets_are_cut_and_told() -> None:
+    key = "sk-ant-" + "a1" * 12
+    assert redact(f"use {key} now") == f"use {CUT} now"
+    assert redact("https://user:hunter22@host/x") == f"https://{CUT}@host/x"
+    assert redact("nothing here") == "nothing here"
+    diff = f"+++ b/ok.py\n+x = 1\n+++ b/bad.py\n+key = '{key}'\n context {key}\n"
+    assert secrets_added(diff) == ("bad.py",)
+    assert secrets_added(f"+++ b/a\n-gone = '{key}'\n") == ()
+
+
+def test_an_unknown_price_makes_the_sum_unknown() -> None:
+    known, unknown = Usage(1, 2, 3, 4, 0.5), Usage(1, 1, 1, 1, None)
+    assert known.plus(known).usd == 1.0
+    assert known.plus(unknown).usd is None
+    assert known.plus(Usage(usd=1.0, source="computed")).source == "computed"
+
+
+def test_errors_carry_kind_slug_hint_and_status() -> None:
+    for kind, made in KINDS.items():
+        assert made("m").as_dict()["kind"] == kind
+    error = UserError("m", slug="s", hint="h", path="p")
+    assert error.as_dict()["facts"] == {"path": "p"}
+    assert HeddleError("m").exit_status == 70
+
+
+def test_stages_follow_each_other() -> None:
+    assert first_stage(Lane.QUICK) is Stage.EXECUTE
+    assert stage_after(Stage.PLAN, Lane.STANDARD) is Stage.EXECUTE
+    assert Task("T1", "r", "/r", "main", "  ").title == "(empty)"
+    assert Task("T1", "r", "/r", "main", "x" * 99).title.endswith("…")
+    assert Settings().sessions > 0
+
+
+def recorded(*events: e.Event) -> list[e.Recorded]:
+    return [e.Recorded("task:T1", n, n, float(n), "heddle", "", 1, event) for n, event in enumerate(events, 1)]
+
+
+def run_after(*events: e.Event) -> Run:
+    run = fold(recorded(e.TaskAdded(TASK), e.RunStarted(1, "base"), *events))
+    assert run is not None
+    return run
+
+
+def test_facts_before_the_task_tell_of_no_run() -> None:
+    assert fold(recorded(e.RunPaused("p"))) is None
+    assert fold([]) is None
+
+
+def planned(*more: e.Event) -> Run:
+    bound = digest(PLAN, "base")
+    return run_after(
+        e.StageStarted(Stage.RESEARCH, 1, "k1"),
+        e.ResearchDelivered(1, "facts"),
+        e.GatePassed(Stage.RESEARCH, "research-4", "nobody"),
+        e.StageStarted(Stage.PLAN, 1, "k2"),
+        e.PlanDelivered(1, PLAN, bound),
+        *more,
+    )
+
+
+def test_p1_a_changed_base_voids_the_approval() -> None:
+    bound = digest(PLAN, "base")
+    run = planned(e.GatePassed(Stage.PLAN, bound, "person:p"))
+    assert isinstance(run.activity, Idle)
+    assert run.stage is Stage.EXECUTE
+    moved = evolve(run, recorded(e.PlanOutdated("other", "moved"))[0])
+    assert moved.approved == ""
+    assert moved.stage is Stage.PLAN
+
+
+def test_p1_execute_never_starts_on_another_plan_than_the_approved_one() -> None:
+    from dataclasses import replace
+
+    run = planned(e.GatePassed(Stage.PLAN, digest(PLAN, "base"), "person:p"))
+    decision = decide(replace(run, base="other"), World())
+    assert decision.reason == "approval-void"  # type: ignore[union-attr]
+
+
+def test_a_check_that_nobody_saw_waits_for_a_person_even_when_nobody_decides() -> None:
+    decision = decide(planned(), World(gates=Gates(()), approved=frozenset()))
+    assert decision == Wait(Who.PERSON, "gate", "check 'true' was never approved by a person")
+
+
+def test_a_delegation_passes_a_gate_or_says_why_not() -> None:
+    gates = Gates((GateRule(Stage.PLAN, Decider.DELEGATION),))
+    good, other = Delegation("docs", scope=("docs",)), Delegation("late", Stage.VALIDATE, ("**",))
+    approved = frozenset({"true"})
+    passed = decide(planned(), World(gates=gates, delegations=(other, good), approved=approved))
+    assert passed.by == "delegation:docs"  # type: ignore[union-attr]
+    refused = decide(planned(), World(gates=gates, delegations=(Delegation("x", scope=("src",)),), approved=approved))
+    assert "outside" in refused.detail  # type: ignore[union-attr]
+    assert decide(planned(), World(gates=gates)) == Wait(Who.PERSON, "gate", "the plan is ready")
+
+
+STATES: list[tuple[Run, Decision, Status]] = [
+    (run_after(), Wait(Who.MACHINE, "sessions", "full"), Status.READY),
+    (run_after(), Wait(Who.TASK, "overlap", "kept apart"), Status.BLOCKED),
+    (run_after(), Wait(Who.QUEUE, "queue", "behind T0"), Status.QUEUED),
+    (run_after(), Wait(Who.PERSON, "commands", "allow?"), Status.WAITING),
+    (run_after(), Wait(Who.PERSON, "paused", "go on"), Status.WAITING),
+    (run_after(), decide(run_after(), World()), Status.READY),
+]
+
+
+@pytest.mark.parametrize(("run", "decision", "status"), STATES)
+def test_c3_one_function_tells_the_status(run: Run, decision: Decision, status: Status) -> None:
+    assert state(run, decision)[0] is status
+    assert row(run, decision, 0.0, None).status is status
+
+
+def test_the_inbox_names_commands_for_every_item() -> None:
+    allow = inbox(run_after(), Wait(Who.PERSON, "commands", "allow?"))
+    assert allow[0].kind == "commands"
+    assert inbox(run_after(), Wait(Who.PERSON, "paused", "go on")) == ()
+    held = run_after(e.RunHeld("red", "it is red"))
+    assert inbox(held, decide(held, World()))[0].kind == "held-red"
+    asks = run_after(e.StageStarted(Stage.RESEARCH, 1, "k"), e.QuestionAsked("q", "which?", (), "a", "s"))
+    assert state(asks, decide(asks, World()))[0] is Status.WAITING
+    assert inbox(asks, decide(asks, World()))[0].kind == "question"
+
+
+def test_a_verdict_leaves_its_flags_on_the_board() -> None:
+    verdict = Verdict(Colour.GREEN, "o", "c", "t", edited_tests=("tests/a.py",))
+    result = e.ResultDelivered(1, "r", "t", "", ("a",), 3, 1, (), "done")
+    run = run_after(
+        result, e.VerdictReached(1, verdict), e.ScopeViolated(("x",)), e.ScopeViolated(("x",)), e.WorkspaceKept("w", "in use")
+    )
+    shown = row(run, decide(run, World()), 0.0, None)
+    assert shown.flags == ("edited-tests", "outside-scope", "kept-workspace")
+    assert shown.changed == "1 files +3 -1"
+
+
+def test_facts_that_do_not_fit_change_nothing_but_the_sequence() -> None:
+    run = run_after()
+    for event in (e.GatePassed(Stage.PLAN, "x", "p"), e.RunReleased("p", ""), e.GateRejected(Stage.PLAN, "x", "p", "r")):
+        assert evolve(run, recorded(event)[0]).activity == run.activity
+    stopped = run_after(e.RunStopped("enough"))
+    assert evolve(stopped, recorded(e.StopRequested("p", "again"))[0]).activity == StoppedFor("enough")
+    assert isinstance(run_after(e.RunHeld("x", "y")).activity, HeldUp)
+    assert isinstance(run_after(e.StageStarted(Stage.RESEARCH, 1, "k")).activity, Active)
+    assert isinstance(planned().activity, AtGate)
+
+
+def test_the_timeline_tells_every_fact_that_people_care_about() -> None:
+    told = timeline(
+        recorded(
+            e.TaskAdded(TASK),
+            e.GatePassed(Stage.PLAN, "d", "person:p"),
+            e.WorkspaceRemoved("w", "refs/heddle/recovery/w/1"),
+            e.WorkspaceRemoved("w", ""),
+            e.QuestionAnswered("q", "a"),
+            e.MainMoved("m1"),
+            e.RunReleased("p", "try"),
+            e.StopRequested("p", "why"),
+            e.VerdictReached(1, Verdict(Colour.RED, "o", "c", "t", reason="red")),
+            e.CommandsApproved(("x",)),
+        )
+    )
+    assert len(told) == 8
+
+
+def landing_run(*more: e.Event) -> Run:
+    bound = digest(PLAN, "base")
+    green = Verdict(Colour.GREEN, "m0", "c0", "t")
+    return planned(
+        e.GatePassed(Stage.PLAN, bound, "person:p"),
+        e.StageStarted(Stage.EXECUTE, 1, "k3"),
+        e.WorkspaceCreated("w3", Stage.EXECUTE, "base", "base"),
+        e.ResultDelivered(1, "r1", "t", "", ("docs/a",), 1, 0, (), "done"),
+        e.GatePassed(Stage.EXECUTE, "r1", "nobody"),
+        e.StageStarted(Stage.VALIDATE, 1, "k4"),
+        e.WorkspaceCreated("w4", Stage.VALIDATE, "c0", "c0"),
+        e.VerdictReached(1, green),
+        e.WorkspaceRemoved("w4", ""),
+        e.GatePassed(Stage.VALIDATE, "r1", "nobody"),
+        *more,
+    )
+
+
+def test_m1_main_moved_means_validating_again_and_keeps_the_place_in_the_queue() -> None:
+    run = landing_run(e.StageStarted(Stage.LAND, 1, "k5"), e.MainMoved("m1"))
+    assert run.stage is Stage.VALIDATE
+    assert run.ticket is not None
+    assert decide(run, World(ahead="T0")) == Wait(Who.QUEUE, "queue", "behind T0 in the landing queue")
+    again = evolve(run, recorded(e.VerdictReached(2, Verdict(Colour.GREEN, "m1", "c1", "t")))[0])
+    assert (again.stage, again.ticket) == (Stage.LAND, run.ticket)
+
+
+def test_a_run_waits_for_its_place_and_for_room() -> None:
+    assert decide(landing_run(), World(ahead="T0")) == Wait(Who.QUEUE, "queue", "behind T0 in the landing queue")
+    landed = landing_run(e.StageStarted(Stage.LAND, 1, "k5"), e.Landed("c0", "main", "updated"))
+    assert decide(landed, World()).workspace == "w3"  # type: ignore[union-attr]
+    active = landing_run(e.StageStarted(Stage.LAND, 1, "k5"))
+    assert state(active, decide(active, World())) == (Status.QUEUED, "landing")
+    moved = landing_run(e.StageStarted(Stage.LAND, 1, "k5"), e.MainMoved("m1"))
+    assert decide(moved, World(free_validations=0)).reason == "validations"  # type: ignore[union-attr]
+    assert decide(run_after(), World(free_sessions=0)).reason == "sessions"  # type: ignore[union-attr]
+
+
+def test_a_superseded_workspace_is_removed_before_the_next_attempt() -> None:
+    run = landing_run(
+        e.StageStarted(Stage.VALIDATE, 2, "k6"),
+        e.VerdictReached(2, Verdict(Colour.RED, "m0", "c0", "t", reason="red")),
+        e.StageStarted(Stage.EXECUTE, 2, "k7"),
+        e.WorkspaceCreated("w7", Stage.EXECUTE, "base", "r1"),
+        e.StageFailed(Stage.EXECUTE, 2, "stalled", "no"),
+    )
+    assert decide(run, World()).workspace == "w3"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("reason", "stage"), [("red", Stage.EXECUTE), ("approval-void", Stage.PLAN), ("x", Stage.LAND)])
+def test_a_person_sends_a_held_run_to_the_stage_that_can_mend_it(reason: str, stage: Stage) -> None:
+    assert landing_run(e.RunHeld(reason, "d"), e.RunReleased("p", "note")).stage is stage
+
+
+def test_a_rejected_result_goes_back_to_execute() -> None:
+    green = e.VerdictReached(2, Verdict(Colour.GREEN, "m0", "c0", "t"))
+    other = e.ResultDelivered(2, "r2", "t", "", ("docs/a",), 1, 0, (), "done")
+    run = landing_run(e.StageStarted(Stage.EXECUTE, 2, "k"), other)
+    assert isinstance(run.activity, AtGate)
+    judged = evolve(landing_run(e.PlanOutdated("m1", "moved")), recorded(green)[0])
+    assert judged.ticket is not None
+    gated = planned(
+        e.GatePassed(Stage.PLAN, digest(PLAN, "base"), "p"),
+        e.ResultDelivered(1, "r1", "t", "", ("docs/a",), 1, 0, (), "done"),
+        e.GatePassed(Stage.EXECUTE, "r1", "nobody"),
+        green,
+        e.GateRejected(Stage.VALIDATE, "r1", "p", "not nice"),
+    )
+    assert (gated.stage, gated.evidence) == (Stage.EXECUTE, "not nice")
+
+
+def test_delegations_of_other_stages_are_passed_over() -> None:
+    gates = Gates((GateRule(Stage.PLAN, Decider.DELEGATION),))
+    late = Delegation("late", Stage.VALIDATE, ("**",))
+    assert decide(planned(), World(gates=gates, delegations=(late,))).detail == "the plan is ready"  # type: ignore[union-attr]
+    moved = timeline(recorded(e.TaskAdded(TASK), e.PlanOutdated("m1", "moved"), e.Landed("c", "main", "updated")))
+    assert len(moved) == 3
