@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from heddle.api.desk import Desk
+from heddle.core import events as e
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -18,6 +19,12 @@ class Explain(msgspec.Struct, forbid_unknown_fields=True):
 
     root: str = ""
     key: str = ""
+
+
+class Allow(msgspec.Struct, forbid_unknown_fields=True):
+    """The repository at `root`."""
+
+    root: str
 
 
 async def daemon(desk: Desk, asked: Nothing) -> dict[str, Any]:
@@ -56,6 +63,18 @@ async def doctor(desk: Desk, asked: Nothing) -> dict[str, Any]:
     if desk.fleet.trouble:
         findings.append({"what": "fleet", "ok": False, "detail": desk.fleet.trouble})
     return {"schema": "heddle.doctor/1", "findings": findings}
+
+
+async def allow(desk: Desk, asked: Allow) -> dict[str, Any]:
+    """Allow the commands of a repository's configuration as it stands at its current commit."""
+    site = await desk.fleet.outside.site(asked.root)
+    repository = site.repository
+    settings = await desk.fleet.outside.settings.settings(repository, await repository.resolve("HEAD"))
+    commands = tuple(dict.fromkeys((*settings.setup, *settings.checks)))
+    fresh = [command for command in commands if command not in desk.runs.approved(repository.key)]
+    if fresh:
+        await desk.runs.record_other(f"repository:{repository.key}", e.CommandsApproved(commands), by=desk.by)
+    return {"schema": "heddle.allowed/1", "commands": list(commands), "fresh": fresh}
 
 
 async def explain(desk: Desk, asked: Explain) -> dict[str, Any]:

@@ -35,5 +35,6 @@ METHODS: dict[str, Method] = {
     "daemon": (machine.daemon, machine.Nothing),
     "daemon.stop": (machine.shutdown, machine.Nothing),
     "doctor": (machine.doctor, machine.Nothing),
+    "repository.allow": (machine.allow, machine.Allow),
     "config.explain": (machine.explain, machine.Explain),
 }

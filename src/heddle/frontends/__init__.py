@@ -1,0 +1,1 @@
+"""Thin front ends: they translate the API, and decide nothing."""

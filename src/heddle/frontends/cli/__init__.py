@@ -1,0 +1,15 @@
+"""The command line: one module per command, imported only when it is asked for."""
+
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    args = sys.argv[1:] if argv is None else argv
+    if args == ["status", "--json"]:  # polled by scripts: nothing that is not needed is imported
+        from heddle.frontends.cli.quick import status
+
+        return status()
+    from heddle.frontends.cli.program import run
+
+    return run(args)

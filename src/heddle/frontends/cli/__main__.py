@@ -1,0 +1,7 @@
+"""`python -m heddle.frontends.cli`."""
+
+import sys
+
+from heddle.frontends.cli import main
+
+sys.exit(main())

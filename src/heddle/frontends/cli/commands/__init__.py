@@ -1,0 +1,1 @@
+"""One module per command: EXAMPLES, arguments(parser), run(args) -> exit status."""

@@ -1,0 +1,57 @@
+"""heddle start"""
+
+import argparse
+import os
+import re
+import sys
+
+from heddle.client import call
+from heddle.frontends.cli.commands.wait import wait_for
+from heddle.frontends.cli.output import answer, clean, narrate, say
+
+EXAMPLES = [
+    'heddle start "add rate limiting to the API"',
+    'heddle start "fix the typo" --lane quick --scope docs/api.md --check "make docs"',
+    "heddle start T7",
+    "heddle start - < task.md",
+]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The words of the command."""
+    parser.add_argument("task", metavar="TASK", help='what to do, a task id, or "-"')
+    parser.add_argument("--lane", default="standard", metavar="LANE", help="quick, standard or full")
+    parser.add_argument("--role", default="feature", help="what the agent is asked to be")
+    parser.add_argument("--agent", default="", metavar="BRAND", help="claude, rehearsal, ...")
+    parser.add_argument("--model", default="", help="the agent's model")
+    parser.add_argument("--branch", default="", help="where it is to land")
+    parser.add_argument("--scope", action="append", default=[], metavar="GLOB", help="what it may write")
+    parser.add_argument("--check", action="append", default=[], metavar="CMD", help="what must pass")
+    parser.add_argument("--wait", action="store_true", help="wait for the end")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Start it and name the next commands."""
+    known = re.fullmatch(r"[Tt]\d+", args.task) is not None
+    text = sys.stdin.read() if args.task == "-" else args.task
+    told = call(
+        "task.start",
+        root=os.getcwd(),
+        task=args.task.upper() if known else "",
+        text="" if known else text,
+        lane=args.lane,
+        role=args.role,
+        agent=args.agent,
+        model=args.model,
+        branch=args.branch,
+        scope=args.scope,
+        checks=args.check,
+    )
+    if args.wait:
+        return wait_for([told["id"]], through=False, timeout=None, as_json=args.json)
+    if args.json:
+        return answer(told)
+    say(f"{told['id']}  {clean(told['title'])}")
+    if sys.stderr.isatty():
+        narrate(f"follow it: heddle watch {told['id']}", "decide:    heddle inbox")
+    return 0

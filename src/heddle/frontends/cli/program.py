@@ -1,0 +1,114 @@
+"""Parse, run, and render errors. Data on stdout, narration on stderr."""
+
+import argparse
+import difflib
+import importlib
+import json
+import os
+import sys
+from types import ModuleType
+from typing import NoReturn
+
+from heddle import __version__
+from heddle.core.errors import Bug, HeddleError, UserError
+from heddle.frontends.cli.output import clean
+from heddle.frontends.cli.table import COMMANDS
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that raises instead of leaving, so that every error is rendered in one place."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message, slug="usage", hint=f"see: {self.prog} --help")
+
+
+def run(args: list[str]) -> int:
+    """One command from its words; returns the exit status."""
+    as_json = "--json" in args
+    try:
+        return _run(args)
+    except HeddleError as error:
+        return show_error(error, as_json)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(args: list[str]) -> int:
+    if not args:
+        args = ["status", "--next"]
+    if args[0] in ("-h", "--help", "help"):
+        return _help(args[1:])
+    if args[0] == "--version":
+        sys.stdout.write(f"heddle {__version__}\n")
+        return 0
+    name = args[0]
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean: heddle {close[0]}" if close else "see: heddle --help"
+        raise UserError(f"there is no command '{name}'", slug="unknown-command", hint=hint)
+    parsed = parser(name).parse_args(args[1:])
+    if parsed.repo:
+        if not os.path.isdir(parsed.repo):
+            raise UserError(f"'{parsed.repo}' is no directory", slug="no-such-directory", hint="name one with --repo")
+        os.chdir(parsed.repo)
+    status: int = load(name).run(parsed)
+    return status
+
+
+def load(name: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"heddle.frontends.cli.commands.{name}")
+
+
+def parser(name: str) -> Parser:
+    """The parser of one command."""
+    module = load(name)
+    examples = "\n".join(f"  {example}" for example in module.EXAMPLES)
+    made = Parser(
+        prog=f"heddle {name}",
+        description=f"{COMMANDS[name].capitalize()}.",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.arguments(made)
+    made.add_argument("--json", action="store_true", help="answer as JSON")
+    made.add_argument("--repo", metavar="PATH", help="repository, not this folder")
+    return made
+
+
+def build_parser() -> dict[str, Parser]:
+    """The parser of every command, by name."""
+    return {name: parser(name) for name in COMMANDS}
+
+
+def _help(args: list[str]) -> int:
+    if args and args[0] in COMMANDS:
+        parser(args[0]).print_help()
+        return 0
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {line}" for name, line in COMMANDS.items()]
+    sys.stdout.write(
+        "heddle: many coding agents on one repository, kept apart and woven into one cloth\n\n"
+        "usage: heddle COMMAND [ARGUMENTS] [--json] [--repo PATH]\n\ncommands:\n"
+        + "\n".join(lines)
+        + '\n\nexamples:\n  heddle start "add rate limiting to the API"\n  heddle inbox\n  heddle demo\n'
+        "\nheddle COMMAND --help tells more.\n"
+    )
+    return 0
+
+
+def show_error(error: HeddleError, as_json: bool) -> int:
+    """Render an error; returns its exit status."""
+    if as_json:
+        sys.stdout.write(json.dumps({"error": error.as_dict()}, default=str) + "\n")
+        return error.exit_status
+    sys.stderr.write(f"error: {clean(error.message)}\n")
+    if error.hint:
+        sys.stderr.write(f"hint: {clean(error.hint)}\n")
+    if isinstance(error, Bug):
+        sys.stderr.write("this is a fault of heddle's own\n")
+    return error.exit_status
