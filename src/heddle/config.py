@@ -133,7 +133,9 @@ def _require_type(source: str, key: str, value: object, default: object) -> None
     else:
         right = isinstance(value, type(default))
     if not right:
-        raise _wrong(source, key, {float: "a number", int: "a whole number", str: "a text", list: "a list"}[type(default)])
+        raise _wrong(
+            source, key, {float: "a number", int: "a whole number", str: "a text", list: "a list"}[type(default)]
+        )
 
 
 def _unknown(source: str, key: str, known: list[str]) -> SetupError:

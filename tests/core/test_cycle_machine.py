@@ -216,7 +216,9 @@ class Cycle(RuleBasedStateMachine):
             self.add(e.GatePassed(run.stage, before.digest, "person:p"))
 
     @precondition(lambda self: self.run is not None)
-    @rule(what=st.sampled_from(["pause", "resume", "stop", "question", "answer", "withdraw", "violate", "keep", "late"]))
+    @rule(
+        what=st.sampled_from(["pause", "resume", "stop", "question", "answer", "withdraw", "violate", "keep", "late"])
+    )
     def meanwhile(self, what: str) -> None:
         run = self.now
         match what:

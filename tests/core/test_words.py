@@ -53,7 +53,10 @@ def test_an_undeclared_scope_meets_everything() -> None:
 NAME = st.text("ab", min_size=1, max_size=2)
 
 
-@given(st.lists(NAME, min_size=1, max_size=3), st.lists(st.sampled_from(["a", "b", "*", "**", "?", "a*"]), min_size=1, max_size=3))
+@given(
+    st.lists(NAME, min_size=1, max_size=3),
+    st.lists(st.sampled_from(["a", "b", "*", "**", "?", "a*"]), min_size=1, max_size=3),
+)
 def test_a_covered_path_meets_its_scope(path: list[str], glob: list[str]) -> None:
     scope = Scope(("/".join(glob),))
     if scope.covers("/".join(path)):
@@ -113,7 +116,12 @@ def test_documents_are_short_and_not_empty() -> None:
 
 
 def test_p1_any_change_of_plan_scope_checks_or_base_gives_another_digest() -> None:
-    plans = [PLAN, Plan(Scope(("docs/*",)), ("true",), "text"), Plan(PLAN.scope, ("make",), "text"), Plan(PLAN.scope, ("true",), "t")]
+    plans = [
+        PLAN,
+        Plan(Scope(("docs/*",)), ("true",), "text"),
+        Plan(PLAN.scope, ("make",), "text"),
+        Plan(PLAN.scope, ("true",), "t"),
+    ]
     asked = plan_of(questions=[{"text": "q", "default": "d"}])
     digests = {digest(plan, "base") for plan in (*plans, asked)} | {digest(PLAN, "other")}
     assert len(digests) == len(plans) + 2
@@ -309,7 +317,11 @@ def test_a_verdict_leaves_its_flags_on_the_board() -> None:
     verdict = Verdict(Colour.GREEN, "o", "c", "t", edited_tests=("tests/a.py",))
     result = e.ResultDelivered(1, "r", "t", "", ("a",), 3, 1, (), "done")
     run = run_after(
-        result, e.VerdictReached(1, verdict), e.ScopeViolated(("x",)), e.ScopeViolated(("x",)), e.WorkspaceKept("w", "in use")
+        result,
+        e.VerdictReached(1, verdict),
+        e.ScopeViolated(("x",)),
+        e.ScopeViolated(("x",)),
+        e.WorkspaceKept("w", "in use"),
     )
     shown = row(run, decide(run, World()), 0.0, None)
     assert shown.flags == ("edited-tests", "outside-scope", "kept-workspace")
@@ -318,7 +330,11 @@ def test_a_verdict_leaves_its_flags_on_the_board() -> None:
 
 def test_facts_that_do_not_fit_change_nothing_but_the_sequence() -> None:
     run = run_after()
-    for event in (e.GatePassed(Stage.PLAN, "x", "p"), e.RunReleased("p", ""), e.GateRejected(Stage.PLAN, "x", "p", "r")):
+    for event in (
+        e.GatePassed(Stage.PLAN, "x", "p"),
+        e.RunReleased("p", ""),
+        e.GateRejected(Stage.PLAN, "x", "p", "r"),
+    ):
         assert evolve(run, recorded(event)[0]).activity == run.activity
     stopped = run_after(e.RunStopped("enough"))
     assert evolve(stopped, recorded(e.StopRequested("p", "again"))[0]).activity == StoppedFor("enough")
@@ -394,7 +410,9 @@ def test_a_superseded_workspace_is_removed_before_the_next_attempt() -> None:
     assert decide(run, World()).workspace == "w3"  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("reason", "stage"), [("red", Stage.EXECUTE), ("approval-void", Stage.PLAN), ("x", Stage.LAND)])
+@pytest.mark.parametrize(
+    ("reason", "stage"), [("red", Stage.EXECUTE), ("approval-void", Stage.PLAN), ("x", Stage.LAND)]
+)
 def test_a_person_sends_a_held_run_to_the_stage_that_can_mend_it(reason: str, stage: Stage) -> None:
     assert landing_run(e.RunHeld(reason, "d"), e.RunReleased("p", "note")).stage is stage
 

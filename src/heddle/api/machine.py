@@ -57,7 +57,10 @@ async def doctor(desk: Desk, asked: Nothing) -> dict[str, Any]:
             "detail": "tier 0: sessions are isolated by workspace only; an agent may read and write what you may",
         },
         {"what": "disk", "ok": free > 1_000_000_000, "detail": f"{free // 1_000_000} MB free in {desk.home}"},
-        *({"what": "journal", "ok": False, "detail": f"{kept.what}: {kept.why}"} for kept in desk.runs.journal.set_aside()),
+        *(
+            {"what": "journal", "ok": False, "detail": f"{kept.what}: {kept.why}"}
+            for kept in desk.runs.journal.set_aside()
+        ),
         *await desk.check_agents(),
     ]
     if desk.fleet.trouble:

@@ -48,7 +48,9 @@ async def tail(desk: Desk, asked: Tail) -> dict[str, Any]:
     """The end of the raw stream, redacted."""
     path = desk.transcript(asked.session)
     if path is None or not path.exists():
-        raise UserError(f"there is no session '{asked.session}'", slug="no-such-session", hint="list them: heddle session list TASK")
+        raise UserError(
+            f"there is no session '{asked.session}'", slug="no-such-session", hint="list them: heddle session list TASK"
+        )
     with path.open("rb") as file:
         file.seek(0, 2)
         file.seek(max(0, file.tell() - min(asked.bytes, 1_000_000)))

@@ -128,7 +128,9 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
 async def _start_known(desk: Desk, asked: Start) -> dict[str, Any]:
     run = desk.require(asked.task)
     if not (isinstance(run.activity, Unstarted) or run.over):
-        raise UserError(f"task '{run.task.id}' is under way", slug="task-running", hint=f"see: heddle why {run.task.id}")
+        raise UserError(
+            f"task '{run.task.id}' is under way", slug="task-running", hint=f"see: heddle why {run.task.id}"
+        )
     if isinstance(run.activity, LandedAt):
         raise UserError(f"task '{run.task.id}' has landed", slug="task-landed", hint="start a new one")
     site = await desk.site(run)
@@ -273,7 +275,9 @@ async def undo(desk: Desk, asked: One) -> dict[str, Any]:
     """Take a landed change back: a revert that is validated and lands like any other task."""
     run = desk.require(asked.task)
     if run.landed is None:
-        raise UserError(f"task '{run.task.id}' has not landed", slug="not-landed", hint=f"stop it: heddle stop {run.task.id}")
+        raise UserError(
+            f"task '{run.task.id}' has not landed", slug="not-landed", hint=f"stop it: heddle stop {run.task.id}"
+        )
     site = await desk.site(run)
     repository = site.repository
     tip = await repository.resolve(f"refs/heads/{run.task.branch}")
@@ -287,7 +291,9 @@ async def undo(desk: Desk, asked: One) -> dict[str, Any]:
         )
     changes = await repository.changes(tip, merged.tree)
     if not changes:
-        raise UserError(f"nothing of '{run.task.id}' is left to take back", slug="nothing-to-undo", hint="see: heddle diff")
+        raise UserError(
+            f"nothing of '{run.task.id}' is left to take back", slug="nothing-to-undo", hint="see: heddle diff"
+        )
     title = f"Undo {run.task.id}: {run.task.title}"
     commit = await repository.commit(merged.tree, [tip], title, as_person=False)
     await repository.keep(f"refs/heddle/results/undo-{commit[:12]}", commit)
@@ -306,7 +312,9 @@ async def undo(desk: Desk, asked: One) -> dict[str, Any]:
 
     def make(id: str) -> list[e.Event]:
         undone = run.task
-        task = Task(id, undone.repository, undone.root, undone.branch, title, Lane.QUICK, checks=run.checks, scope=paths)
+        task = Task(
+            id, undone.repository, undone.root, undone.branch, title, Lane.QUICK, checks=run.checks, scope=paths
+        )
         started = e.StageStarted(Stage.EXECUTE, 1, f"{id}-1-execute-1")
         return [e.TaskAdded(task), e.RunStarted(1, tip), started, result]
 
@@ -333,5 +341,3 @@ async def restore(desk: Desk, asked: Restore) -> dict[str, Any]:
 def desk_row(desk: Desk, run: Run) -> dict[str, Any]:
     """The row of a task as an answer."""
     return {"schema": "heddle.task/1", **asdict(desk.row(run))}
-
-

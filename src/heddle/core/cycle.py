@@ -194,7 +194,9 @@ def _idle(run: Run, world: World) -> Decision:
     if world.problem:
         return Wait(Who.PERSON, "problem", world.problem)
     if world.unapproved:
-        return Wait(Who.PERSON, "commands", f"the repository wants to run '{world.unapproved[0]}'; nobody allowed it yet")
+        return Wait(
+            Who.PERSON, "commands", f"the repository wants to run '{world.unapproved[0]}'; nobody allowed it yet"
+        )
     exhausted = _exhausted(run, world)
     if exhausted:
         return exhausted

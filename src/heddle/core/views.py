@@ -183,7 +183,7 @@ def timeline(records: Iterable[e.Recorded]) -> tuple[Line, ...]:
     return tuple(Line(record.at, text, record.by) for record, text in lines if text)
 
 
-def _told(event: e.Event) -> str:
+def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fact
     match event:
         case e.TaskAdded(task):
             return f"asked: {task.title}"

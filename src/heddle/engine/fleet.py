@@ -195,5 +195,3 @@ class Fleet:
     def decision(self, run: Run) -> Decision:
         """The last decision for a run; a run that was not looked at yet is unknown, and says so."""
         return self.decisions.get(run.task.id) or Wait(Who.NOBODY, "not-looked-at", "the engine has not looked yet")
-
-

@@ -39,7 +39,9 @@ class Runs:
         """The run of a task. Raises UserError(slug="no-such-task")."""
         run = self._runs.get(id) or self._runs.get(id.upper())
         if run is None:
-            raise UserError(f"there is no task '{id}'", slug="no-such-task", hint="list tasks with: heddle status --all")
+            raise UserError(
+                f"there is no task '{id}'", slug="no-such-task", hint="list tasks with: heddle status --all"
+            )
         return run
 
     def history(self, id: str) -> Sequence[Recorded]:
@@ -113,5 +115,3 @@ class Runs:
 
     def _lock(self, stream: str) -> asyncio.Lock:
         return self._locks.setdefault(stream, asyncio.Lock())
-
-

@@ -15,8 +15,8 @@ from heddle.core.scope import Scope
 from heddle.core.session import (
     AgentReady,
     Allow,
-    Answered,
     AnswerAsked,
+    Answered,
     Brief,
     DocumentOffered,
     Fact,
@@ -36,7 +36,6 @@ from heddle.ports import Conversation, Exit, Held
 LINE_LIMIT = 16 * 1024 * 1024
 LEAVE_S = 15.0
 """How long an agent may take to leave after its last turn; then it is ended."""
-
 
 
 @dataclass(slots=True)

@@ -77,7 +77,9 @@ class AgentStage:
     def _resumable(self, agent: Agent, outcome: Outcome) -> str:
         """The conversation to go on with when the agent's process was lost under it, else empty."""
         ended = outcome.exit
-        lost = ended is not None and (ended.why == "holder-lost" or (ended.why == "exited" and ended.signal is not None))
+        lost = ended is not None and (
+            ended.why == "holder-lost" or (ended.why == "exited" and ended.signal is not None)
+        )
         return outcome.agent_session if lost and agent.capabilities.resume else ""
 
     def _unhappy(self, outcome: Outcome) -> Failure:
@@ -109,7 +111,9 @@ class AgentStage:
         held = await workspace.enter(command)
         if run.session is None or run.session.session != id:
             started = e.SessionStarted(id, agent.name, workspace.id, self.stage, self.attempt, self.outside.tier)
-            known = any(isinstance(r.event, e.SessionStarted) and r.event == started for r in self.runs.history(self.task))
+            known = any(
+                isinstance(r.event, e.SessionStarted) and r.event == started for r in self.runs.history(self.task)
+            )
             if not known:
                 await self.runs.record(self.task, started)
 

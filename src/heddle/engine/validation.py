@@ -39,7 +39,9 @@ class Validation:
         try:
             event = await self._judge()
         except Failure as failure:
-            event = e.StageFailed(Stage.VALIDATE, self.attempt, failure.reason, failure.detail, redact(failure.evidence))
+            event = e.StageFailed(
+                Stage.VALIDATE, self.attempt, failure.reason, failure.detail, redact(failure.evidence)
+            )
         except HeddleError as error:
             event = e.StageFailed(Stage.VALIDATE, self.attempt, error.slug, error.message, error.hint)
         await self.runs.record(self.task, event)
@@ -117,18 +119,26 @@ class Validation:
         if ended.why == "exited":
             colour = Colour.GREEN if ended.ok else Colour.RED
         else:
-            colour, tail = (Colour.RED if ended.why == "wall-limit" else Colour.UNKNOWN), f"{ended.why} {ended.detail}\n{tail}"
+            colour, tail = (
+                (Colour.RED if ended.why == "wall-limit" else Colour.UNKNOWN),
+                f"{ended.why} {ended.detail}\n{tail}",
+            )
         return CheckResult(line, colour, ended.code, seconds, tail, key)
 
     async def _blame(self, verdict: Verdict) -> Verdict:
         """Red on the merged tree: is the result green alone, and which landed change does it break with?"""
         run, result = self.run, self.run.result
-        if result is None or _judged(verdict, await self._check(result.commit, f"{self.key}-alone")).colour is not Colour.GREEN:
+        if (
+            result is None
+            or _judged(verdict, await self._check(result.commit, f"{self.key}-alone")).colour is not Colour.GREEN
+        ):
             return verdict
         landed = await self.site.repository.log(run.base, verdict.onto)
         low, high = 0, len(landed) - 1
         if not 0 < len(landed) <= SUSPECTS:
-            return replace(verdict, culprit="unknown", reason=f"green alone, red on {run.task.branch}: {verdict.reason}")
+            return replace(
+                verdict, culprit="unknown", reason=f"green alone, red on {run.task.branch}: {verdict.reason}"
+            )
         while low < high:  # the first landed commit with which the result is red
             middle = (low + high) // 2
             red = await self._red_with(landed[middle][0], f"{self.key}-with-{middle}")

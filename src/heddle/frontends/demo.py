@@ -201,7 +201,7 @@ def _culprit(told: dict[str, Any]) -> bool:
 
 
 def _is_red(event: dict[str, Any]) -> bool:
-    return event["kind"] == "verdict-reached" and event["data"]["verdict"]["colour"] == "red"
+    return bool(event["kind"] == "verdict-reached" and event["data"]["verdict"]["colour"] == "red")
 
 
 def _stage_seconds(events: list[dict[str, Any]], id: str) -> float:

@@ -54,7 +54,7 @@ def _become(spec: dict[str, Any], streams: tuple[int, int, int], parent: int, to
         what = f"program '{spec['argv'][0]}'"
         env = {**spec["env"], SESSION: spec["key"], MARKER: spec["marker"]}
         os.execvpe(spec["argv"][0], spec["argv"], env)
-    except BaseException as error:  # noqa: BLE001 - nothing may escape a fork
+    except BaseException as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         os.write(told, f"{what}: {reason}".encode(errors="replace")[:4096])
     finally:

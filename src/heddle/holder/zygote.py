@@ -55,7 +55,7 @@ def _hold(connection: socket.socket, number: int, path: Path) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         hold(path, report)
         status = 0
-    except BaseException:  # noqa: BLE001 - nothing may escape a fork
+    except BaseException:
         print(f"holder of '{path}'", file=sys.stderr)
         traceback.print_exc()
         sys.stderr.flush()

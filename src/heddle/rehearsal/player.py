@@ -62,7 +62,9 @@ class Player:
         """Read a file."""
         call = self._begin("read", f"Read {step['path']}", [step["path"]])
         path = self.cwd / step["path"]
-        self._end(call, path.read_text(errors="replace")[:2000] if path.is_file() else "no such file", ok=path.is_file())
+        self._end(
+            call, path.read_text(errors="replace")[:2000] if path.is_file() else "no such file", ok=path.is_file()
+        )
 
     def step_survey(self, step: Step) -> None:
         """Read a handful of tracked files and write what was seen as research."""

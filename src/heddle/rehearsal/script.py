@@ -1,19 +1,19 @@
 """Which scene plays for a prompt: a script is a list of scenes, each for a task, a stage and an attempt.
 
-    [[scene]]
-    task = "median"            # a regular expression over the prompt; absent: any
-    stage = "execute"          # absent: any
-    attempt = 2                # absent: any
-    steps = [
-        { do = "say", text = "..." },            { do = "think", seconds = 0.5 },
-        { do = "read", path = "a.py" },          { do = "write", path = "a.py", text = "..." },
-        { do = "edit", path = "a.py", old = "x", new = "y" },
-        { do = "delete", path = "a.py" },        { do = "run", command = "python -m unittest" },
-        { do = "ask", text = "which?", options = ["a", "b"] },
-        { do = "document", text = "..." },       # the stage's document, into the out folder
-        { do = "usage", input = 900, output = 40, usd = 0.01 },
-        { do = "err", how = "exit" },            # exit, crash, garbage, hang, error
-    ]
+[[scene]]
+task = "median"            # a regular expression over the prompt; absent: any
+stage = "execute"          # absent: any
+attempt = 2                # absent: any
+steps = [
+    { do = "say", text = "..." },            { do = "think", seconds = 0.5 },
+    { do = "read", path = "a.py" },          { do = "write", path = "a.py", text = "..." },
+    { do = "edit", path = "a.py", old = "x", new = "y" },
+    { do = "delete", path = "a.py" },        { do = "run", command = "python -m unittest" },
+    { do = "ask", text = "which?", options = ["a", "b"] },
+    { do = "document", text = "..." },       # the stage's document, into the out folder
+    { do = "usage", input = 900, output = 40, usd = 0.01 },
+    { do = "err", how = "exit" },            # exit, crash, garbage, hang, error
+]
 """
 
 import re
@@ -90,7 +90,12 @@ def default_steps(prompt: Prompt) -> list[Step]:
         body = f"# Plan\n\n1. Write `{name}`.\n2. Run `{check}`.\n\nNothing else is touched.\n"
         return [{"do": "say", "text": "I plan one small file."}, {"do": "document", "text": front + body}]
     return [
-        {"do": "ask", "text": "Which greeting shall the file carry?", "options": ["hello", "good day"], "default": "hello"},
+        {
+            "do": "ask",
+            "text": "Which greeting shall the file carry?",
+            "options": ["hello", "good day"],
+            "default": "hello",
+        },
         {"do": "write", "path": name, "text": f"# Rehearsal of {task}\n\n{{answer}}\n"},
         {"do": "run", "command": "git status --short"},
         {"do": "usage", "input": 1200, "output": 80, "usd": 0.0},

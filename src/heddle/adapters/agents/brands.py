@@ -36,9 +36,7 @@ class Brand(msgspec.Struct, frozen=True, kw_only=True):
 def brand_names() -> tuple[str, ...]:
     """The brands that come with Heddle."""
     shipped = files("heddle.data.agents").iterdir()
-    return tuple(
-        sorted(entry.name.removesuffix(".toml") for entry in shipped if entry.name.endswith(".toml"))
-    )
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in shipped if entry.name.endswith(".toml")))
 
 
 def load_brand(source: Path | str) -> Brand:
@@ -53,9 +51,7 @@ def load_brand(source: Path | str) -> Brand:
             text = (files("heddle.data.agents") / f"{source}.toml").read_text()
     except FileNotFoundError as error:
         known = ", ".join(brand_names())
-        raise SetupError(
-            f"there is no agent '{source}'", slug="unknown-agent", hint=f"known are: {known}"
-        ) from error
+        raise SetupError(f"there is no agent '{source}'", slug="unknown-agent", hint=f"known are: {known}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise _unfit(source, str(error)) from error
     return _brand(text, source)

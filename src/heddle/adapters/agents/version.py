@@ -27,9 +27,7 @@ async def run_version(brand: Brand, env: Mapping[str, str] | None = None) -> str
     if found is None:
         raise _wrong(brand, f"'{' '.join(brand.version_command)}' told no version: {said[:80]!a}")
     if _order(found.group()) < _order(brand.minimum_version):
-        raise _wrong(
-            brand, f"agent '{brand.name}' has version {found.group()}; {brand.minimum_version} is needed"
-        )
+        raise _wrong(brand, f"agent '{brand.name}' has version {found.group()}; {brand.minimum_version} is needed")
     return found.group()
 
 
@@ -44,9 +42,7 @@ async def _run(brand: Brand, env: Mapping[str, str]) -> str:
     try:
         output, _ = await asyncio.wait_for(process.communicate(), WAIT_S)
     except TimeoutError as error:
-        raise _missing(
-            brand, f"'{' '.join(brand.version_command)}' did not answer within {WAIT_S:.0f} s"
-        ) from error
+        raise _missing(brand, f"'{' '.join(brand.version_command)}' did not answer within {WAIT_S:.0f} s") from error
     finally:
         if process.returncode is None:
             process.kill()

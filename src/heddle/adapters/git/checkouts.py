@@ -51,9 +51,7 @@ async def checkouts(store: Store) -> tuple[Checkout, ...]:
             continue
         path = Path(told["worktree"])
         if number == 0 and store.main is not None:
-            path = (
-                store.main
-            )  # git itself loses it where the git directory lies elsewhere (submodules and such)
+            path = store.main  # git itself loses it where the git directory lies elsewhere (submodules and such)
         git_dir = store.common if number == 0 else _admin_folder(store, path)
         found.append(Checkout(path, git_dir, told.get("branch", ""), _rebasing(git_dir)))
     return tuple(found)

@@ -33,7 +33,7 @@ async def merge(store: Store, ours: str, theirs: str, ancestor: str) -> Merged |
     """
     root = await _wrapped(store, ancestor)
     left, right = await asyncio.gather(_wrapped(store, ours, root), _wrapped(store, theirs, root))
-    disarmed = {driver: "false" for driver in await _drivers(store)}
+    disarmed = dict.fromkeys(await _drivers(store), "false")
     args = ("merge-tree", "--write-tree", "-z", "--name-only", "--messages", left, right)
     with TemporaryDirectory(prefix="attributes-", dir=store.folder) as folder:
         place = store.place(work_tree=Path(folder))

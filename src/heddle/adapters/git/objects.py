@@ -39,9 +39,7 @@ class Store:
         self.nursery.mkdir(parents=True, exist_ok=True)
         self.refs = asyncio.Lock()
 
-    def place(
-        self, git_dir: Path | None = None, work_tree: Path | None = None, index: Path | None = None
-    ) -> Place:
+    def place(self, git_dir: Path | None = None, work_tree: Path | None = None, index: Path | None = None) -> Place:
         """A place that writes into the nursery and reads both; by default one without a checkout.
 
         The common directory stands in for the work tree then: no .gitattributes of a checkout, dirty or not,

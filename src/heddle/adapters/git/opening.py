@@ -29,18 +29,14 @@ async def open_repository(path: Path, environment: Mapping[str, str] | None = No
     await _require_version(git)
     here = path.resolve()
     if not here.is_dir():
-        raise UserError(
-            f"'{path}' is no directory", slug="no-such-directory", hint="name a directory of a repository"
-        )
+        raise UserError(f"'{path}' is no directory", slug="no-such-directory", hint="name a directory of a repository")
     await _require_checkout(git, here)
     top = Path(await _asked(git, here, "--show-toplevel"))
     common = Path(await _asked(git, here, "--path-format=absolute", "--git-common-dir")).resolve()
     git_dir = Path(await _asked(git, here, "--absolute-git-dir")).resolve()
     main = top if git_dir == common else None
     root = main or (common.parent if common.name == ".git" else top)
-    return GitRepository(
-        Store(git, common, main), key=_key(common, root), root=str(root), here=top, git_dir=git_dir
-    )
+    return GitRepository(Store(git, common, main), key=_key(common, root), root=str(root), here=top, git_dir=git_dir)
 
 
 async def _require_version(git: Git) -> None:
@@ -58,9 +54,7 @@ async def _require_version(git: Git) -> None:
 
 
 async def _require_checkout(git: Git, here: Path) -> None:
-    answer = await git.run(
-        "rev-parse", "--is-inside-work-tree", "--is-bare-repository", cwd=here, ok=(0, 128)
-    )
+    answer = await git.run("rev-parse", "--is-inside-work-tree", "--is-bare-repository", cwd=here, ok=(0, 128))
     if answer.status:
         raise _no_repository(here, answer)
     inside, bare = answer.text.split()

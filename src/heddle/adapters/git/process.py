@@ -204,12 +204,7 @@ class Git:
         stdout: IO[bytes] | None,
     ) -> asyncio.subprocess.Process:
         where = place.work_tree if place is not None and cwd is None else cwd
-        told = (
-            self._env
-            | _config({**PINS, **config})
-            | (place.environment if place is not None else {})
-            | dict(env)
-        )
+        told = self._env | _config({**PINS, **config}) | (place.environment if place is not None else {}) | dict(env)
         source = asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL
         try:
             return await asyncio.create_subprocess_exec(
@@ -298,9 +293,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 # ------------------------------------------------------------------------------------------------ errors
 
 _NO_ROOM = re.compile(r"no space left on device|disk quota exceeded|out of diskspace", re.IGNORECASE)
-_BUSY = re.compile(
-    r"unable to create '[^']*\.lock'|\.lock': file exists|could not lock|another git process", re.I
-)
+_BUSY = re.compile(r"unable to create '[^']*\.lock'|\.lock': file exists|could not lock|another git process", re.I)
 _ABSENT = re.compile(r"promisor remote|transport '[^']*' not allowed", re.IGNORECASE)
 
 
@@ -330,11 +323,7 @@ def failure(args: Sequence[str], output: Output) -> HeddleError:
             hint="fetch the missing objects, or work in a full clone",
             **facts,
         )
-    ended = (
-        f"was ended by signal {-output.status}"
-        if output.status < 0
-        else f"failed with status {output.status}"
-    )
+    ended = f"was ended by signal {-output.status}" if output.status < 0 else f"failed with status {output.status}"
     said = (tail.splitlines() or [""])[-1]
     return OutsideError(f"git {args[0]} {ended}: {said!a}", slug="git-failed", hint=_HINT, **facts)
 
@@ -344,9 +333,7 @@ _HINT = "what git said is in the details; mend that and try again"
 
 def _not_started(args: Sequence[str], cwd: Path | None, error: OSError) -> HeddleError:
     if isinstance(error, FileNotFoundError) and (cwd is None or cwd.is_dir()):
-        return SetupError(
-            "git is not installed", slug="git-missing", hint="install git 2.38 or newer", program="git"
-        )
+        return SetupError("git is not installed", slug="git-missing", hint="install git 2.38 or newer", program="git")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return OutsideError(
             f"the directory '{cwd}' is gone",

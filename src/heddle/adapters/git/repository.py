@@ -73,9 +73,7 @@ class GitRepository:
 
     async def tree_of(self, commit: str) -> str:
         """See the port."""
-        return (
-            await self.store.run("rev-parse", "--verify", "--quiet", f"{require_id(commit)}^{{tree}}")
-        ).text
+        return (await self.store.run("rev-parse", "--verify", "--quiet", f"{require_id(commit)}^{{tree}}")).text
 
     async def is_ancestor(self, old: str, new: str) -> bool:
         """See the port."""

@@ -47,9 +47,7 @@ async def take(store: Store, place: Place, *, base: str, size_limit: int) -> Sna
 async def lay_out(store: Store, place: Place, snapshot: Snapshot) -> None:
     """See Worktrees.fill."""
     if (await store.git.run("status", "--porcelain", "-z", place=place)).out:
-        raise Refused(
-            f"'{place.work_tree}' has changes already", slug="not-fresh", hint="choose a new directory"
-        )
+        raise Refused(f"'{place.work_tree}' has changes already", slug="not-fresh", hint="choose a new directory")
     plain = store.place(place.git_dir, place.work_tree)
     copy = _Copy(store, plain)
     await copy.run("read-tree", "-m", "-u", "HEAD", require_id(snapshot.worktree))

@@ -36,9 +36,7 @@ def _read_changes(fields: list[str]) -> tuple[Change, ...]:
     while position < len(fields) and fields[position].startswith(":"):
         kinds[fields[position + 1]] = _kind(fields[position])
         position += 2
-    counts = {
-        path: (added, removed) for added, removed, path in (f.split("\t", 2) for f in fields[position:])
-    }
+    counts = {path: (added, removed) for added, removed, path in (f.split("\t", 2) for f in fields[position:])}
     return tuple(Change(path, kind, *_lines(counts.get(path, ("0", "0")))) for path, kind in kinds.items())
 
 
@@ -80,9 +78,7 @@ async def read_file(store: Store, commit: str, path: str) -> bytes | None:
     """The bytes of a plain file; None when there is none: links, directories and submodules are no files."""
     if not path or path.startswith("/") or ".." in path.split("/") or "\0" in path:
         return None
-    listing = await store.run(
-        "ls-tree", "-z", "--full-tree", "--end-of-options", require_id(commit), "--", path
-    )
+    listing = await store.run("ls-tree", "-z", "--full-tree", "--end-of-options", require_id(commit), "--", path)
     for record in listing.fields:
         about, _, name = record.partition("\t")
         mode, _, blob = about.split(" ")[:3]

@@ -60,7 +60,14 @@ class SqliteJournal:
             return cls.open(path, clock)
 
     async def append(
-        self, stream: str, expected: int, events: Sequence[Event], *, by: str, cause: str = "", fence: Fence | None = None
+        self,
+        stream: str,
+        expected: int,
+        events: Sequence[Event],
+        *,
+        by: str,
+        cause: str = "",
+        fence: Fence | None = None,
     ) -> tuple[Recorded, ...]:
         """See the port."""
         at = self._clock.now()
@@ -217,7 +224,9 @@ class SqliteJournal:
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the schema up to date, a numbered file at a time. Raises SetupError(slug="journal-newer")."""
-    scripts = sorted((entry.name, entry) for entry in files("heddle.data.migrations").iterdir() if entry.name.endswith(".sql"))
+    scripts = sorted(
+        (entry.name, entry) for entry in files("heddle.data.migrations").iterdir() if entry.name.endswith(".sql")
+    )
     with closing(connection.execute("PRAGMA user_version")) as cursor:
         present = int(cursor.fetchone()[0])
     if present > len(scripts):
@@ -259,7 +268,10 @@ def _is_full(error: sqlite3.Error) -> bool:
 def _outside(error: sqlite3.Error) -> OutsideError:
     if _is_contention(error):
         return OutsideError(
-            f"the journal is busy ({error})", slug="journal-busy", hint="try again; see: heddle doctor", program="sqlite"
+            f"the journal is busy ({error})",
+            slug="journal-busy",
+            hint="try again; see: heddle doctor",
+            program="sqlite",
         )
     if _is_full(error):
         return OutsideError(
@@ -268,4 +280,6 @@ def _outside(error: sqlite3.Error) -> OutsideError:
             hint="make room on the disk; work goes on by itself",
             program="sqlite",
         )
-    return OutsideError(f"the journal failed ({error})", slug="journal-failed", hint="see: heddle doctor", program="sqlite")
+    return OutsideError(
+        f"the journal failed ({error})", slug="journal-failed", hint="see: heddle doctor", program="sqlite"
+    )

@@ -38,9 +38,7 @@ class Unconfined:
     def __init__(self, folder: Path, runtime: Path, environment: Mapping[str, str]) -> None:
         self._root = folder.absolute()
         self._runtime = runtime.absolute()
-        self._env = {
-            name: value for name, value in environment.items() if name in INHERITED or name.startswith("LC_")
-        }
+        self._env = {name: value for name, value in environment.items() if name in INHERITED or name.startswith("LC_")}
         self._zygote = Zygote(self._root / "zygote.log")
         self._held: WeakValueDictionary[str, HeldProcess] = WeakValueDictionary()
         self._starting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

@@ -1,11 +1,11 @@
 """A workspace's folder on disk, and the marker that proves whose it is.
 
-    <root>/<id>/tree          the git worktree, locked from birth
-               /out           documents between Heddle and the agent
-               /tmp           its TMPDIR
-               /keys          the processes that entered, a file each
-               /sealed        there: no process may enter any more
-               /heddle.json   the marker, written last: without it there is no workspace
+<root>/<id>/tree          the git worktree, locked from birth
+           /out           documents between Heddle and the agent
+           /tmp           its TMPDIR
+           /keys          the processes that entered, a file each
+           /sealed        there: no process may enter any more
+           /heddle.json   the marker, written last: without it there is no workspace
 """
 
 import hashlib

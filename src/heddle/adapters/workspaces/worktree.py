@@ -62,9 +62,7 @@ class WorktreeWorkspaces:
         owned = await self.worktrees.add(folder.tree, start, folder.admin, None)
         if order.include:
             await self._include(order.base, folder)
-        folder.write_marker(
-            Marker(order.id, order.base, start, folder.admin, owned.device, owned.inode, owned.gitdir)
-        )
+        folder.write_marker(Marker(order.id, order.base, start, folder.admin, owned.device, owned.inode, owned.gitdir))
         return WorktreeWorkspace(self, folder, order.base)
 
     async def find(self, id: str) -> "WorktreeWorkspace | None":
@@ -150,7 +148,9 @@ class WorktreeWorkspace:
         await self._require_here()
         known = await self._house.sandbox.find(command.key)
         if known is None and self._folder.sealed.exists():
-            raise Refused(f"workspace '{self.id}' is sealed", slug="workspace-sealed", hint="a new attempt gets a new one")
+            raise Refused(
+                f"workspace '{self.id}' is sealed", slug="workspace-sealed", hint="a new attempt gets a new one"
+            )
         self._folder.enter(command.key)
         env = {"HEDDLE_OUT": self.out, "TMPDIR": str(self._folder.tmp), **command.env}
         cwd = os.path.join(self.tree, command.cwd) if command.cwd else self.tree

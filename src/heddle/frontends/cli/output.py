@@ -7,6 +7,8 @@ import sys
 import unicodedata
 from typing import Any
 
+from heddle.core.errors import UserError
+
 COLOURS = {
     "landed": "32",
     "running": "36",
@@ -34,7 +36,12 @@ TIER = "sandbox: tier 0 (none): isolated by workspace only; agents can read and 
 
 def clean(text: object) -> str:
     """Outside text without anything that could steer a terminal: control, format and bidi characters are shown."""
-    return "".join(char if _is_plain(char) else f"\\x{ord(char):02x}" for char in str(text))
+    return "".join(char if _is_plain(char) else _shown(char) for char in str(text))
+
+
+def _shown(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _is_plain(char: str) -> bool:
@@ -65,7 +72,7 @@ def answer(value: dict[str, Any]) -> int:
 def in_colour(stream: Any = None) -> bool:
     """Whether colour belongs there: a terminal, and nobody said no."""
     stream = stream or sys.stdout
-    return "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb" and stream.isatty()
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
 def coloured(status: str, text: str) -> str:
@@ -74,41 +81,100 @@ def coloured(status: str, text: str) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if code and in_colour() else text
 
 
+def here() -> str:
+    """The working folder. Raises UserError(slug="no-directory") when it is gone."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError as error:
+        hint = "go to a folder that is there, or name one with --repo"
+        raise UserError("the working folder does not exist any more", slug="no-directory", hint=hint) from error
+
+
 def width() -> int:
-    """Columns of the terminal."""
+    """Columns of the terminal; 100 when there is none and COLUMNS does not say."""
     return shutil.get_terminal_size((100, 24)).columns
 
 
+def columns(text: str) -> int:
+    """How many columns a cleaned text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(_cells(char) for char in text)
+
+
+def _cells(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
 def cut(text: str, room: int) -> str:
-    """A text in so many columns."""
-    return text if len(text) <= room else text[: max(0, room - 1)] + "…"
+    """A text in at most so many columns."""
+    if columns(text) <= room:
+        return text
+    kept, left = "", room - 1
+    for char in text:
+        left -= _cells(char)
+        if left < 0:
+            break
+        kept += char
+    return kept + "…"
+
+
+def padded(text: str, room: int) -> str:
+    """A text in exactly so many columns."""
+    text = cut(text, room)
+    return text + " " * (room - columns(text))
+
+
+HEAD = {"id": "ID", "status": "STATUS", "stage": "STAGE", "title": "TASK", "why": "WHY", "changed": "CHANGED"}
 
 
 def board(rows: list[dict[str, Any]]) -> list[str]:
-    """The board: a line per task, as wide as the terminal."""
+    """The board: a line per task, as wide as the terminal; what does not fit is cut in TASK and WHY only."""
     if not rows:
         return ['no tasks; begin with: heddle start "..."']
-    id_room = max(len(row["id"]) for row in rows)
-    status_room = max(10, *(len(row["status"]) + 2 for row in rows))
-    room = width() - id_room - status_room - 12
-    title_room = max(16, min(44, room * 2 // 5))
-    lines = []
-    for row in rows:
-        status = f"{MARKS.get(row['status'], '?')} {row['status']}"
-        title = cut(clean(row["title"]), title_room)
-        why = cut(clean(row["why"]), max(10, room - title_room))
-        shown = coloured(row["status"], f"{status:<{status_room}}")
-        lines.append(f"{row['id']:<{id_room}}  {shown}  {row['stage']:<8}  {title:<{title_room}}  {why}".rstrip())
-    return lines
+    told = [HEAD, *map(_cells_of, rows)]
+    rooms = {name: max(columns(line[name]) for line in told) for name in HEAD}
+    if not any(line["changed"] for line in told[1:]) or width() < 80:
+        rooms.pop("changed")
+    fixed = sum(room for name, room in rooms.items() if name not in ("title", "why")) + 2 * (len(rooms) - 1)
+    room = max(24, width() - fixed)
+    rooms["title"] = min(rooms["title"], max(12, room * 2 // 5, room - rooms["why"]))
+    rooms["why"] = min(rooms["why"], room - rooms["title"])
+    return [_line(line, rooms) for line in told]
+
+
+def _cells_of(row: dict[str, Any]) -> dict[str, str]:
+    stage = row["stage"] + (f" {row['attempt']}" if row["attempt"] > 1 else "")
+    why = (row["why"].splitlines() or [""])[0]
+    return {
+        "id": clean(row["id"]),
+        "status": f"{MARKS.get(row['status'], '?')} {clean(row['status'])}",
+        "stage": clean(stage),
+        "title": clean(row["title"]),
+        "why": clean("".join(f"[{flag}] " for flag in row["flags"]) + why),
+        "changed": clean(row["changed"]),
+    }
+
+
+def _line(cells: dict[str, str], rooms: dict[str, int]) -> str:
+    shown = {name: padded(cells[name], room) for name, room in rooms.items()}
+    shown["status"] = coloured(cells["status"][2:], shown["status"])
+    return "  ".join(shown.values()).rstrip()
 
 
 def item(told: dict[str, Any]) -> list[str]:
     """An inbox item with the commands that settle it."""
-    lines = [f"{told['task']}  {told['kind']}: {clean(told['text'])}", f"    {clean(told['title'])}"]
+    lines = [f"{clean(told['task'])}  {clean(told['kind'])}: {clean(told['title'])}"]
+    lines += [f"    {line}" for line in clean_block(told["text"]).splitlines()]
     if told["options"]:
-        shown = ", ".join(clean(option) for option in told["options"])
-        lines.append(f"    options: {shown} (default: {clean(told['default'])})")
-    return lines + [f"    {act}" for act in told["act"]]
+        lines.append(f"    options: {', '.join(clean(option) for option in told['options'])}")
+    if told["default"]:
+        lines.append(f"    default: {clean(told['default'])}")
+    if told["digest"]:
+        lines.append(f"    {'question' if told['kind'] == 'question' else 'digest'}: {clean(told['digest'])}")
+    return lines + [f"      {clean(act)}" for act in told["act"]]
 
 
 def when(at: float) -> str:

@@ -6,12 +6,14 @@ import importlib
 import json
 import os
 import sys
+import traceback
+from io import TextIOWrapper
 from types import ModuleType
 from typing import NoReturn
 
 from heddle import __version__
 from heddle.core.errors import Bug, HeddleError, UserError
-from heddle.frontends.cli.output import clean
+from heddle.frontends.cli.output import clean, clean_block, here
 from heddle.frontends.cli.table import COMMANDS
 
 
@@ -19,24 +21,42 @@ class Parser(argparse.ArgumentParser):
     """argparse that raises instead of leaving, so that every error is rendered in one place."""
 
     def error(self, message: str) -> NoReturn:
+        """See argparse."""
         raise UserError(message, slug="usage", hint=f"see: {self.prog} --help")
 
 
 def run(args: list[str]) -> int:
     """One command from its words; returns the exit status."""
-    as_json = "--json" in args
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a poor terminal is no reason to fail
     try:
-        return _run(args)
-    except HeddleError as error:
-        return show_error(error, as_json)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        status = _run(args)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
+        return failed(error, as_json="--json" in args)
+    return status
+
+
+def failed(error: BaseException, *, as_json: bool) -> int:
+    """Whatever ended a command, as the person is to see it; returns the exit status."""
+    match error:
+        case HeddleError():
+            return show_error(error, as_json)
+        case KeyboardInterrupt():
+            return 130
+        case BrokenPipeError():  # who read our answer has enough; the client never lets one of the daemon's through
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        case _:
+            if os.environ.get("HEDDLE_DEBUG"):
+                traceback.print_exception(error)
+            what = f"{type(error).__name__}: {error}"
+            return show_error(Bug(what, hint="HEDDLE_DEBUG=1 in the environment shows where"), as_json)
 
 
 def _run(args: list[str]) -> int:
+    args = _command_first(args)
     if not args:
         args = ["status", "--next"]
     if args[0] in ("-h", "--help", "help"):
@@ -51,11 +71,31 @@ def _run(args: list[str]) -> int:
         raise UserError(f"there is no command '{name}'", slug="unknown-command", hint=hint)
     parsed = parser(name).parse_args(args[1:])
     if parsed.repo:
-        if not os.path.isdir(parsed.repo):
-            raise UserError(f"'{parsed.repo}' is no directory", slug="no-such-directory", hint="name one with --repo")
-        os.chdir(parsed.repo)
+        _enter(parsed.repo)
     status: int = load(name).run(parsed)
     return status
+
+
+def _command_first(args: list[str]) -> list[str]:
+    """The words with what may stand before the command moved behind it."""
+    words, before = list(args), []
+    while words and words[0].partition("=")[0] in ("--json", "--repo"):
+        before.append(words.pop(0))
+        if before[-1] == "--repo" and words:
+            before.append(words.pop(0))
+    if before and not words:
+        words = ["status", "--next"]
+    return [*words[:1], *before, *words[1:]]
+
+
+def _enter(folder: str) -> None:
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise UserError(
+            f"'{folder}': {error.strerror}", slug="no-such-directory", hint="name one with --repo"
+        ) from error
+    here()
 
 
 def load(name: str) -> ModuleType:
@@ -107,6 +147,8 @@ def show_error(error: HeddleError, as_json: bool) -> int:
         sys.stdout.write(json.dumps({"error": error.as_dict()}, default=str) + "\n")
         return error.exit_status
     sys.stderr.write(f"error: {clean(error.message)}\n")
+    for line in clean_block(str(error.facts.get("tail", ""))).splitlines()[-10:]:
+        sys.stderr.write(f"  | {line}\n")
     if error.hint:
         sys.stderr.write(f"hint: {clean(error.hint)}\n")
     if isinstance(error, Bug):

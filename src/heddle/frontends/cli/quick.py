@@ -3,17 +3,16 @@
 import sys
 
 from heddle.client import call_raw
-from heddle.core.errors import HeddleError
 
 
-def status() -> int:
-    """Print the board of all repositories as JSON."""
+def status(all: bool) -> int:
+    """Print the board of all repositories as JSON. `all`: finished tasks too."""
     try:
-        answer = call_raw("board")
-    except HeddleError as error:
-        import json
+        answer = call_raw("board", all=all)
+        sys.stdout.buffer.write(answer + b"\n")
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
+        from heddle.frontends.cli.program import failed
 
-        sys.stdout.write(json.dumps({"error": error.as_dict()}, default=str) + "\n")
-        return error.exit_status
-    sys.stdout.write(answer.decode() + "\n")
+        return failed(error, as_json=True)
     return 0

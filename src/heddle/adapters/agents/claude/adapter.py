@@ -39,7 +39,7 @@ class ClaudeAgent:
         self.name = brand.name
         self.capabilities = brand.capabilities
         self._brand = brand
-        self._env = {name: environment[name] for name in brand.env if name in environment}
+        self._env = handed_on(brand, environment)
 
     def command(self, brief: Brief) -> Command:
         """See the port."""
@@ -58,6 +58,11 @@ class ClaudeAgent:
     async def check(self) -> str:
         """See the port."""
         return await run_version(self._brand, ENV)
+
+
+def handed_on(brand: Brand, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the agent gets of an environment: the brand's variables alone, no other account's credentials."""
+    return {name: environment[name] for name in brand.env if name in environment}
 
 
 def session_id(brief: Brief) -> str:

@@ -165,9 +165,7 @@ class ClaudeConversation:
         else:
             self._asked[id] = asked
             tool, input = asked.tool_name, asked.input
-            yield PermissionAsked(
-                id, kind_of(tool), title_of(tool, input), paths_of(input), command_of(input)
-            )
+            yield PermissionAsked(id, kind_of(tool), title_of(tool, input), paths_of(input), command_of(input))
 
     def _put_questions(self, questions: Questions) -> Iterator[Fact | Send]:
         facts = questions.asked()
@@ -178,9 +176,7 @@ class ClaudeConversation:
 
     def _withdraw(self, id: str) -> None:
         self._asked.pop(id, None)
-        for request in [
-            key for key, asked in self._asked.items() if isinstance(asked, Questions) and asked.call == id
-        ]:
+        for request in [key for key, asked in self._asked.items() if isinstance(asked, Questions) and asked.call == id]:
             del self._asked[request]
 
     # -------------------------------------------------------------------------------- limits and the end
@@ -202,11 +198,7 @@ class ClaudeConversation:
         usage = self._meter.usage(result)
         if usage is not None:
             yield UsageReported(usage)
-        kind = (
-            limit_kind(result.api_error_status, self._fault)
-            if result.terminal_reason == "api_error"
-            else None
-        )
+        kind = limit_kind(result.api_error_status, self._fault) if result.terminal_reason == "api_error" else None
         if kind is not None and self._limit is None:
             self._limit = kind
             yield LimitSeen(kind, result.result or "the vendor refused")
@@ -243,11 +235,7 @@ class ClaudeConversation:
         how = f"signal {exit.signal}" if exit.signal is not None else f"status {exit.code}"
         how = how if exit.why == "exited" else exit.why
         said = " ".join(errors.split())[-500:]
-        return [
-            TurnEnded(
-                TurnOutcome.FAILED, "", f"the agent ended ({how}) in the middle of its turn {said}".strip()
-            )
-        ]
+        return [TurnEnded(TurnOutcome.FAILED, "", f"the agent ended ({how}) in the middle of its turn {said}".strip())]
 
 
 def _ended_calls(message: wire.Message) -> Iterator[Fact]:

@@ -157,9 +157,7 @@ class Result(msgspec.Struct):
         return (self.terminal_reason or "").startswith("aborted")
 
 
-Line: TypeAlias = (
-    Init | State | Retry | Refusal | Assistant | User | RateLimit | ControlRequest | Cancelled | Result
-)
+Line: TypeAlias = Init | State | Retry | Refusal | Assistant | User | RateLimit | ControlRequest | Cancelled | Result
 
 _SYSTEM: dict[str, type[Line]] = {
     "init": Init,

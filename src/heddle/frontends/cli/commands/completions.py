@@ -17,9 +17,16 @@ def run(args: argparse.Namespace) -> int:
     """The script for a shell."""
     names = " ".join(COMMANDS)
     if args.shell == "fish":
-        say("complete -c heddle -f", *(f"complete -c heddle -n __fish_use_subcommand -a {n} -d '{h}'" for n, h in COMMANDS.items()))
+        say(
+            "complete -c heddle -f",
+            *(f"complete -c heddle -n __fish_use_subcommand -a {n} -d '{h}'" for n, h in COMMANDS.items()),
+        )
     elif args.shell == "zsh":
-        say("#compdef heddle", f"_heddle() {{ _arguments '1:command:({names})' '*:file:_files' }}", "compdef _heddle heddle")
+        say(
+            "#compdef heddle",
+            f"_heddle() {{ _arguments '1:command:({names})' '*:file:_files' }}",
+            "compdef _heddle heddle",
+        )
     else:
         say(
             "_heddle() {",

@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import os
 
 from heddle.client import call
-from heddle.frontends.cli.output import answer, clean, say
+from heddle.frontends.cli.output import answer, clean, here, say
 
 EXAMPLES = ["heddle config explain", "heddle config explain gates", "heddle config allow"]
 
@@ -20,12 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Values and where each comes from; or allow the commands that the repository's file names."""
     if args.verb == "allow":
-        told = call("repository.allow", root=os.getcwd())
+        told = call("repository.allow", root=here())
         if args.json:
             return answer(told)
         say(*(f"allowed: {clean(command)}" for command in told["commands"]))
         return 0
-    told = call("config.explain", root="" if args.own else os.getcwd(), key=args.key)
+    told = call("config.explain", root="" if args.own else here(), key=args.key)
     if args.json:
         return answer(told)
     for value in told["values"]:

@@ -3,7 +3,8 @@
 import argparse
 import time
 
-from heddle.client import call, is_running, start_daemon
+from heddle.client import call, is_claimed, is_running, start_daemon
+from heddle.core.errors import OutsideError
 from heddle.frontends.cli.output import answer, clean, say
 
 EXAMPLES = ["heddle daemon status", "heddle daemon stop", "heddle daemon start"]
@@ -20,15 +21,17 @@ def run(args: argparse.Namespace) -> int:
     if args.verb == "start" and not is_running():
         start_daemon(keep_aside=args.keep_aside)
     if not is_running():
-        if args.json:
-            return answer({"schema": "heddle.daemon/1", "running": False}) or (args.verb == "status")
-        say("no daemon is running")
+        if is_claimed():
+            raise OutsideError(
+                "a daemon lives, but does not answer", slug="daemon-silent", hint="wait a little and look again"
+            )
+        answer({"schema": "heddle.daemon/1", "running": False}) if args.json else say("no daemon is running")
         return 1 if args.verb == "status" else 0
-    told = call("daemon", start=False)
+    told = call("daemon", start=False) | {"running": True}
     if args.verb == "stop":
         call("daemon.stop", start=False)
         _wait_until_gone()
-        told["stopped"] = True
+        told |= {"running": False, "stopped": True}
     if args.json:
         return answer(told)
     state = "stopped; sessions go on" if args.verb == "stop" else f"{len(told['live'])} live processes"
@@ -38,5 +41,5 @@ def run(args: argparse.Namespace) -> int:
 
 def _wait_until_gone() -> None:
     deadline = time.monotonic() + 15
-    while is_running() and time.monotonic() < deadline:
+    while is_claimed() and time.monotonic() < deadline:
         time.sleep(0.02)

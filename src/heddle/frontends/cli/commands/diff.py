@@ -1,6 +1,7 @@
 """heddle diff"""
 
 import argparse
+import sys
 
 from heddle.client import call
 from heddle.frontends.cli.output import answer, clean, clean_block, narrate, say
@@ -19,7 +20,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         return answer(told)
     if told["diff"]:
-        say(clean_block(told["diff"]))
+        if sys.stdout.isatty():
+            say(clean_block(told["diff"]))
+        else:
+            sys.stdout.write(told["diff"])  # byte for byte, so that `git apply` takes it
     for path in [] if told["diff"] else told["paths"]:
         say(clean(path))
     if told["of"] != "result":

@@ -2,12 +2,12 @@
 
 import argparse
 import os
-import subprocess
 import sys
-import tempfile
+from pathlib import Path
+from tempfile import mkstemp
 
-from heddle.client import call
-from heddle.core.errors import UserError
+from heddle.client import call, run_editor
+from heddle.core.errors import HeddleError, UserError
 from heddle.frontends.cli.output import answer, clean, clean_block, narrate, say
 
 EXAMPLES = ["heddle plan show T7", "heddle plan edit T7", "heddle plan edit T7 --file plan.md"]
@@ -17,39 +17,53 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The words of the command."""
     parser.add_argument("verb", choices=("show", "edit"))
     parser.add_argument("task", metavar="TASK")
-    parser.add_argument("--file", metavar="PATH", help="the changed plan; default: your editor")
+    parser.add_argument("--file", metavar="PATH", help='the changed plan ("-": stdin); default: your editor')
 
 
 def run(args: argparse.Namespace) -> int:
     """Show the plan, or replace it at its gate."""
-    told = call("plan.show", task=args.task)
     if args.verb == "edit":
-        document = _edited(told["document"], args.file)
-        told = call("plan.edit", task=args.task, document=document)
+        told = _replaced(args.task, args.file) if args.file else _edited(args.task)
         if args.json:
             return answer(told)
         say(f"{told['id']}  plan replaced; earlier approvals are void")
         return 0
+    told = call("plan.show", task=args.task)
     if args.json:
         return answer(told)
     say(clean_block(told["document"]))
     narrate(f"digest {told['digest']}  base {told['base'][:12]}")
-    narrate(f"approved by {told['approved_by']}" if told["approved_by"] else "not approved")
+    narrate(f"approved by {clean(told['approved_by'])}" if told["approved_by"] else "not approved")
     for check in told["fresh_checks"]:
         narrate(f"nobody approved this command before: {clean(check)}")
     return 0
 
 
-def _edited(document: str, file: str | None) -> str:
-    if file:
-        with open(file, encoding="utf-8") as source:
-            return source.read()
+def _replaced(task: str, file: str) -> dict[str, object]:
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return call("plan.edit", task=task, document=data.decode())
+    except OSError as error:
+        raise UserError(f"'{file}': {error.strerror}", slug="unreadable-file", hint="name another file") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"'{file}' is not UTF-8 ({error})", slug="not-utf8", hint="hand it in as UTF-8") from error
+
+
+def _edited(task: str) -> dict[str, object]:
+    """What the person's editor makes of the plan. The text outlives every failure to hand it in."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not sys.stdin.isatty() or not editor:
-        raise UserError("there is no terminal or no $EDITOR", slug="no-editor", hint="hand the plan in with --file PATH")
-    with tempfile.NamedTemporaryFile("w+", suffix=".md", encoding="utf-8") as scratch:
+        hint = f"hand the plan in with: heddle plan edit {task} --file PATH"
+        raise UserError("there is no terminal or no $EDITOR", slug="no-editor", hint=hint)
+    document = str(call("plan.show", task=task)["document"])
+    handle, name = mkstemp(prefix=f"heddle-plan-{task}-".replace("/", "_"), suffix=".md")
+    with open(handle, "w", encoding="utf-8") as scratch:
         scratch.write(document)
-        scratch.flush()
-        subprocess.run([*editor.split(), scratch.name], check=True)
-        with open(scratch.name, encoding="utf-8") as changed:
-            return changed.read()
+    run_editor(editor, name)
+    try:
+        told = _replaced(task, name)
+    except HeddleError as error:
+        error.hint = f"mend it and hand it in again: heddle plan edit {task} --file {name}"
+        raise
+    os.unlink(name)
+    return told

@@ -1,13 +1,13 @@
 """heddle start"""
 
 import argparse
-import os
 import re
 import sys
 
 from heddle.client import call
+from heddle.core.errors import UserError
 from heddle.frontends.cli.commands.wait import wait_for
-from heddle.frontends.cli.output import answer, clean, narrate, say
+from heddle.frontends.cli.output import answer, clean, here, narrate, say
 
 EXAMPLES = [
     'heddle start "add rate limiting to the API"',
@@ -33,10 +33,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Start it and name the next commands."""
     known = re.fullmatch(r"[Tt]\d+", args.task) is not None
-    text = sys.stdin.read() if args.task == "-" else args.task
+    text = _piped() if args.task == "-" else args.task
     told = call(
         "task.start",
-        root=os.getcwd(),
+        root=here(),
         task=args.task.upper() if known else "",
         text="" if known else text,
         lane=args.lane,
@@ -55,3 +55,10 @@ def run(args: argparse.Namespace) -> int:
     if sys.stderr.isatty():
         narrate(f"follow it: heddle watch {told['id']}", "decide:    heddle inbox")
     return 0
+
+
+def _piped() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"the text is not UTF-8 ({error})", slug="not-utf8", hint="hand it in as UTF-8") from error

@@ -3,7 +3,7 @@
 import argparse
 
 from heddle.client import call
-from heddle.frontends.cli.output import TIER, answer, board, clean, narrate, say
+from heddle.frontends.cli.output import TIER, answer, board, clean, here, narrate, say
 
 EXAMPLES = ["heddle status", "heddle status --all", "heddle status --json"]
 
@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The board."""
-    told = call("board", all=args.all)
+    told = call("board", all=args.all, root=here() if args.repo else "")
     if args.json:
         return answer(told)
     say(*board(told["tasks"]))

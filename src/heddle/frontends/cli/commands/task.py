@@ -1,10 +1,9 @@
 """heddle task"""
 
 import argparse
-import os
 
 from heddle.client import call
-from heddle.frontends.cli.output import answer, board, clean, clean_block, say, when
+from heddle.frontends.cli.output import answer, board, clean, clean_block, here, say, when
 
 EXAMPLES = ['heddle task add "later: tidy the docs"', "heddle task list", "heddle task show T7"]
 
@@ -20,13 +19,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Add, list or show."""
     if args.verb == "add":
-        told = call("task.start", root=os.getcwd(), text=args.what, lane=args.lane, role=args.role, run=False)
+        told = call("task.start", root=here(), text=args.what, lane=args.lane, role=args.role, run=False)
         if args.json:
             return answer(told)
         say(f"{told['id']}  {clean(told['title'])}")
         return 0
     if args.verb == "list":
-        told = call("board", all=True)
+        told = call("board", all=True, root=here() if args.repo else "")
         if args.json:
             return answer(told)
         say(*board(told["tasks"]))

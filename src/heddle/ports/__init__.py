@@ -1,0 +1,43 @@
+"""What the engine asks of the outside: one Protocol per thing, each with a fake we ship and one contract suite.
+
+Paths: `Repository` speaks of the host's own checkout. `Workspaces` shows no host path at all: what a workspace
+calls `tree` and `out` are paths as a process *inside* it sees them, because the next provider has no others.
+"""
+
+from heddle.ports.agents import Agent, Conversation, Dispatcher
+from heddle.ports.journal import Clock, Fence, Journal, SetAside
+from heddle.ports.processes import Chunk, Command, Exit, Held, Sandbox
+from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
+from heddle.ports.workspaces import Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
+from heddle.ports.worktrees import Ownership, Snapshot, Worktrees
+
+__all__ = [
+    "Advanced",
+    "Agent",
+    "Blocked",
+    "Change",
+    "Changes",
+    "Chunk",
+    "Clock",
+    "Collected",
+    "Command",
+    "Conflicted",
+    "Conversation",
+    "Dispatcher",
+    "Exit",
+    "Fence",
+    "Held",
+    "Journal",
+    "Merged",
+    "MovedOn",
+    "Ownership",
+    "Removal",
+    "Repository",
+    "Sandbox",
+    "SetAside",
+    "Snapshot",
+    "Workspace",
+    "WorkspaceOrder",
+    "Workspaces",
+    "Worktrees",
+]

@@ -1,0 +1,98 @@
+"""Processes that outlive the daemon, and what encloses them."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from heddle.core.session import Send
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A process to hold. `key` names it for ever: the same key is never started twice.
+
+    `env` is the whole environment beyond the sandbox's own minimum; `transcript_limit` in bytes.
+    """
+
+    key: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin: Literal["pipe", "null"] = "null"
+    transcript_limit: int = 256 * 1024 * 1024
+    wall_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a held process ended. `why`: exited, stopped, transcript-limit, wall-limit, start-failed or holder-lost."""
+
+    code: int | None
+    signal: int | None
+    why: str
+    detail: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended by itself with status 0."""
+        return self.code == 0 and self.why == "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes of the transcript; `offset` of the first one."""
+
+    offset: int
+    data: bytes
+
+
+class Held(Protocol):
+    """A process with a holder: it outlives the daemon, and its output and exit are files."""
+
+    key: str
+
+    def output(self, start: int = 0) -> AsyncIterator[Chunk]:
+        """The transcript (standard output) from `start`, live, until the process has ended and all is read."""
+        ...
+
+    def load_output(self, limit: int = 64_000) -> bytes:
+        """The last `limit` bytes of standard output."""
+        ...
+
+    def load_errors(self, limit: int = 16_000) -> bytes:
+        """The last `limit` bytes of standard error."""
+        ...
+
+    async def send(self, message: Send) -> bool:
+        """Write to standard input once per id; False when this id was accepted before or nobody reads any more."""
+        ...
+
+    async def close_input(self) -> None:
+        """Close standard input."""
+        ...
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """End it and every process it left, also those that called setsid; returns when none is alive."""
+        ...
+
+    async def exit(self) -> Exit:
+        """Wait for the end."""
+        ...
+
+    def ended(self) -> Exit | None:
+        """How it ended, or None while it lives."""
+        ...
+
+
+class Sandbox(Protocol):
+    """What encloses a session, and who starts its processes."""
+
+    tier: int  # 0 none .. 3 strong
+
+    async def start(self, command: Command) -> Held:
+        """Exit known: that one; alive: re-attach; never started: start; started but lost: Exit(why="holder-lost")."""
+        ...
+
+    async def find(self, key: str) -> Held | None:
+        """The process of that key if it was ever started."""
+        ...

@@ -1,0 +1,121 @@
+"""The directory that a session works in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from heddle.ports.processes import Command, Held
+from heddle.ports.repository import Change
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceOrder:
+    """A workspace to be made. The tree starts as `start`; changes are told against `base`.
+
+    `include`: copy the ignored files that `.worktreeinclude` of `base` names from the main checkout.
+    """
+
+    id: str
+    base: str
+    start: str = ""
+    include: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a workspace holds against its base. `refused`: paths left out of a commit, with the reason."""
+
+    paths: tuple[Change, ...]
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A result: one commit on top of `base` with the workspace's tree; the agent's own commits end at `own`."""
+
+    commit: str
+    tree: str
+    changes: Changes
+    own: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What became of a removed workspace: `recovery` names the ref that keeps unlanded work ("" when there was none)."""
+
+    recovery: str
+    trashed: bool
+
+
+class Workspace(Protocol):
+    """The directory a session works in."""
+
+    id: str
+    base: str
+    tree: str  # the working tree, seen from inside
+    out: str  # where documents for Heddle go, seen from inside
+
+    async def enter(self, command: Command) -> Held:
+        """Start (or find again, by key) a process inside. `command.cwd` is relative to the tree ("" is the tree).
+
+        Raises Refused(slug="workspace-sealed"), OutsideError(slug="workspace-lost").
+        """
+        ...
+
+    async def put(self, name: str, data: bytes) -> str:
+        """Place a document for the agent into the out folder; returns its path seen from inside."""
+        ...
+
+    async def taken(self, name: str, limit: int = 1_000_000) -> bytes | None:
+        """A document the agent left in the out folder; None when it left none. A link is never followed."""
+        ...
+
+    async def changes(self) -> Changes:
+        """What differs from base: tracked and untracked, not ignored. Raises OutsideError(slug="workspace-lost")."""
+        ...
+
+    async def collect(self, message: str) -> Collected:
+        """Commit the tree against base under refs/heddle/results/<id>; idempotent for an unchanged tree.
+
+        Leaves out ignored files, files above the size limit and nested repositories, and says so (W8).
+        """
+        ...
+
+    async def seal(self) -> None:
+        """End every process that entered (their grandchildren too); none may enter any more. Idempotent."""
+        ...
+
+    async def remove(self) -> Removal:
+        """Write the recovery ref, prove ownership, rename to trash (W1-W4). Raises Refused when in use or in doubt."""
+        ...
+
+    async def export(self, path: Path) -> None:
+        """A plain git worktree of what is here, at `path`. Raises UserError when something is there."""
+        ...
+
+
+class Workspaces(Protocol):
+    """How workspaces are made, found, and brought back."""
+
+    provider: str
+
+    async def create(self, order: WorkspaceOrder) -> Workspace:
+        """Make it, or return it when a crash came after making it. Atomic: there is no half a workspace."""
+        ...
+
+    async def find(self, id: str) -> Workspace | None:
+        """The workspace of that id if it exists and is provably ours."""
+        ...
+
+    async def ids(self) -> tuple[str, ...]:
+        """All that exist."""
+        ...
+
+    async def restore(self, recovery: str, path: Path) -> None:
+        """Bring back what a recovery ref keeps as a plain git worktree at `path`: commits, index, unstaged,
+        untracked, stash. Raises UserError when something is there or the ref is unknown."""
+        ...
+
+    async def empty_trash(self, older_than_s: float) -> int:
+        """Delete what has lain in the trash for that long; returns how many."""
+        ...

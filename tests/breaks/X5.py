@@ -1,0 +1,11 @@
+"""An agent that is started as anyone would start it, with all that repository and daemon bring along."""
+
+import pytest
+
+from heddle.adapters.agents.claude import adapter
+
+
+def apply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repository's settings and servers are loaded, and the whole environment is handed on."""
+    monkeypatch.setattr(adapter, "UNAPPROVED", ())
+    monkeypatch.setattr(adapter, "handed_on", lambda brand, environment: dict(environment))

@@ -1,0 +1,108 @@
+"""Every test runs in an environment of its own, under a deliberate break when one is named, and skips nothing in CI."""
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modelserver.fixture import model_server
+
+__all__ = ["model_server"]
+
+BREAKS = Path(__file__).parent / "breaks"
+
+TOOLS = {
+    "claude": ("HEDDLE_TEST_CLAUDE", "npm install -g @anthropic-ai/claude-code@2.1.330"),
+    "sdist": (
+        "HEDDLE_TEST_SDIST",
+        "pip download --no-deps --no-binary :all: click==8.1.7, then name the file in HEDDLE_TEST_SDIST",
+    ),
+    "ssh-keygen": ("", "apt-get install openssh-client"),
+    "tmux": ("", "apt-get install tmux"),
+}
+"""What a machine may lack: the variable that names it, and the command that adds it."""
+
+not_run = pytest.StashKey[dict[str, list[str]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--break ID` runs the tests with the guard of that promise disabled."""
+    parser.addoption("--break", dest="broken", default="", metavar="ID", help="apply tests/breaks/ID.py")
+
+
+def is_here(tool: str) -> bool:
+    """Whether a tool can be used."""
+    variable = TOOLS[tool][0]
+    named = os.environ.get(variable, "") if variable else ""
+    return Path(named).exists() if named else tool != "sdist" and shutil.which(tool) is not None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this machine cannot run, and remember it for the closing list. In CI nothing is left out."""
+    config.stash[not_run] = {}
+    if os.environ.get("CI"):
+        return
+    kept, left = [], []
+    for item in items:
+        lacking = [mark.args[0] for mark in item.iter_markers("needs") if not is_here(mark.args[0])]
+        (left if lacking else kept).append(item)
+        for tool in lacking:
+            config.stash[not_run].setdefault(tool, []).append(item.nodeid)
+    if left:
+        items[:] = kept
+        config.hook.pytest_deselected(items=left)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A missing tool is a failure where nothing may be left out."""
+    for mark in item.iter_markers("needs"):
+        if not is_here(mark.args[0]):
+            pytest.fail(f"'{mark.args[0]}' is missing; add it: {TOOLS[mark.args[0]][1]}", pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """A plain list of what was not run, why, and the command that would add it."""
+    if os.environ.get("CI") or config.getoption("broken") or hasattr(config, "workerinput"):
+        return
+    for tool in TOOLS:
+        if not is_here(tool):
+            terminalreporter.write_line(
+                f"not run: tests that need '{tool}', which is not here; add it: {TOOLS[tool][1]}"
+            )
+
+
+@pytest.fixture(autouse=True)
+def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A home, a configuration and a state of the test's own; short paths, because the system limits those of sockets."""
+    home = Path(tempfile.mkdtemp(prefix="hd-", dir="/tmp"))
+    for name in list(os.environ):
+        if name.startswith(("HEDDLE_", "GIT_", "XDG_", "ANTHROPIC_", "CLAUDE")) and not name.startswith("HEDDLE_TEST_"):
+            monkeypatch.delenv(name)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_COLOR", "TMUX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("HEDDLE_HOME", str(home / "state"))
+    monkeypatch.setenv("HEDDLE_RUNTIME_DIR", str(home / "run"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    yield
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Disable the guard that `--break` names."""
+    name = request.config.getoption("broken")
+    if name:
+        spec = importlib.util.spec_from_file_location(f"break_{name}", BREAKS / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.apply(monkeypatch)

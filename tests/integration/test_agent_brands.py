@@ -1,0 +1,172 @@
+"""Brands of agents: read from TOML, checked against the program itself, started with what is theirs."""
+
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from heddle.adapters.agents.brands import Brand, brand_names, load_brand
+from heddle.adapters.agents.claude import ClaudeAgent
+from heddle.adapters.agents.version import run_version
+from heddle.core.errors import SetupError
+from heddle.core.session import Access, Brief, Capabilities
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def complaint(path: Path) -> SetupError:
+    with pytest.raises(SetupError) as caught:
+        load_brand(path)
+    assert caught.value.slug == "agent-file"
+    assert str(path) in caught.value.message
+    return caught.value
+
+
+def program(folder: Path, script: str) -> Brand:
+    path = folder / "agent"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    told = (str(path), "--version")
+    return Brand(name="mine", protocol="acp", command=told[:1], version_command=told, minimum_version="2.1.9")
+
+
+def brief(access: Access = Access.WRITE, *, resume: str = "", model: str = "") -> Brief:
+    return Brief("T1.execute.1", "Go", access, "/place/tree", "/place/out", model, resume)
+
+
+@pytest.mark.parametrize("name", brand_names())
+def test_every_shipped_brand_can_be_read(name: str) -> None:
+    brand = load_brand(name)
+    assert brand.name == name
+    assert brand.install
+    assert "{python}" not in brand.command + brand.version_command
+
+
+def test_the_placeholder_stands_for_the_python_that_runs_heddle(tmp_path: Path) -> None:
+    path = written(tmp_path, 'name = "mine"\nprotocol = "acp"\ncommand = ["{python}", "-m", "x"]\n')
+    assert load_brand(path).command == (sys.executable, "-m", "x")
+    assert load_brand(path).capabilities == Capabilities()
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ('comand = ["x"]', "unknown key 'comand'", "did you mean 'command'?"),
+        ('name="m"\nprotocol="acp"\ncommand=["x"]\n[capabilities]\nresumes=true', "'resumes'", "'resume'?"),
+        ("zzz = 1", "unknown key 'zzz'", "known keys are: name, protocol, command"),
+        ('name = "m"', "protocol", "mend the file"),
+        ('name="m"\nprotocol="acp"\ncommand="x"', "array", "mend the file"),
+        ('name="m"\nprotocol="acp"\ncommand=[]', "'command' is empty", "list of texts"),
+        ("name = ", "not TOML", "mend the file"),
+    ],
+)
+def test_a_brand_that_cannot_be_read_says_what_is_wrong(tmp_path: Path, text: str, said: str, hint: str) -> None:
+    error = complaint(written(tmp_path, text))
+    assert said in error.message
+    assert hint in error.hint
+    assert "\n" not in error.message
+
+
+def test_a_file_that_is_not_text_is_an_error_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xff\xfe")
+    complaint(path)
+
+
+def test_an_unknown_brand_names_the_known_ones() -> None:
+    with pytest.raises(SetupError) as caught:
+        load_brand("cloude")
+    assert caught.value.slug == "unknown-agent"
+    assert "claude" in caught.value.hint
+
+
+@pytest.mark.asyncio
+async def test_the_version_is_what_the_program_says(tmp_path: Path) -> None:
+    assert await run_version(program(tmp_path, "echo '2.1.10 (Mine)'")) == "2.1.10"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("script", "slug"),
+    [
+        ("echo 2.1.8", "agent-version"),
+        ("echo no number", "agent-version"),
+        ("echo 'needs a newer system' >&2; exit 1", "agent-missing"),
+    ],
+)
+async def test_a_program_that_will_not_do_is_told_with_what_to_do(tmp_path: Path, script: str, slug: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        await run_version(program(tmp_path, script))
+    assert caught.value.slug == slug
+    assert "'mine'" in caught.value.message or "told no version" in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.asyncio
+async def test_a_program_that_is_not_there_is_missing(tmp_path: Path) -> None:
+    brand = Brand(name="mine", protocol="acp", command=("x",), version_command=(str(tmp_path / "none"),))
+    with pytest.raises(SetupError) as caught:
+        await run_version(brand)
+    assert (caught.value.slug, caught.value.exit_status) == ("agent-missing", 4)
+
+
+@pytest.mark.asyncio
+async def test_a_brand_without_a_way_to_ask_has_an_unknown_version() -> None:
+    assert await run_version(Brand(name="mine", protocol="acp", command=("x",))) == ""
+
+
+# ------------------------------------------------------------------------------------------------ claude
+
+
+def test_claude_is_always_started_in_an_explicit_mode() -> None:
+    agent = ClaudeAgent(load_brand("claude"), {})
+    assert "--permission-mode=plan" in agent.command(brief(Access.READ)).argv
+    assert "--permission-mode=default" in agent.command(brief(Access.WRITE)).argv
+    assert agent.command(brief()).stdin == "pipe"
+    assert agent.command(brief()).cwd == ""
+
+
+def test_claude_gets_the_credentials_of_its_own_account_and_nothing_else() -> None:
+    theirs = {"ANTHROPIC_API_KEY": "k", "CLAUDE_CONFIG_DIR": "/c"}
+    others = {"OPENAI_API_KEY": "o", "AWS_SECRET_ACCESS_KEY": "s", "GITHUB_TOKEN": "g", "PATH": "/bin"}
+    env = ClaudeAgent(load_brand("claude"), theirs | others).command(brief()).env
+    assert theirs.items() <= dict(env).items()
+    assert not others.keys() & env.keys()
+
+
+def test_claude_is_kept_from_loading_what_the_repository_brought() -> None:
+    argv = ClaudeAgent(load_brand("claude"), {}).command(brief()).argv
+    assert {"--setting-sources=user", "--strict-mcp-config"} <= set(argv)
+
+
+def test_the_same_session_has_the_same_conversation_after_a_restart() -> None:
+    def started(made: Brief) -> str:
+        argv = ClaudeAgent(load_brand("claude"), {}).command(made).argv
+        return next(part.removeprefix("--session-id=") for part in argv if part.startswith("--session-id="))
+
+    other = Brief("T1.execute.1", "Go", Access.WRITE, "/elsewhere/tree", "/place/out")
+    assert started(brief()) == started(brief())
+    assert started(brief()) != started(other)
+    assert uuid.UUID(started(brief()))
+
+
+def test_a_resumed_session_names_the_conversation_and_the_model() -> None:
+    argv = ClaudeAgent(load_brand("claude"), {}).command(brief(resume="abc", model="opus")).argv
+    assert {"--resume=abc", "--model=opus"} <= set(argv)
+    assert not [part for part in argv if part.startswith("--session-id")]
+
+
+def test_tools_that_are_not_its_business_are_withheld() -> None:
+    def withheld(access: Access) -> list[str]:
+        argv = ClaudeAgent(load_brand("claude"), {}).command(brief(access)).argv
+        listed = next(part for part in argv if part.startswith("--disallowedTools="))
+        return listed.removeprefix("--disallowedTools=").split(",")
+
+    assert {"EnterWorktree", "ListAgents", "SendMessage", "CronCreate"} <= set(withheld(Access.READ))
+    assert "ExitPlanMode" in withheld(Access.WRITE)
+    assert "ExitPlanMode" not in withheld(Access.READ)
