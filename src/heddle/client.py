@@ -190,7 +190,9 @@ def _line() -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise OutsideError(
-            f"the daemon was silent for {SILENCE_S:.0f} s", slug="daemon-silent", hint="see: heddle daemon status"
+            f"the daemon was silent for {SILENCE_S:.0f} s",
+            slug="daemon-silent",
+            hint="see: heddle daemon status",
         ) from error
     except OSError as error:
         raise _gone() from error

@@ -245,7 +245,7 @@ def planned(*more: e.Event) -> Run:
     return run_after(
         e.StageStarted(Stage.RESEARCH, 1, "k1"),
         e.ResearchDelivered(1, "facts"),
-        e.GatePassed(Stage.RESEARCH, "research-4", "nobody"),
+        e.GatePassed(Stage.RESEARCH, "research-1", "nobody"),
         e.StageStarted(Stage.PLAN, 1, "k2"),
         e.PlanDelivered(1, PLAN, bound),
         *more,

@@ -219,6 +219,7 @@ def test_a_turn_with_two_results_ends_once_with_the_last_and_both_are_counted() 
     assert sum(report.usage.usd or 0 for report in heard.of(UsageReported)) == pytest.approx(0.0279)
     assert heard.of(TurnEnded) == [TurnEnded(TurnOutcome.ENDED, "Now it is done.")]
     assert "The child is done." not in [said.text for said in heard.of(Said)]
+    assert len(heard.of(AgentReady)) == 1, "the program introduces itself with each result"
 
 
 def test_a_killed_program_fails_its_turn_and_the_resumed_one_counts_only_itself() -> None:

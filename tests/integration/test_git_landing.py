@@ -49,6 +49,12 @@ def persons_work(sample: Sample) -> dict[str, object]:
     }
 
 
+def hidden(sample: Sample, option: str) -> None:
+    """A local change that the person told git to overlook: it is theirs all the same."""
+    sample.git("update-index", option, "src/app.py")
+    sample.write({"src/app.py": "a local setting\n"})
+
+
 def make_a_mess(sample: Sample) -> None:
     """A checkout in the middle of work: stash, staged, half staged, unstaged, deleted, untracked, ignored."""
     sample.commit({"half": numbered(30), "doomed": "d\n", ".gitignore": "*.log\n.env\n"})
@@ -90,6 +96,8 @@ async def test_landings_leave_unsaved_work_as_it_is(repository: GitRepository, s
         ("src/app.py", lambda s: s.write({"src/app.py": None})),
         ("src/app.py", lambda s: s.git("rm", "-q", "--cached", "src/app.py")),
         ("src/app.py", lambda s: (s.path / "src/app.py").chmod(0o755)),
+        ("src/app.py", lambda s: hidden(s, "--skip-worktree")),
+        ("src/app.py", lambda s: hidden(s, "--assume-unchanged")),
         ("new.txt", lambda s: s.write({"new.txt": "untracked\n"})),
         ("new.txt", lambda s: (s.write({"new.txt": "staged\n"}), s.git("add", "new.txt"))),
         ("new.txt", lambda s: (s.path / "new.txt").symlink_to("nowhere")),

@@ -11,7 +11,7 @@ from typing import TypeAlias, assert_never
 from heddle.core.delegation import Delegation
 from heddle.core.gate import Decider, Gates
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
-from heddle.core.task import READ_ONLY, WITH_AGENT, Stage
+from heddle.core.task import WITH_AGENT, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +152,9 @@ def decide(run: Run, world: World) -> Decision:
 
 def _spent_workspace(run: Run) -> str:
     """A workspace that nothing needs any more: throw-away ones at once, the executing one when the run is over."""
+    executing = [made for made in run.workspaces if made.stage is Stage.EXECUTE]
     for made in run.workspaces:
-        if run.over or made.stage in READ_ONLY or made.stage is Stage.VALIDATE:
-            return made.workspace
-        superseded = made is not run.workspaces[-1] and run.result is not None
-        if superseded:
+        if run.over or made.stage is not Stage.EXECUTE or made is not executing[-1]:
             return made.workspace
     return ""
 

@@ -220,8 +220,8 @@ def _outcome(
     position: int,
 ) -> Run:
     match event:
-        case e.ResearchDelivered(_, text):
-            return replace(run, activity=AtGate(f"research-{position}"), research=text, evidence="")
+        case e.ResearchDelivered(attempt, text):
+            return replace(run, activity=AtGate(f"research-{attempt}"), research=text, evidence="")
         case e.PlanDelivered(_, plan, bound) | e.PlanEdited(plan, bound):
             return replace(run, activity=AtGate(bound), plan=plan, approved="", approved_by="", evidence="")
         case e.ResultDelivered():

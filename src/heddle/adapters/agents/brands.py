@@ -44,11 +44,9 @@ def load_brand(source: Path | str) -> Brand:
 
     Raises SetupError: agent-file (unreadable, not TOML, unknown key, wrong type), unknown-agent (no such).
     """
+    shipped = files("heddle.data.agents")
     try:
-        if isinstance(source, Path):
-            text = source.read_text()
-        else:
-            text = (files("heddle.data.agents") / f"{source}.toml").read_text()
+        text = (source if isinstance(source, Path) else shipped / f"{source}.toml").read_text()
     except FileNotFoundError as error:
         known = ", ".join(brand_names())
         raise SetupError(f"there is no agent '{source}'", slug="unknown-agent", hint=f"known are: {known}") from error

@@ -152,12 +152,14 @@ class TwoTreeUpdate:
             said = str(error.facts.get("tail", ""))
             if error.slug != "git-failed" or not _REFUSAL.search(said):
                 raise
-            return Obstacle(await self._overlap(), said)
+            return Obstacle(await self._overlap(said), said)
         return None
 
-    async def _overlap(self) -> tuple[str, ...]:
-        touched = {change.path for change in self._changes}
-        return tuple(path for path in await unsaved(self._store, self._checkout) if path in touched)
+    async def _overlap(self, said: str) -> tuple[str, ...]:
+        """The unsaved paths that the landing touches, and the one that git names where status overlooks it."""
+        dirty = set(await unsaved(self._store, self._checkout))
+        touched = (change.path for change in self._changes)
+        return tuple(path for path in touched if path in dirty or f"'{path}'" in said)
 
     async def _in_the_way(self) -> Obstacle | None:
         """What git itself would run over: ignored files where the landing adds files (an ignored `.env` when it

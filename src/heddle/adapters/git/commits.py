@@ -38,7 +38,7 @@ async def write_commit(
     return require_id(answer.text)
 
 
-_SIGNING = re.compile(r"failed to sign|signingkey|gpg|ssh-keygen|failed to write commit object", re.IGNORECASE)
+_SIGNING = re.compile(r"\bsign|signing|\bgpg|ssh-keygen|private key|failed to write commit object", re.IGNORECASE)
 
 
 def _own_identity() -> dict[str, str]:

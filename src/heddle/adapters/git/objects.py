@@ -7,18 +7,23 @@ Only when a ref is about to name a commit is all that it needs put into the repo
 """
 
 import asyncio
+import errno
 import os
 import re
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
 from heddle.adapters.git.process import Git, Output, Place
-from heddle.core.errors import Bug
+from heddle.core.errors import Bug, OutsideError
 
 FOLDER = "heddle"
 """Our folder in the common git directory: the nursery, copied indexes, worktrees in the making."""
+
+SWEEP_S = 14 * 86_400.0
+"""Age at which an object that nobody kept goes: the same that git gives its own."""
 
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _KEEP = "heddle"
@@ -59,6 +64,16 @@ class Store:
     async def run(self, *args: str, stdin: bytes = b"", ok: tuple[int, ...] = (0,)) -> Output:
         """A command on objects and refs alone."""
         return await self.git.run(*args, place=self.place(), stdin=stdin, ok=ok)
+
+    def sweep(self, older_than_s: float = SWEEP_S) -> None:
+        """Delete what was born in the nursery, and left by crashes around it, that long ago: no ref ever wanted it."""
+        limit = time.time() - older_than_s
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                path = Path(folder, name)
+                with suppress(OSError):
+                    if path.lstat().st_mtime < limit:
+                        path.unlink()
 
     @asynccontextmanager
     async def scratch_index(self) -> AsyncIterator[Path]:
@@ -103,10 +118,31 @@ class Store:
             await self.git.run(*packing, place=self.place(), stdin=listed, stdout=pack)
             pack.seek(0)
             taking = ("index-pack", "--stdin", f"--keep={_KEEP}")
-            said = await self.git.run(*taking, place=self.public(), stdin=pack)
-        name = said.text.split("\t")[-1].strip()
-        keep = self.common / "objects" / "pack" / f"pack-{name}.keep"
-        return [keep] if _is_ours(keep) else []
+            said = await self.git.run(*taking, place=self.place(), stdin=pack)
+        return [self._hand_over(f"pack-{said.text.split()[-1]}")]
+
+    def _hand_over(self, name: str) -> Path:
+        """Move a pack from the nursery into the repository, its index last: that is what makes it one.
+
+        It is built aside because a prune deletes the unfinished packs of others. Returns its `.keep` file.
+        """
+        source, target = self.nursery / "pack", self.common / "objects" / "pack"
+        target.mkdir(exist_ok=True)
+        try:
+            (target / f"{name}.keep").write_text(f"{_KEEP}\n")
+            for suffix in (".pack", ".rev", ".idx"):
+                if (source / f"{name}{suffix}").exists():
+                    (source / f"{name}{suffix}").replace(target / f"{name}{suffix}")
+        except OSError as error:
+            raise OutsideError(
+                f"a pack could not be put into the repository: {error.strerror}",
+                slug="disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "publish-failed",
+                hint="see whether the repository's object folder can be written to and has room",
+                program="git",
+                tail=str(error),
+            ) from error
+        (source / f"{name}.keep").unlink(missing_ok=True)
+        return target / f"{name}.keep"
 
     async def _require_commit(self, commit: str) -> None:
         """Raise OutsideError unless the commit is there: `--ignore-missing` is for broken refs of others
@@ -119,10 +155,3 @@ def require_id(value: str) -> str:
     if not _ID.fullmatch(value):
         raise Bug(f"'{value!a}' is not a full object id", slug="not-an-object-id")
     return value
-
-
-def _is_ours(keep: Path) -> bool:
-    try:
-        return keep.read_text().strip() == _KEEP
-    except OSError:
-        return False

@@ -36,7 +36,9 @@ async def open_repository(path: Path, environment: Mapping[str, str] | None = No
     git_dir = Path(await _asked(git, here, "--absolute-git-dir")).resolve()
     main = top if git_dir == common else None
     root = main or (common.parent if common.name == ".git" else top)
-    return GitRepository(Store(git, common, main), key=_key(common, root), root=str(root), here=top, git_dir=git_dir)
+    store = Store(git, common, main)
+    store.sweep()
+    return GitRepository(store, key=_key(common, root), root=str(root), here=top, git_dir=git_dir)
 
 
 async def _require_version(git: Git) -> None:

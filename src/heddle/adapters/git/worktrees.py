@@ -45,6 +45,7 @@ class GitWorktrees:
         making.write_admin(f"ref: refs/heads/{branch}\n" if branch else f"{commit}\n")
         place = Place(making.draft, making.staging)
         await self._store.git.run("read-tree", "-m", "-u", commit, place=place)
+        step("drafted")
         making.publish()
         return self._require_pair(path)
 
@@ -197,7 +198,7 @@ class _Making:
 
 
 def step(name: str) -> None:
-    """Named seam between the two renames: crash tests stop it here."""
+    """Named seam before and between the two renames: crash tests stop it here."""
 
 
 def pair_of(store: Store, path: Path) -> Ownership | None:

@@ -116,7 +116,7 @@ def parser(name: str) -> Parser:
     )
     module.arguments(made)
     made.add_argument("--json", action="store_true", help="answer as JSON")
-    made.add_argument("--repo", metavar="PATH", help="repository, not this folder")
+    made.add_argument("--repo", metavar="PATH", help="work there, not in this folder")
     return made
 
 

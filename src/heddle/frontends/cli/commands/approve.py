@@ -5,7 +5,11 @@ import argparse
 from heddle.client import call
 from heddle.frontends.cli.output import answer, clean, say
 
-EXAMPLES = ["heddle approve T7", "heddle approve T7 --digest 03ddd03ccedc176b", 'heddle approve T7 --note "try again"']
+EXAMPLES = [
+    "heddle approve T7",
+    "heddle approve T7 --digest 03ddd03ccedc176b",
+    'heddle approve T7 --note "try again"',
+]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

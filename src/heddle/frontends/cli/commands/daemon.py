@@ -23,9 +23,14 @@ def run(args: argparse.Namespace) -> int:
     if not is_running():
         if is_claimed():
             raise OutsideError(
-                "a daemon lives, but does not answer", slug="daemon-silent", hint="wait a little and look again"
+                "a daemon lives, but does not answer",
+                slug="daemon-silent",
+                hint="wait a little and look again",
             )
-        answer({"schema": "heddle.daemon/1", "running": False}) if args.json else say("no daemon is running")
+        if args.json:
+            answer({"schema": "heddle.daemon/1", "running": False})
+        else:
+            say("no daemon is running")
         return 1 if args.verb == "status" else 0
     told = call("daemon", start=False) | {"running": True}
     if args.verb == "stop":
@@ -41,5 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _wait_until_gone() -> None:
     deadline = time.monotonic() + 15
-    while is_claimed() and time.monotonic() < deadline:
+    while is_claimed():
+        if time.monotonic() > deadline:
+            raise OutsideError("the daemon does not end", slug="daemon-silent", hint="look again: heddle daemon status")
         time.sleep(0.02)

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+from collections.abc import Iterator
+from typing import Any
 
 from heddle.client import call, follow
 from heddle.frontends.cli.output import answer, clean, say, when
@@ -22,15 +24,22 @@ def run(args: argparse.Namespace) -> int:
         for event in follow(args.after, args.task.upper()):
             _show(event, args.json)
         return 0
-    told = call("events", task=args.task, after=args.after)
+    events = list(_listed(args.task, args.after))
     if args.json:
-        return answer(told)
-    for event in told["events"]:
+        return answer({"schema": "heddle.events/1", "events": events})
+    for event in events:
         _show(event, False)
     return 0
 
 
-def _show(event: dict[str, object], as_json: bool) -> None:
+def _listed(task: str, after: int) -> Iterator[dict[str, Any]]:
+    """Every event after a position: the daemon tells a bounded number at a time."""
+    while events := call("events", task=task, after=after)["events"]:
+        yield from events
+        after = events[-1]["position"]
+
+
+def _show(event: dict[str, Any], as_json: bool) -> None:
     if as_json:
         return say(json.dumps(event))
     at = event["at"]

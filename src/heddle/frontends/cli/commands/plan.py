@@ -4,7 +4,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 from tempfile import mkstemp
+from typing import Any
 
 from heddle.client import call, run_editor
 from heddle.core.errors import HeddleError, UserError
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _replaced(task: str, file: str) -> dict[str, object]:
+def _replaced(task: str, file: str) -> dict[str, Any]:
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return call("plan.edit", task=task, document=data.decode())
@@ -49,7 +51,7 @@ def _replaced(task: str, file: str) -> dict[str, object]:
         raise UserError(f"'{file}' is not UTF-8 ({error})", slug="not-utf8", hint="hand it in as UTF-8") from error
 
 
-def _edited(task: str) -> dict[str, object]:
+def _edited(task: str) -> dict[str, Any]:
     """What the person's editor makes of the plan. The text outlives every failure to hand it in."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not sys.stdin.isatty() or not editor:
@@ -63,7 +65,7 @@ def _edited(task: str) -> dict[str, object]:
     try:
         told = _replaced(task, name)
     except HeddleError as error:
-        error.hint = f"mend it and hand it in again: heddle plan edit {task} --file {name}"
+        error.hint = f"mend it and hand it in again: heddle plan edit {task} --file {quote(name)}"
         raise
     os.unlink(name)
     return told

@@ -78,5 +78,5 @@ def _show(event: dict[str, Any], as_json: bool) -> None:
     if as_json:
         return say(json.dumps(event))
     if event["kind"] in TOLD:
-        line = f"{when(float(event['at']))}  {_task(event):<4}  {clean(TOLD[event['kind']](event['data']))}"
-        say(cut(line, width()))
+        first = TOLD[event["kind"]](event["data"]).partition("\n")[0]
+        say(cut(f"{when(float(event['at']))}  {_task(event):<4}  {clean(first)}", width()))

@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
         return answer(told)
     say(f"{told['task']}  {told['status']}: {clean(told['reason'])}", f"waits for: {told['who']}")
     for act in told["act"]:
-        say(f"    {act}")
+        say(f"    {clean(act)}")
     for line in told["timeline"]:
         say(f"{when(line['at'])}  {clean(line['text'])}")
     if told["evidence"]:
