@@ -96,6 +96,7 @@ class Session:
         chunks = self.held.output(0).__aiter__()
         while True:
             upcoming = asyncio.ensure_future(anext(chunks))
+            upcoming.add_done_callback(lambda done: done.cancelled() or done.exception())
             while not upcoming.done():
                 await asyncio.wait({upcoming}, timeout=LEAVE_S if self._closed else self.stall_s)
                 if not upcoming.done() and not self._waiting:

@@ -1,0 +1,171 @@
+"""Real Claude Code on a real project: three tasks at once, through the whole cycle, landed by Heddle.
+
+The project is click, unpacked from its source distribution; its own suite is the check, and each task brings a test
+that fails on the base and passes after it. One plan is approved by a person, one first attempt is red, one agent is
+killed in the middle of a turn and resumed. The model is the model server of the tests, over loopback.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from claude_cli import program
+from modelserver import Edit, ModelServer, Read, Shell, Turn, When, Write
+from support.fleet import Heddle, git, heddle, make_repository
+
+pytestmark = [pytest.mark.needs("claude"), pytest.mark.needs("sdist"), pytest.mark.timeout(400)]
+
+PYTEST = f"PYTHONPATH=src PYTHONDONTWRITEBYTECODE=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -W default"
+SUITE = f"{PYTEST} -p no:cacheprovider tests"
+
+
+def plan(module: str, test: str) -> str:
+    """A plan document for one module and its test."""
+    check = json.dumps(f"{PYTEST} -p no:cacheprovider {test}")
+    return f'+++\nscope = ["src/click/{module}", "{test}"]\nchecks = [{check}]\n+++\n# Plan\n\n1. Change {module}.\n'
+
+
+def unpack(folder: Path) -> Path:
+    """click as a repository."""
+    with tarfile.open(os.environ["HEDDLE_TEST_SDIST"]) as archive:
+        archive.extractall(folder, filter="data")
+    source = next(path for path in folder.iterdir() if path.is_dir())
+    files = {str(p.relative_to(source)): p.read_text() for p in source.rglob("*") if p.is_file() and _is_text(p)}
+    commands = json.dumps([SUITE])
+    files |= {"heddle.toml": f"[checks]\ncommands = {commands}\n", ".gitignore": "__pycache__/\n*.egg-info/\n"}
+    return make_repository(folder / "click", files)
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        path.read_text()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+TASKS = {
+    "termwidth": ("formatting.py", "tests/test_added_wrap.py"),
+    "shout": ("utils.py", "tests/test_added_shout.py"),
+    "plural": ("types.py", "tests/test_added_plural.py"),
+}
+
+
+def added(name: str, body: str) -> str:
+    """A module's new function, and the edit that puts it there."""
+    return f"\n\ndef {name}(value: str) -> str:\n    {body}\n\n\n"
+
+
+def script(server: ModelServer, name: str, good: str, bad: str = "") -> None:
+    """All stages of one task; with `bad` the first attempt is red."""
+    module, test = TASKS[name]
+    source = f"src/click/{module}"
+    server.play(When(name, stage="research"), Turn("", [Read(source)]), Turn(f"# Research\n- {source}:1 is the place.\n"))
+    server.play(When(name, stage="plan"), Turn(plan(module, test)))
+    write_test = Write(
+        test, f"from click.{module[:-3]} import {name}\n\n\ndef test_{name}():\n    assert {name}('ab') == 'AB'\n"
+    )
+    last = Turn("", [Write("{out}/handoff.md", f"Added {name}.\n")])
+    begin = "import typing as t\n" if name != "shout" else "import os\n"
+    first = added(name, bad or good)
+    server.play(
+        When(name, stage="execute", attempt=1),
+        Turn("", [Read(source)], gate=f"{name}-goes-on"),
+        Turn("", [Edit(source, begin, begin + first)]),
+        Turn("", [write_test]),
+        Turn("", [Shell("git status --short")]),
+        last,
+        Turn("Done."),
+    )
+    if bad:
+        server.play(
+            When(name, stage="execute", attempt=2),
+            Turn("", [Read(source)]),
+            Turn("", [Edit(source, bad, good)]),
+            last,
+            Turn("Mended."),
+        )
+    server.play(
+        When(name, stage="execute", patterns=("process was lost",)),
+        Turn("", [Read(source)]),
+        Turn("", [Edit(source, begin, begin + first)]),
+        Turn("", [write_test]),
+        last,
+        Turn("Done after all."),
+    )
+
+
+async def test_three_tasks_by_real_claude_code_land_on_a_real_project(tmp_path: Path, model_server: ModelServer) -> None:
+    repository = unpack(tmp_path)
+    for name in TASKS:
+        script(model_server, name, "return value.upper()", "return value.lower()" if name == "shout" else "")
+    env = {"ANTHROPIC_BASE_URL": model_server.url, "ANTHROPIC_API_KEY": "test"}
+    brand = tmp_path / "agents"
+    brand.mkdir()
+    known = Path(__file__).parents[2] / "src/heddle/data/agents/claude.toml"
+    named = known.read_text().replace('["claude"]', json.dumps([program()]))
+    (brand / "claude.toml").write_text(named.replace('["claude", "--version"]', json.dumps([program(), "--version"])))
+    async with heddle(tmp_path, repository, **env) as fleet:
+        await fleet.call("repository.allow", root=str(repository))
+        ids = {name: await fleet.start(f"Add {name} [[scn:{name}]]", agent="claude") for name in TASKS}
+        await overlap_and_kill(fleet, model_server, ids)
+        rows = await fleet.until(*ids.values(), limit_s=240)
+        assert [row["status"] for row in rows] == ["landed"] * 3, [row["why"] for row in rows]
+        told = {name: await fleet.call("task.show", task=id) for name, id in ids.items()}
+        kinds = {name: await fleet.kinds(id) for name, id in ids.items()}
+    assert all(one["approved_by"].startswith("person") for one in told.values())
+    assert sum("verdict red" in line["text"] for line in told["shout"]["timeline"]) == 1
+    assert kinds["plural"].count("session-started") == 4  # research, plan, execute killed, execute resumed
+    assert fails_on_base_and_passes_now(repository, tmp_path)
+    assert git(repository, "log", "--format=%an", "-3") == "Ada\nAda\nAda"
+    assert git(repository, "status", "--porcelain") == ""
+
+
+async def overlap_and_kill(fleet: Heddle, server: ModelServer, ids: dict[str, str]) -> None:
+    """Pass the plan gates; hold all three executing agents in a turn at once; kill one of them there."""
+    for id in ids.values():
+        await fleet.until_kind(id, "plan-delivered", limit_s=90)
+        digest = (await fleet.call("plan.show", task=id))["digest"]
+        await fleet.call("inbox.approve", task=id, digest=digest)
+    for name in ids:
+        await asyncio.to_thread(server.wait_at, f"{name}-goes-on", 1, 90.0)
+    running = [row for row in (await fleet.call("board"))["tasks"] if row["stage"] == "execute"]
+    assert [row["status"] for row in running] == ["running"] * 3  # three real agents, in the middle of a turn, at once
+    os.kill(agent_of(f"{ids['plural']}-1-execute-1.1"), signal.SIGKILL)
+    for name in ids:
+        server.open(f"{name}-goes-on")
+
+
+def agent_of(session: str) -> int:
+    """The pid of a session's agent: the process that carries its key and is nobody's tool."""
+    wanted = f"HEDDLE_SESSION={session}".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and os.access(entry / "environ", os.R_OK):
+            try:
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    return int(entry.name)
+            except OSError:
+                continue
+    raise AssertionError(f"no agent of {session}")
+
+
+def fails_on_base_and_passes_now(repository: Path, folder: Path) -> bool:
+    """Each added test is red on the first commit and green on main; so is the whole suite on main."""
+    git(repository, "clone", "-q", str(repository), str(folder / "clone"))
+    clone = folder / "clone"
+    base = git(clone, "rev-list", "--max-parents=0", "HEAD")
+    for _, test in TASKS.values():
+        git(clone, "checkout", "-q", base)
+        git(clone, "checkout", "-q", "main", "--", test)
+        if subprocess.run(["sh", "-c", f"{PYTEST} {test}"], cwd=clone, capture_output=True).returncode == 0:
+            return False
+        git(clone, "reset", "-q", "--hard")
+    git(clone, "checkout", "-q", "main")
+    return subprocess.run(["sh", "-c", SUITE], cwd=clone, capture_output=True).returncode == 0
