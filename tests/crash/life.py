@@ -45,8 +45,8 @@ class Client:
         self.daemon: subprocess.Popen[bytes] | None = None
         self.starts = 0
 
-    def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """An answer, whatever it takes; a refusal is one too."""
+    def ask(self, method: str, once: bool = False, **params: Any) -> dict[str, Any]:
+        """An answer, whatever it takes; a refusal is one too. With `once` a lost answer is not asked for again."""
         deadline = time.monotonic() + LIMIT_S
         while time.monotonic() < deadline:
             if self.daemon is None or self.daemon.poll() is not None:
@@ -58,8 +58,11 @@ class Client:
             except HeddleError as error:
                 if error.slug not in ("no-daemon", "daemon-gone", "daemon-garbled"):
                     return {"refused": error.slug}
+                if once and error.slug != "no-daemon":
+                    return {"lost": True}
             except OSError:
-                pass
+                if once:
+                    return {"lost": True}
             select_briefly()
         raise TimeoutError(method)
 
@@ -91,7 +94,7 @@ def live(folder: Path, when: str, number: str) -> dict[str, Any]:
     client = Client(folder, when, number)
     deadline = time.monotonic() + LIMIT_S
     while not client.ask("board", all=True)["tasks"]:
-        client.ask("task.start", root=str(repository), text="write b")
+        client.ask("task.start", True, root=str(repository), text="write b")
     while not (told := client.ask("task.wait", tasks=["T1"], seconds=5)).get("over"):
         assert time.monotonic() < deadline, (told, client.ask("task.why", task="T1"))
         for item in client.ask("inbox").get("items", []):

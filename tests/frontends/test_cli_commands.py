@@ -121,7 +121,8 @@ this is a fault of heddle's own
 @pytest.mark.parametrize("rows", [1, 3000])
 def test_a_reader_that_goes_away_is_no_error(daemon: StandIn, words: str, rows: int) -> None:
     command = (sys.executable, "-m", "heddle.frontends.cli", *words.split())
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    env = os.environ | {"PYTHONUNBUFFERED": ""}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as process:
 
         def go_away(_: dict[str, Any]) -> dict[str, Any]:
             assert process.stdout is not None

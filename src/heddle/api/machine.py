@@ -77,6 +77,7 @@ async def allow(desk: Desk, asked: Allow) -> dict[str, Any]:
     fresh = [command for command in commands if command not in desk.runs.approved(repository.key)]
     if fresh:
         await desk.runs.record_other(f"repository:{repository.key}", e.CommandsApproved(commands), by=desk.by)
+        desk.fleet.forget(repository.key)
     return {"schema": "heddle.allowed/1", "commands": list(commands), "fresh": fresh}
 
 

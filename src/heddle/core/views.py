@@ -71,7 +71,9 @@ def state(run: Run, decision: Decision) -> tuple[Status, str]:
         case HeldUp(_, detail):
             return Status.WAITING, detail
         case AtGate():
-            return (Status.WAITING, decision.detail) if isinstance(decision, Wait) else (Status.RUNNING, "at its gate")
+            if isinstance(decision, Wait) and decision.who is Who.PERSON:
+                return Status.WAITING, decision.detail
+            return Status.RUNNING, "at its gate"
         case Active():
             return _active(run)
         case Idle():
@@ -167,7 +169,8 @@ def _wait_item(run: Run, wait: Wait) -> Item | None:
     approve, reject = f"heddle approve {task}", f'heddle reject {task} --reason "..."'
     if wait.reason == "gate":
         bound = run.activity.digest if isinstance(run.activity, AtGate) else ""
-        act = (f"heddle plan show {task}", approve, reject) if run.stage is Stage.PLAN else (approve, reject)
+        read = f"{approve} --digest {bound}"  # binds the approval to what was read
+        act = (f"heddle plan show {task}", read, reject) if run.stage is Stage.PLAN else (approve, reject)
         return Item(task, f"gate-{run.stage}", task, run.task.title, wait.detail, act=act, digest=bound)
     if wait.reason == "commands":
         return Item(task, "commands", task, run.task.title, wait.detail, act=(approve, f"heddle stop {task}"))

@@ -49,7 +49,7 @@ class Fleet:
         self.outside = outside
         self.dispatcher = dispatcher
         self.worlds = Worlds(runs, outside)
-        self.decisions: dict[str, Decision] = {}
+        self.decisions: dict[str, tuple[int, Decision]] = {}
         self.trouble = ""
         self._working: dict[str, Action] = {}
         self._news = asyncio.Event()
@@ -88,12 +88,15 @@ class Fleet:
     async def tick(self) -> bool:
         """One look at every run. False when something was recorded, so that another look is due at once."""
         settled = True
-        for run in self.runs.all():
+        for known in self.runs.all():
+            run = known
             if run.over and not run.workspaces:
-                self.decisions[run.task.id] = decide(run, self.worlds.still(run))
+                self.decisions[run.task.id] = (run.seq, decide(run, self.worlds.still(run)))
                 continue
             world = await self.worlds.world(run, self._working)
-            decision = self.decisions[run.task.id] = decide(self.runs.require(run.task.id), world)
+            run = self.runs.require(run.task.id)
+            decision = decide(run, world)
+            self.decisions[run.task.id] = (run.seq, decision)
             settled = await self._follow(run, decision) and settled
         return settled
 
@@ -193,5 +196,14 @@ class Fleet:
         await self.runs.record(run.task.id, e.WorkspaceRemoved(id, removal.recovery))
 
     def decision(self, run: Run) -> Decision:
-        """The last decision for a run; a run that was not looked at yet is unknown, and says so."""
-        return self.decisions.get(run.task.id) or Wait(Who.NOBODY, "not-looked-at", "the engine has not looked yet")
+        """The decision for a run as it is now; one made before its last fact is none, and that is said."""
+        seq, decision = self.decisions.get(run.task.id, (0, None))
+        if decision is None or seq != run.seq:
+            return Wait(Who.NOBODY, "not-looked-at", "the engine has not looked at it since its last fact")
+        return decision
+
+    def forget(self, repository: str) -> None:
+        """What a decision about a repository's runs rested on changed: until the next look there is none."""
+        for run in self.runs.all():
+            if run.task.repository == repository:
+                self.decisions.pop(run.task.id, None)

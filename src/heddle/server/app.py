@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -36,7 +37,7 @@ def application(desk: Desk) -> Starlette:
             return answer(500, {"error": bug.as_dict()})
 
     async def ping(_: Request) -> Response:
-        return answer(200, {"version": desk.version, "schema": "heddle.ping/1"})
+        return answer(200, {"schema": "heddle.ping/1", "version": desk.version, "pid": os.getpid()})
 
     async def follow(request: Request) -> Response:
         after = int(request.query_params.get("after", "0"))

@@ -147,7 +147,7 @@ class GitRepository:
             raise Refused(
                 f"'{ref}' keeps work for recovery",
                 slug="recovery-kept",
-                hint="bring the work back with 'heddle restore'",
+                hint="bring the work back with 'heddle restore TASK'",
             )
         async with self.store.refs:
             await self.store.run("update-ref", "-z", "--stdin", stdin=_bytes(f"delete {ref}\0\0"))

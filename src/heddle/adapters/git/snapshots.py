@@ -37,7 +37,7 @@ async def take(store: Store, place: Place, *, base: str, size_limit: int) -> Sna
             raise OutsideError(
                 f"'{place.work_tree}' went away while it was read",
                 slug="workspace-lost",
-                hint="what was kept of it can be brought back with 'heddle restore'",
+                hint="what was kept of it can be brought back with 'heddle restore TASK'",
             )
         branch = await _branch(store, place)
         also = await _also(store, place, head)

@@ -128,7 +128,7 @@ class GitWorktrees:
             raise OutsideError(
                 f"'{path}' is not the worktree it was",
                 slug="workspace-lost",
-                hint="what was kept of it can be brought back with 'heddle restore'",
+                hint="what was kept of it can be brought back with 'heddle restore TASK'",
             )
         return owned
 

@@ -1,0 +1,408 @@
+"""The cycle with the rehearsal agent: what binds, what is refused, and what is told, with real git and real processes."""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from heddle.core.errors import Refused, UserError
+from support.fleet import PLAN, git, heddle, make_repository, scene, writes
+
+
+async def test_c3_every_door_tells_the_same_state(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "plan-delivered")
+        await fleet.until(id, approve=False)
+        board = (await fleet.call("board"))["tasks"][0]
+        shown = await fleet.call("task.show", task=id)
+        why = await fleet.call("task.why", task=id)
+        waited = (await fleet.call("task.wait", tasks=[id]))["tasks"][0]
+        told = {(one["status"], one[key]) for one, key in ((board, "why"), (shown, "why"), (why, "reason"), (waited, "why"))}
+        assert len(told) == 1
+
+
+async def test_c4_what_was_not_looked_at_is_unknown_and_says_so(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, []) as fleet:
+        id = await fleet.start("write b")
+        fleet.house.desk.fleet.decisions.clear()
+        decision = fleet.house.desk.fleet.decision(fleet.house.desk.runs.require(id))
+        assert decision.reason == "not-looked-at"  # type: ignore[union-attr]
+        status = fleet.house.desk.row(fleet.house.desk.runs.require(id)).status
+        assert status not in ("landed", "stopped", "waiting")
+
+
+async def test_c5_a_waiting_task_names_what_it_waits_for(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        first, second = await fleet.start("write b"), await fleet.start("write b too")
+        for id in (first, second):
+            await fleet.until_kind(id, "plan-delivered")
+        await fleet.call("inbox.approve", task=first)
+        await fleet.until_kind(first, "result-delivered")
+        why = await fleet.call("task.why", task=second)
+        assert why["slug"] == "gate"
+        assert why["act"]
+
+
+async def test_p1_an_approval_of_another_digest_is_refused(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "plan-delivered")
+        read = (await fleet.call("plan.show", task=id))["digest"]
+        await fleet.call("plan.edit", task=id, document=PLAN.format(path="c.txt"))
+        with pytest.raises(Refused, match="not what waits"):
+            await fleet.call("inbox.approve", task=id, digest=read)
+        assert "gate-passed" not in [kind for kind in await fleet.kinds(id)][-2:]
+
+
+async def test_p3_a_write_outside_the_scope_is_raised_and_goes_back(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    run = {"do": "run", "command": "echo x > elsewhere.txt"}
+    scenes = [
+        scene("execute", run, {"do": "write", "path": "b.txt", "text": "x\n"}, {"do": "document", "text": "d\n"}, attempt=1),
+        *writes("b.txt"),
+    ]
+    async with heddle(tmp_path, repository, scenes) as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed"
+        kinds = await fleet.kinds(id)
+        assert "scope-violated" in kinds
+        assert "stage-failed" in kinds
+    assert "elsewhere.txt" not in git(repository, "ls-files")
+
+
+async def test_d5_done_without_a_change_is_not_done(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    idle = [scene("execute", {"do": "say", "text": "All done!"}, {"do": "document", "text": "done\n"})]
+    async with heddle(tmp_path, repository, idle + writes("b.txt")) as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "waiting"
+        assert "nothing differs" in rows[0]["why"]
+        assert "landed" not in await fleet.kinds(id)
+
+
+async def test_d6_a_deleted_directory_fails_the_attempt_and_its_claims_are_ignored(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    destroyed = scene(
+        "execute",
+        {"do": "write", "path": "b.txt", "text": "x\n"},
+        {"do": "run", "command": 'd="$PWD"; cd /; rm -r "$d"'},
+        {"do": "say", "text": "All done!"},
+        attempt=1,
+    )
+    async with heddle(tmp_path, repository, [destroyed, *writes("b.txt")]) as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed"
+        failed = await fleet.until_kind(id, "stage-failed")
+        assert failed["data"]["reason"] == "workspace-lost"
+
+
+async def test_m1_main_moved_means_validated_again_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    config = "[gates]\nvalidate = 'person'\n"
+    async with heddle(tmp_path, repository, writes("b.txt"), config) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "plan-delivered")
+        await fleet.call("inbox.approve", task=id)
+        await fleet.until_kind(id, "verdict-reached")
+        (repository / "other.txt").write_text("mine\n")
+        git(repository, "add", "other.txt")
+        git(repository, "commit", "-q", "-m", "mine")
+        await fleet.call("task.land", task=id)
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed"
+        assert (await fleet.kinds(id)).count("verdict-reached") == 2
+    assert (repository / "other.txt").read_text() == "mine\n"
+    assert git(repository, "log", "--format=%s").splitlines() == ["write b", "mine", "first"]
+
+
+async def test_m2_what_breaks_together_is_held_with_the_culprit(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo", {"a.txt": "one\n", "check.sh": "! grep -q two a.txt || ! test -e b.txt\n"})
+    scenes = [
+        scene("plan", {"do": "document", "text": PLAN.format(path="b.txt").replace("test -s b.txt", "sh check.sh")}),
+        *writes("b.txt"),
+    ]
+    async with heddle(tmp_path, repository, scenes, "[gates]\nvalidate = 'person'\n") as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "plan-delivered")
+        await fleet.call("inbox.approve", task=id)
+        await fleet.until_kind(id, "verdict-reached")
+        (repository / "a.txt").write_text("two\n")
+        git(repository, "commit", "-q", "-am", "say two")
+        await fleet.call("task.land", task=id)
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "waiting"
+        assert "say two" in rows[0]["why"]
+    assert not (repository / "b.txt").exists()
+
+
+async def test_m8_edited_tests_are_told_and_the_agreed_checks_still_run(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo", {"a.py": "x = 1\n", "tests/test_a.py": "assert True\n"})
+    change = scene(
+        "execute", {"do": "write", "path": "tests/test_a.py", "text": "pass\n"}, {"do": "document", "text": "d\n"}
+    )
+    async with heddle(tmp_path, repository, [change, *writes("tests/test_a.py")]) as fleet:
+        id = await fleet.start("loosen the test")
+        rows = await fleet.until(id)
+        assert "edited-tests" in rows[0]["flags"]
+        verdict = (await fleet.until_kind(id, "verdict-reached"))["data"]["verdict"]
+        assert verdict["edited_tests"] == ["tests/test_a.py"]
+        assert [result["command"] for result in verdict["results"]] == ["test -s tests/test_a.py"]
+
+
+async def test_p4_a_command_that_an_agent_wrote_waits_for_a_person(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt"), "[gates]\nplan = 'nobody'\n") as fleet:
+        first = await fleet.start("write b")
+        rows = await fleet.until(first, approve=False)
+        assert "never approved by a person" in rows[0]["why"]
+        await fleet.until(first)
+        git(repository, "rm", "-q", "b.txt")
+        git(repository, "commit", "-q", "-m", "again")
+        second = await fleet.start("write b again")
+        rows = await fleet.until(second, approve=False)
+        assert rows[0]["status"] == "landed"  # the same command was approved before
+
+
+async def test_x5_commands_of_the_repository_wait_for_a_person(tmp_path: Path) -> None:
+    files = {"a.py": "", "heddle.toml": '[setup]\ncommands = ["touch SET-UP"]\n', ".gitignore": "SET-UP\n"}
+    repository = make_repository(tmp_path / "repo", files)
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id, approve=False)
+        assert "touch SET-UP" in rows[0]["why"]
+        assert not list(Path(os.environ["HEDDLE_HOME"]).rglob("SET-UP"))
+        await fleet.call("inbox.approve", task=id)
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed"
+
+
+async def test_x7_secrets_are_redacted_where_they_are_shown_and_refused_in_a_result(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    key = "sk-ant-" + "a1b2" * 8
+    leak = scene("execute", {"do": "write", "path": "b.txt", "text": key}, {"do": "document", "text": key}, attempt=1)
+    research = scene("research", {"do": "say", "text": key}, {"do": "document", "text": f"# Research\n{key}\n"})
+    async with heddle(tmp_path, repository, [research, leak, *writes("b.txt")]) as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed"
+        failed = await fleet.until_kind(id, "stage-failed")
+        assert failed["data"]["reason"] == "secret-in-diff"
+        assert key not in str(await fleet.call("events"))
+        assert key not in (await fleet.call("session.tail", session=f"{id}-1-research-1.1"))["text"]
+        assert key not in str(await fleet.house.journal.read_all())
+
+
+@pytest.mark.parametrize(
+    ("step", "slug"),
+    [
+        ({"do": "err", "how": "garbage"}, "no-evidence"),
+        ({"do": "err", "how": "exit"}, "turn-failed"),
+        ({"do": "err", "how": "error"}, "turn-failed"),
+        ({"do": "err", "how": "flood", "megabytes": 3}, "transcript-limit"),
+        ({"do": "err", "how": "hang"}, "stalled"),
+    ],
+)
+async def test_an_agent_that_errs_costs_an_attempt_and_no_more(tmp_path: Path, step: dict[str, object], slug: str) -> None:
+    repository = make_repository(tmp_path / "repo")
+    config = "[limits]\ntranscript_mb = 1\nstall_s = 1.5\nattempts = 1\n"
+    scenes = [scene("execute", step, {"do": "document", "text": "done\n"}), *writes("b.txt")]
+    async with heddle(tmp_path, repository, scenes, config) as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "waiting"
+        assert (await fleet.until_kind(id, "stage-failed"))["data"]["reason"] == slug
+        assert await fleet.house.sandbox.live() == ()
+
+
+async def test_a_lost_agent_is_resumed_in_its_workspace(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    lost = scene("execute", {"do": "write", "path": "b.txt", "text": "half"}, {"do": "err", "how": "crash"})
+    again = scene(
+        "execute", {"do": "write", "path": "b.txt", "text": "whole\n"}, {"do": "document", "text": "d\n"}, task="was lost"
+    )
+    async with heddle(tmp_path, repository, [again, lost, *writes("b.txt")]) as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed"
+        assert (await fleet.kinds(id)).count("session-started") == 4
+    assert (repository / "b.txt").read_text() == "whole\n"
+
+
+async def test_a_malformed_plan_is_mended_in_its_session_or_goes_to_the_inbox(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    bad = PLAN.format(path="b.txt").replace('scope = ["b.txt"]', 'scope = ["../b.txt"]')
+    mended = scene("plan", {"do": "document", "text": PLAN.format(path="b.txt")}, task="cannot be taken")
+    scenes = [mended, scene("plan", {"do": "document", "text": bad}), *writes("b.txt")]
+    async with heddle(tmp_path, repository, scenes) as fleet:
+        id = await fleet.start("write b")
+        assert (await fleet.until(id))[0]["status"] == "landed"
+    scenes = [scene("plan", {"do": "document", "text": bad}), *writes("b.txt")]
+    async with heddle(tmp_path, repository, scenes, "[limits]\nattempts = 1\n") as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "waiting"
+        assert "leads out of the repository" in rows[0]["why"]
+
+
+async def test_a_red_check_goes_back_with_its_evidence(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    empty = scene("execute", {"do": "write", "path": "b.txt", "text": ""}, {"do": "document", "text": "d\n"}, attempt=1)
+    async with heddle(tmp_path, repository, [empty, *writes("b.txt")]) as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed"
+        assert (await fleet.kinds(id)).count("verdict-reached") == 2
+
+
+async def test_no_known_check_is_unknown_and_never_green(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        id = await fleet.start("write b", lane="quick", scope=["b.txt"])
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "waiting"
+        assert "no check is known" in rows[0]["why"]
+    assert not (repository / "b.txt").exists()
+
+
+async def test_read_only_stages_leave_nothing_behind_and_it_is_told(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    nosy = scene("research", {"do": "read", "path": "a.py"}, {"do": "write", "path": "a.py", "text": "bad\n"})
+    nosy["steps"].append({"do": "document", "text": "# Research\n"})
+    async with heddle(tmp_path, repository, [nosy, *writes("b.txt")]) as fleet:
+        id = await fleet.start("write b")
+        assert (await fleet.until(id))[0]["status"] == "landed"
+    assert (repository / "a.py").read_text() == "x = 1\n"
+
+
+async def test_two_tasks_land_in_parallel_and_a_conflict_is_planned_anew(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    scenes = writes("b.txt", task="write b") + writes("c.txt", task="write c")
+    async with heddle(tmp_path, repository, scenes) as fleet:
+        ids = [await fleet.start("write b"), await fleet.start("write c")]
+        rows = await fleet.until(*ids)
+        assert [row["status"] for row in rows] == ["landed", "landed"]
+    assert sorted(path.name for path in repository.glob("*.txt")) == ["b.txt", "c.txt"]
+
+
+async def test_stop_keeps_the_work_and_restore_brings_it_back(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    half = scene("execute", {"do": "write", "path": "b.txt", "text": "half\n"}, {"do": "ask", "text": "go on?"})
+    async with heddle(tmp_path, repository, [half, *writes("b.txt")]) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "plan-delivered")
+        await fleet.call("inbox.approve", task=id)
+        await fleet.until_kind(id, "question-asked")
+        await fleet.call("task.stop", task=id)
+        await fleet.until_kind(id, "run-stopped")
+        assert await fleet.house.sandbox.live() == ()
+        while (await fleet.call("task.show", task=id))["workspaces"]:
+            await asyncio.wait_for(fleet.house.journal.wait(fleet.house.journal.position()), 20)
+        told = await fleet.call("task.restore", task=id, path=str(tmp_path / "back"))
+    assert (Path(told["path"]) / "b.txt").read_text() == "half\n"
+
+
+async def test_undo_takes_a_landed_task_back_through_validation(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    config = "[gates]\nplan = 'person'\n"
+    scenes = [
+        scene("plan", {"do": "document", "text": PLAN.format(path="b.txt").replace("test -s b.txt", "true")}),
+        *writes("b.txt"),
+    ]
+    async with heddle(tmp_path, repository, scenes, config) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until(id)
+        undone = (await fleet.call("task.undo", task=id))["id"]
+        rows = await fleet.until(undone)
+        assert rows[0]["status"] == "landed"
+    assert not (repository / "b.txt").exists()
+
+
+async def test_w11_a_dirty_checkout_holds_the_landing_and_keeps_every_byte(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("a.py", "x = 2\n")) as fleet:
+        id = await fleet.start("change a")
+        await fleet.until_kind(id, "plan-delivered")
+        (repository / "a.py").write_text("my own words\n")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "waiting"
+        assert "a.py" in rows[0]["why"]
+        assert (repository / "a.py").read_text() == "my own words\n"
+        git(repository, "checkout", "--", "a.py")
+        await fleet.call("task.land", task=id)
+        assert (await fleet.until(id))[0]["status"] == "landed"
+    assert (repository / "a.py").read_text() == "x = 2\n"
+
+
+@pytest.mark.parametrize(
+    ("make", "slug"),
+    [
+        (lambda path: path.mkdir(), "not-a-repository"),
+        (lambda path: (path.mkdir(), git(path, "init", "-q")), "empty-repository"),
+        (lambda path: git(make_repository(path), "checkout", "-q", "--detach"), "detached-head"),
+        (lambda path: (path.mkdir(), git(path, "init", "-q", "--bare")), "bare-repository"),
+    ],
+)
+async def test_a_folder_that_is_no_place_to_work_is_refused(tmp_path: Path, make: object, slug: str) -> None:
+    make(tmp_path / "repo")  # type: ignore[operator]
+    async with heddle(tmp_path, tmp_path / "repo", []) as fleet:
+        with pytest.raises(UserError) as caught:
+            await fleet.start("anything")
+        assert caught.value.slug == slug
+        assert caught.value.hint
+        assert (await fleet.call("board", all=True))["tasks"] == []
+
+
+async def test_odd_paths_and_a_dirty_checkout_are_no_obstacle(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "répo with späces")
+    (repository / "mine.txt").write_text("untracked\n")
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        id = await fleet.start("write b")
+        assert (await fleet.until(id))[0]["status"] == "landed"
+    assert (repository / "mine.txt").read_text() == "untracked\n"
+
+
+async def test_a_missing_agent_fails_with_what_to_do(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    (folder / "gone.toml").write_text(
+        'name = "gone"\nprotocol = "acp"\ncommand = ["no-such-agent"]\nversion_command = ["no-such-agent"]\ninstall = "get it"\n'
+    )
+    async with heddle(tmp_path, repository, [], "[limits]\nattempts = 1\n") as fleet:
+        id = await fleet.start("anything", agent="gone")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "waiting"
+        assert "cannot be started" in rows[0]["why"]
+        with pytest.raises(Exception, match="there is no agent 'nobody'"):
+            await fleet.start("anything", agent="nobody")
+
+
+async def test_a_corrupt_configuration_is_named_with_what_was_meant(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo", {"heddle.toml": "[checks]\ncomands = []\n"})
+    async with heddle(tmp_path, repository, []) as fleet:
+        with pytest.raises(Exception, match="unknown key 'checks.comands'") as caught:
+            await fleet.start("anything")
+        assert "checks.commands" in caught.value.hint  # type: ignore[attr-defined]
+
+
+async def test_a_repository_that_went_away_is_a_named_problem(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "plan-delivered")
+        shutil.rmtree(repository)
+        await fleet.call("inbox.approve", task=id)
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "waiting"
+        assert str(repository) in rows[0]["why"]
