@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[1] / "src" / "heddle"
+from support import house
+
 
 CORE_MAY_IMPORT = frozenset(
     [
@@ -125,31 +126,33 @@ def undocumented(root: Path) -> list[str]:
 
 
 def test_the_core_imports_nothing_but_words_and_rules() -> None:
-    assert foreign_imports_of_the_core(SOURCE) == []
+    assert foreign_imports_of_the_core(house.SOURCE) == []
 
 
 def test_functions_and_files_stay_within_their_walls() -> None:
-    assert past_a_wall(SOURCE) == []
+    assert past_a_wall(house.SOURCE) == []
 
 
 def test_names_are_words_of_the_house() -> None:
-    assert banned_names(SOURCE) == []
+    assert banned_names(house.SOURCE) == []
 
 
 def test_only_the_edges_swallow_surprises() -> None:
-    assert swallowed(SOURCE) == []
+    assert swallowed(house.SOURCE) == []
 
 
 def test_everything_public_says_what_it_means() -> None:
-    assert undocumented(SOURCE) == []
+    assert undocumented(house.SOURCE) == []
 
 
-def test_no_error_text_holds_a_runnable_destructive_command() -> None:
+def test_x6_no_error_text_holds_a_runnable_destructive_command() -> None:
     """X6: a hint may be pasted without a thought, so none may destroy."""
     destructive = re.compile(
         r"rm -[rf]|git (?:reset|clean|checkout -f|push --force|branch -D|stash (?:drop|clear)|worktree remove)|mkfs|dd if="
     )
-    found = [f"{name}: {match.group()}" for name, _, text in modules(SOURCE) for match in destructive.finditer(text)]
+    found = [
+        f"{name}: {match.group()}" for name, _, text in modules(house.SOURCE) for match in destructive.finditer(text)
+    ]
     assert found == []
 
 

@@ -1,11 +1,13 @@
-"""An agent that is started as anyone would start it, with all that repository and daemon bring along."""
+"""Commands that nobody allowed, and an agent that is started as anyone would start it, with all that repository and daemon bring along."""
 
 import pytest
 
 from heddle.adapters.agents.claude import adapter
+from heddle.engine import world
 
 
 def apply(monkeypatch: pytest.MonkeyPatch) -> None:
     """The repository's settings and servers are loaded, and the whole environment is handed on."""
     monkeypatch.setattr(adapter, "UNAPPROVED", ())
     monkeypatch.setattr(adapter, "handed_on", lambda brand, environment: dict(environment))
+    monkeypatch.setattr(world, "unapproved", lambda settings, approved: ())

@@ -1,6 +1,6 @@
 """One life of one task, in a process of its own: a client that starts the daemon again whenever it has died.
 
-    python life.py FOLDER before|after K      -> one JSON object: what the journal and the refs tell at the end
+python life.py FOLDER before|after K      -> one JSON object: what the journal and the refs tell at the end
 """
 
 import json

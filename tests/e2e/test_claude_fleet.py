@@ -67,7 +67,9 @@ def script(server: ModelServer, name: str, good: str, bad: str = "") -> None:
     """All stages of one task; with `bad` the first attempt is red."""
     module, test = TASKS[name]
     source = f"src/click/{module}"
-    server.play(When(name, stage="research"), Turn("", [Read(source)]), Turn(f"# Research\n- {source}:1 is the place.\n"))
+    server.play(
+        When(name, stage="research"), Turn("", [Read(source)]), Turn(f"# Research\n- {source}:1 is the place.\n")
+    )
     server.play(When(name, stage="plan"), Turn(plan(module, test)))
     write_test = Write(
         test, f"from click.{module[:-3]} import {name}\n\n\ndef test_{name}():\n    assert {name}('ab') == 'AB'\n"
@@ -102,7 +104,9 @@ def script(server: ModelServer, name: str, good: str, bad: str = "") -> None:
     )
 
 
-async def test_three_tasks_by_real_claude_code_land_on_a_real_project(tmp_path: Path, model_server: ModelServer) -> None:
+async def test_three_tasks_by_real_claude_code_land_on_a_real_project(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
     repository = unpack(tmp_path)
     for name in TASKS:
         script(model_server, name, "return value.upper()", "return value.lower()" if name == "shout" else "")

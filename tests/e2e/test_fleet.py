@@ -21,7 +21,9 @@ async def test_c3_every_door_tells_the_same_state(tmp_path: Path) -> None:
         shown = await fleet.call("task.show", task=id)
         why = await fleet.call("task.why", task=id)
         waited = (await fleet.call("task.wait", tasks=[id]))["tasks"][0]
-        told = {(one["status"], one[key]) for one, key in ((board, "why"), (shown, "why"), (why, "reason"), (waited, "why"))}
+        told = {
+            (one["status"], one[key]) for one, key in ((board, "why"), (shown, "why"), (why, "reason"), (waited, "why"))
+        }
         assert len(told) == 1
 
 
@@ -65,7 +67,13 @@ async def test_p3_a_write_outside_the_scope_is_raised_and_goes_back(tmp_path: Pa
     repository = make_repository(tmp_path / "repo")
     run = {"do": "run", "command": "echo x > elsewhere.txt"}
     scenes = [
-        scene("execute", run, {"do": "write", "path": "b.txt", "text": "x\n"}, {"do": "document", "text": "d\n"}, attempt=1),
+        scene(
+            "execute",
+            run,
+            {"do": "write", "path": "b.txt", "text": "x\n"},
+            {"do": "document", "text": "d\n"},
+            attempt=1,
+        ),
         *writes("b.txt"),
     ]
     async with heddle(tmp_path, repository, scenes) as fleet:
@@ -126,7 +134,9 @@ async def test_m1_main_moved_means_validated_again_and_nothing_of_it_is_lost(tmp
 
 
 async def test_m2_what_breaks_together_is_held_with_the_culprit(tmp_path: Path) -> None:
-    repository = make_repository(tmp_path / "repo", {"a.txt": "one\n", "check.sh": "! grep -q two a.txt || ! test -e b.txt\n"})
+    repository = make_repository(
+        tmp_path / "repo", {"a.txt": "one\n", "check.sh": "! grep -q two a.txt || ! test -e b.txt\n"}
+    )
     scenes = [
         scene("plan", {"do": "document", "text": PLAN.format(path="b.txt").replace("test -s b.txt", "sh check.sh")}),
         *writes("b.txt"),
@@ -212,7 +222,9 @@ async def test_x7_secrets_are_redacted_where_they_are_shown_and_refused_in_a_res
         ({"do": "err", "how": "hang"}, "stalled"),
     ],
 )
-async def test_an_agent_that_errs_costs_an_attempt_and_no_more(tmp_path: Path, step: dict[str, object], slug: str) -> None:
+async def test_an_agent_that_errs_costs_an_attempt_and_no_more(
+    tmp_path: Path, step: dict[str, object], slug: str
+) -> None:
     repository = make_repository(tmp_path / "repo")
     config = "[limits]\ntranscript_mb = 1\nstall_s = 1.5\nattempts = 1\n"
     scenes = [scene("execute", step, {"do": "document", "text": "done\n"}), *writes("b.txt")]
@@ -228,7 +240,10 @@ async def test_a_lost_agent_is_resumed_in_its_workspace(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     lost = scene("execute", {"do": "write", "path": "b.txt", "text": "half"}, {"do": "err", "how": "crash"})
     again = scene(
-        "execute", {"do": "write", "path": "b.txt", "text": "whole\n"}, {"do": "document", "text": "d\n"}, task="was lost"
+        "execute",
+        {"do": "write", "path": "b.txt", "text": "whole\n"},
+        {"do": "document", "text": "d\n"},
+        task="was lost",
     )
     async with heddle(tmp_path, repository, [again, lost, *writes("b.txt")]) as fleet:
         id = await fleet.start("write b")
@@ -406,3 +421,53 @@ async def test_a_repository_that_went_away_is_a_named_problem(tmp_path: Path) ->
         rows = await fleet.until(id)
         assert rows[0]["status"] == "waiting"
         assert str(repository) in rows[0]["why"]
+
+
+async def test_w6_the_next_daemon_goes_on_with_the_session_that_lives(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    asks = scene(
+        "execute",
+        {"do": "ask", "text": "Which?", "options": ["x", "y"], "default": "x"},
+        {"do": "write", "path": "b.txt", "text": "{answer}\n"},
+        {"do": "document", "text": "d\n"},
+    )
+    async with heddle(tmp_path, repository, [asks, *writes("b.txt")], leave=True) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "plan-delivered")
+        await fleet.call("inbox.approve", task=id)
+        await fleet.until_kind(id, "question-asked")
+    async with heddle(tmp_path, repository, [asks, *writes("b.txt")]) as fleet:
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed"
+        kinds = await fleet.kinds(id)
+        assert kinds.count("question-asked") == kinds.count("question-answered") == 1
+    started = list((Path(os.environ["HEDDLE_HOME"]) / "holders").glob("*execute*/started.json"))
+    assert len(started) == 1
+
+
+async def test_x7_no_journal_line_holds_a_secret_that_an_agent_said(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    key = "ghp_" + "a1B2" * 9
+    said = scene("research", {"do": "document", "text": f"# Research\n{key}\n"})
+    async with heddle(tmp_path, repository, [said, *writes("b.txt")]) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "research-delivered")
+        assert key not in str(await fleet.house.journal.read_all())
+
+
+async def test_w7_an_agent_that_makes_no_progress_is_ended_and_its_work_is_kept(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    hangs = scene("execute", {"do": "write", "path": "b.txt", "text": "half\n"}, {"do": "err", "how": "hang"})
+    async with heddle(
+        tmp_path, repository, [hangs, *writes("b.txt")], "[limits]\nstall_s = 1.0\nattempts = 1\n"
+    ) as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert "no progress" in rows[0]["why"]
+        await fleet.call("inbox.reject", task=id, reason="enough")
+        removed = await fleet.until_kind(id, "run-stopped")
+        assert removed
+        while (await fleet.call("task.show", task=id))["workspaces"]:
+            await asyncio.wait_for(fleet.house.journal.wait(fleet.house.journal.position()), 20)
+        told = await fleet.call("task.restore", task=id, path=str(tmp_path / "back"))
+    assert (Path(told["path"]) / "b.txt").read_text() == "half\n"

@@ -60,7 +60,9 @@ def write_script(path: Path, scenes: list[dict[str, Any]]) -> Path:
     for one in scenes:
         lines.append("[[scene]]")
         lines += [f"{key} = {json.dumps(one[key])}" for key in ("task", "stage", "attempt")]
-        steps = ", ".join("{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in step.items()) + " }" for step in one["steps"])
+        steps = ", ".join(
+            "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in step.items()) + " }" for step in one["steps"]
+        )
         lines.append(f"steps = [{steps}]")
     text = "\n".join(lines) + "\n"
     tomllib.loads(text)
@@ -129,9 +131,15 @@ class Heddle:
 
 @asynccontextmanager
 async def heddle(
-    folder: Path, repository: Path, scenes: list[dict[str, Any]] | None = None, config: str = "", **env: str
+    folder: Path,
+    repository: Path,
+    scenes: list[dict[str, Any]] | None = None,
+    config: str = "",
+    *,
+    leave: bool = False,
+    **env: str,
 ) -> AsyncIterator[Heddle]:
-    """A running Heddle; its daemon part ends with the block, and sessions that live are ended too."""
+    """A running Heddle; its daemon part ends with the block, and sessions that live are ended too (unless `leave`)."""
     home, run = Path(os.environ["HEDDLE_HOME"]), Path(os.environ["HEDDLE_RUNTIME_DIR"])
     person = folder / "person.toml"
     person.write_text('[agent]\ndefault = "rehearsal"\n' + config)
@@ -146,7 +154,7 @@ async def heddle(
         fleet.cancel()
         await asyncio.wait({fleet})
         await house.dispatcher.close()
-        for key in await house.sandbox.live():
+        for key in () if leave else await house.sandbox.live():
             held = await house.sandbox.find(key)
             if held is not None:
                 await held.stop(0)

@@ -292,7 +292,9 @@ async def undo(desk: Desk, asked: One) -> dict[str, Any]:
     changes = await repository.changes(tip, merged.tree)
     if not changes:
         raise UserError(
-            f"nothing of '{run.task.id}' is left to take back", slug="nothing-to-undo", hint=f"see: heddle why {run.task.id}"
+            f"nothing of '{run.task.id}' is left to take back",
+            slug="nothing-to-undo",
+            hint=f"see: heddle why {run.task.id}",
         )
     title = f"Undo {run.task.id}: {run.task.title}"
     commit = await repository.commit(merged.tree, [tip], title, as_person=False)

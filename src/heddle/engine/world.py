@@ -45,13 +45,12 @@ class Worlds:
     async def _world(self, run: Run) -> World:
         settings = await self.settings(run)
         approved = self._runs.approved(run.task.repository) | set(run.task.checks)
-        wanted = (*settings.setup, *settings.checks)
         executing = isinstance(run.activity, Idle) and run.stage is Stage.EXECUTE
         return World(
             gates=settings.gates,
             delegations=settings.delegations,
             approved=frozenset(approved),
-            unapproved=tuple(command for command in wanted if command not in approved),
+            unapproved=unapproved(settings, frozenset(approved)),
             free_sessions=settings.sessions - self._active(WITH_AGENT),
             free_validations=settings.validations - self._active({Stage.VALIDATE}),
             ahead=self._ahead(run),
@@ -110,6 +109,11 @@ class Worlds:
             changes = await site.repository.changes(old, new)
             self._changed[old, new] = tuple(change.path for change in changes)
         return self._changed[old, new]
+
+
+def unapproved(settings: Settings, approved: frozenset[str]) -> tuple[str, ...]:
+    """The commands of a repository's configuration that no person allowed yet (X5)."""
+    return tuple(command for command in (*settings.setup, *settings.checks) if command not in approved)
 
 
 def _scope(run: Run) -> Scope:

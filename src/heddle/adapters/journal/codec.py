@@ -22,7 +22,11 @@ class Unreadable(Exception):
 def encode(event: Event) -> tuple[str, int, str]:
     """(kind, version, JSON) of an event."""
     kind = kind_of(event)
-    return kind, VERSIONS.get(kind, 1), msgspec.json.encode(event).decode()
+    try:
+        data = msgspec.json.encode(event).decode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8 comes with lone surrogates
+        data = json.dumps(msgspec.to_builtins(event))
+    return kind, VERSIONS.get(kind, 1), data
 
 
 def decode(kind: str, version: int, data: str) -> Event:

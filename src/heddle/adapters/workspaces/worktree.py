@@ -206,9 +206,9 @@ class WorktreeWorkspace:
         await self._require_here()
         await self._require_idle()
         for _ in range(TRIES):
-            snapshot = await self._snapshot()
+            snapshot = await self._snapshot(whole=True)
             ref = await self._keep(snapshot)
-            if await self._snapshot() == snapshot and await self._moved_to_trash():
+            if await self._snapshot(whole=True) == snapshot and await self._moved_to_trash():
                 return Removal(ref, trashed=True)
         raise Refused(
             f"workspace '{self.id}' keeps changing", slug="workspace-in-use", hint="end what writes to it and try again"
@@ -250,8 +250,11 @@ class WorktreeWorkspace:
         await self._house.worktrees.drop_admin(self._folder.tree, self._folder.admin)
         return True
 
-    async def _snapshot(self) -> Snapshot:
+    async def _snapshot(self, *, whole: bool = False) -> Snapshot:
+        """What is here, by the rules of a result (W8); `whole`: for recovery, which leaves out nothing it can hold."""
         await self._require_here()
+        if whole:
+            return await self._house.worktrees.snapshot(self._folder.tree)
         limit = self._house.max_file_bytes
         return await self._house.worktrees.snapshot(self._folder.tree, base=self.base, size_limit=limit)
 

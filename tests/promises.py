@@ -1,0 +1,165 @@
+"""The promises of the product: a kept one names the tests that prove it, an unkept one what is still owed.
+
+Each kept promise has a deliberate break in tests/breaks/<ID>.py; tests/test_promises.py runs the proving tests under
+it and sees them fail. The words in full are the project's; here is the gist of each.
+"""
+
+from dataclasses import dataclass
+
+FLEET = "tests/e2e/test_fleet.py"
+HOLDER = "tests/integration/test_holder.py"
+GIT = "tests/integration"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Its gist, the tests that prove it (under its break each of them fails), and what is owed while there are none."""
+
+    gist: str
+    tests: tuple[str, ...] = ()
+    owed: str = ""
+
+
+PROMISES: dict[str, Promise] = {
+    "W1": Promise("a removed workspace comes back whole", owed="proof"),
+    "W2": Promise("only what is provably ours is removed", owed="proof"),
+    "W3": Promise("removal is rename to trash, any doubt keeps it", owed="proof"),
+    "W4": Promise("a workspace in use is never removed", owed="proof"),
+    "W5": Promise(
+        "gc and prune beside commits lose nothing",
+        (f"{GIT}/test_git_objects.py::test_pruning_between_any_two_steps_loses_no_object",),
+    ),
+    "W6": Promise(
+        "a crash between any two steps is idempotent after restart",
+        (f"{FLEET}::test_w6_the_next_daemon_goes_on_with_the_session_that_lives",),
+    ),
+    "W7": Promise(
+        "a stall is judged by progress, and a kill keeps the work first",
+        (f"{FLEET}::test_w7_an_agent_that_makes_no_progress_is_ended_and_its_work_is_kept",),
+    ),
+    "W8": Promise("auto-commits add nothing ignored, huge or foreign", owed="proof"),
+    "W9": Promise("unreadable or newer state is kept aside and reported", owed="proof"),
+    "W10": Promise("a full disk stops new work and corrupts nothing", owed="proof"),
+    "W11": Promise(
+        "the person's own checkout is never changed but by a safe two-tree update",
+        (
+            f"{GIT}/test_git_landing.py::test_landings_leave_unsaved_work_as_it_is",
+            f"{GIT}/test_git_landing.py::test_unsaved_work_in_the_way_holds_the_landing",
+        ),
+    ),
+    "C1": Promise("exactly one winner per claim, fenced", owed="the tracker with claims"),
+    "C2": Promise("contention is an error or a wait, never an empty answer", owed="proof"),
+    "C3": Promise(
+        "one function tells the state of a task",
+        (f"{FLEET}::test_c3_every_door_tells_the_same_state",),
+    ),
+    "C4": Promise(
+        "unknown is a state of its own, with a reason",
+        (f"{FLEET}::test_c4_what_was_not_looked_at_is_unknown_and_says_so",),
+    ),
+    "C5": Promise(
+        "every finished stage has a successor or a named reason for waiting",
+        (f"{FLEET}::test_c5_a_waiting_task_names_what_it_waits_for",),
+    ),
+    "C6": Promise(
+        "status reads take no lock and touch no index",
+        (f"{GIT}/test_git_reads.py::test_reads_neither_need_nor_take_a_lock_and_leave_every_index_alone",),
+    ),
+    "C7": Promise("a merged task closes exactly once", owed="the tracker"),
+    "S1": Promise("admission reserves before launch", owed="budgets and reservations"),
+    "S2": Promise("budgets per task, stage, role, day and fleet", owed="budgets"),
+    "S3": Promise(
+        "an idle fleet makes no model call and costs under 1 % of a core", owed="the measurement with 20 sessions"
+    ),
+    "S4": Promise("throttle, quota, billing and outage are told apart", owed="accounts and their clocks"),
+    "S5": Promise("one clock per account", owed="accounts"),
+    "S6": Promise("a dead environment opens a breaker", owed="the breaker"),
+    "S7": Promise("an unknown price is unknown, never zero", owed="the ledger"),
+    "D1": Promise(
+        "a message reaches an agent once, and never a dead one's shell",
+        (
+            f"{HOLDER}::test_a_message_is_written_once_also_when_the_next_daemon_sends_it_again",
+            f"{HOLDER}::test_a_message_never_reaches_what_a_dead_agent_left_at_its_input",
+        ),
+    ),
+    "D2": Promise("isolation asked for but not obtained: no start", owed="the sandbox tiers"),
+    "D3": Promise(
+        "resuming never starts a second agent on a session that lives",
+        (f"{HOLDER}::test_a_killed_daemon_leaves_the_turn_running_and_the_next_one_attaches_without_a_second_start",),
+    ),
+    "D4": Promise(
+        "after a stop no process, port, lock or socket is left",
+        (
+            f"{HOLDER}::test_a_stop_leaves_no_process_port_lock_or_socket",
+            f"{HOLDER}::test_nothing_is_left_either_when_the_parent_left_first",
+        ),
+    ),
+    "D5": Promise(
+        "done without evidence is not done",
+        (f"{FLEET}::test_d5_done_without_a_change_is_not_done",),
+    ),
+    "D6": Promise("a deleted directory fails the run", owed="proof"),
+    "M1": Promise(
+        "only the validated tree lands, by compare-and-swap",
+        (f"{GIT}/test_git_landing.py::test_only_the_validated_tree_lands_and_only_from_where_it_was_validated",),
+    ),
+    "M2": Promise("what breaks together is held with the culprit named", owed="the break"),
+    "M3": Promise(
+        "a git error is unknown, never an answer",
+        (
+            f"{GIT}/test_git_merge.py::test_a_missing_blob_is_neither_a_merge_nor_a_conflict",
+            f"{GIT}/test_git_merge.py::test_a_missing_tree_is_neither_a_merge_nor_a_conflict",
+            f"{GIT}/test_git_merge.py::test_a_merge_program_that_breaks_down_is_an_error",
+        ),
+    ),
+    "M4": Promise("the oldest clean change lands within a bound", owed="the merge train"),
+    "M5": Promise("no resolution drops either side's lines", owed="resolutions"),
+    "M6": Promise(
+        "no push; identity and signing as configured; hooks never on the host",
+        (
+            f"{GIT}/test_git_commits.py::test_a_signature_is_made_as_configured",
+            f"{GIT}/test_git_commits.py::test_an_identity_that_is_not_set_is_never_guessed",
+            f"{GIT}/test_git_commits.py::test_no_hook_of_the_repository_runs_on_the_host",
+            f"{GIT}/test_git_commits.py::test_nothing_is_pushed_or_fetched",
+        ),
+    ),
+    "M7": Promise("a red main produces one repair task", owed="the merge train"),
+    "M8": Promise(
+        "edited tests are shown, and the agreed checks still run",
+        (f"{FLEET}::test_m8_edited_tests_are_told_and_the_agreed_checks_still_run",),
+    ),
+    "P1": Promise(
+        "an approval is bound to the digest of plan, scope, checks and base",
+        (f"{FLEET}::test_p1_an_approval_of_another_digest_is_refused",),
+    ),
+    "P2": Promise(
+        "no write before approval, by force", owed="the sandbox (tier 0 discards and reports, which is not it)"
+    ),
+    "P3": Promise(
+        "writes outside the scope are stopped or raised", owed="the live watch beyond tool calls, and its break"
+    ),
+    "P4": Promise(
+        "outside text is data; an agent's command waits for a person",
+        (f"{FLEET}::test_p4_a_command_that_an_agent_wrote_waits_for_a_person",),
+    ),
+    "X1": Promise("API, web and MCP refuse what has no token", owed="the web and MCP"),
+    "X2": Promise("an agent cannot write outside its workspace", owed="the sandbox"),
+    "X3": Promise("memory and disk admission; flat memory", owed="admission"),
+    "X4": Promise("no two sessions share a port, temp dir or database name", owed="ports and databases"),
+    "X5": Promise(
+        "commands of the repository run only after a person allowed them",
+        (
+            f"{FLEET}::test_x5_commands_of_the_repository_wait_for_a_person",
+            f"{GIT}/test_agent_brands.py::test_claude_gets_the_credentials_of_its_own_account_and_nothing_else",
+            f"{GIT}/test_agent_brands.py::test_claude_is_kept_from_loading_what_the_repository_brought",
+        ),
+    ),
+    "X6": Promise(
+        "no error message contains a runnable destructive command",
+        ("tests/test_architecture.py::test_x6_no_error_text_holds_a_runnable_destructive_command",),
+    ),
+    "X7": Promise(
+        "secrets are redacted where shown and refused in diffs",
+        (f"{FLEET}::test_x7_no_journal_line_holds_a_secret_that_an_agent_said",),
+    ),
+}

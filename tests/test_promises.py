@@ -1,0 +1,54 @@
+"""Every kept promise is proved by tests that were seen to fail under its deliberate break."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from promises import PROMISES
+
+ROOT = Path(__file__).parents[1]
+IDS = {
+    *(f"W{n}" for n in range(1, 12)),
+    *(f"C{n}" for n in range(1, 8)),
+    *(f"S{n}" for n in range(1, 8)),
+    *(f"D{n}" for n in range(1, 7)),
+    *(f"M{n}" for n in range(1, 9)),
+    *(f"P{n}" for n in range(1, 5)),
+    *(f"X{n}" for n in range(1, 8)),
+}
+KEPT = sorted(id for id, promise in PROMISES.items() if promise.tests)
+
+
+def test_all_fifty_promises_are_listed_and_each_is_kept_or_owed() -> None:
+    assert set(PROMISES) == IDS
+    assert len(IDS) == 50
+    for id, promise in PROMISES.items():
+        assert bool(promise.tests) != bool(promise.owed), id
+
+
+def test_every_break_belongs_to_a_kept_promise() -> None:
+    breaks = {path.stem for path in (ROOT / "tests/breaks").glob("[A-Z]*.py")}
+    assert set(KEPT) <= breaks
+    assert breaks <= IDS
+
+
+def run(nodes: tuple[str, ...], broken: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pytest", "-q", "--timeout", "100", "-o", "addopts=", "--import-mode=importlib"]
+    command += ["-p", "no:cacheprovider", "--break", broken, *nodes]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("id", KEPT)
+def test_the_proof_fails_under_its_break(id: str) -> None:
+    promise = PROMISES[id]
+    for node in promise.tests:
+        assert (ROOT / node.partition("::")[0]).is_file(), node
+    status, told = run(promise.tests, id)
+    assert status == 1, told[-2000:]
+    failed = {match.split("[")[0] for match in re.findall(r"^FAILED (\S+)", told, re.MULTILINE)}
+    assert failed == set(promise.tests), told[-2000:]
