@@ -7,7 +7,6 @@ from pathlib import Path
 
 from support import house
 
-
 CORE_MAY_IMPORT = frozenset(
     [
         "dataclasses",

@@ -16,7 +16,6 @@ from typing import Any
 from heddle.client import call
 from heddle.core.errors import HeddleError
 from heddle.holder.reaper import become_subreaper, descendants
-
 from support.fleet import git, make_repository, scene, write_script, writes
 
 LIMIT_S = 60.0
@@ -111,7 +110,7 @@ def live(folder: Path, when: str, number: str) -> dict[str, Any]:
         "status": told["tasks"][0]["status"],
         "facts": facts(events, folder),
         "refs": refs(repository),
-        "left": [pid for pid in descendants(os.getpid())],
+        "left": list(descendants(os.getpid())),
     }
 
 

@@ -60,7 +60,7 @@ async def test_p1_an_approval_of_another_digest_is_refused(tmp_path: Path) -> No
         await fleet.call("plan.edit", task=id, document=PLAN.format(path="c.txt"))
         with pytest.raises(Refused, match="not what waits"):
             await fleet.call("inbox.approve", task=id, digest=read)
-        assert "gate-passed" not in [kind for kind in await fleet.kinds(id)][-2:]
+        assert "gate-passed" not in list(await fleet.kinds(id))[-2:]
 
 
 async def test_p3_a_write_outside_the_scope_is_raised_and_goes_back(tmp_path: Path) -> None:
