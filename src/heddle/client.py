@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from heddle.core.errors import KINDS, HeddleError, OutsideError, SetupError
+from heddle.core.errors import KINDS, HeddleError, OutsideError, Refused, SetupError
 from heddle.places import daemon_socket, home
 
 START_S = 20.0
@@ -160,6 +160,12 @@ def _start_error(log: str, began: int) -> HeddleError:
 
 
 def _connect(start: bool) -> socket.socket:
+    if "HEDDLE_SESSION" in os.environ:  # no enforcement at tier 0, but an agent that asks by the front door is told no
+        raise Refused(
+            "a session may not ask the daemon: decisions are the person's",
+            slug="inside-session",
+            hint="leave the question in the handoff; the person sees it",
+        )
     try:
         return _open()
     except OSError:

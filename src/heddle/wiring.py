@@ -104,10 +104,11 @@ class House:
 class Sites:
     """Repositories that were opened, by the path they were asked for."""
 
-    def __init__(self, home: Path, sandbox: Unconfined, max_file_bytes: int) -> None:
+    def __init__(self, home: Path, sandbox: Unconfined, max_file_bytes: int, trash_s: float) -> None:
         self._home = home
         self._sandbox = sandbox
         self._max_file_bytes = max_file_bytes
+        self._trash_s = trash_s
         self._sites: dict[str, Site] = {}
 
     async def site(self, root: str) -> Site:
@@ -128,6 +129,7 @@ class Sites:
                 max_file_bytes=self._max_file_bytes,
             )
             made = Site(repository, workspaces)
+            await workspaces.empty_trash(self._trash_s)
         self._sites[root] = self._sites[repository.root] = made
         return made
 
@@ -150,7 +152,7 @@ async def build(
     await runs.load()
     sandbox = Unconfined(home / "holders", runtime, environment)
     agents = KnownAgents(environment, person_file(environment).parent / "agents")
-    sites = Sites(home, sandbox, own["workspace.max_file_mb"] * 1_000_000)
+    sites = Sites(home, sandbox, own["workspace.max_file_mb"] * 1_000_000, own["workspace.trash_days"] * 86_400)
     outside = Outside(sites.site, config, agents, _texts(), clock, sandbox.tier)
     dispatcher = LocalDispatcher()
     fleet = Fleet(runs, outside, dispatcher)

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from heddle.core.cycle import World
 from heddle.core.errors import Refused, UserError
+from heddle.core.run import AtGate, Run
+from heddle.core.task import Stage
+from heddle.engine.world import Worlds
 from support.fleet import PLAN, git, heddle, make_repository, scene, writes
 
 
@@ -471,3 +475,29 @@ async def test_w7_an_agent_that_makes_no_progress_is_ended_and_its_work_is_kept(
             await asyncio.wait_for(fleet.house.journal.wait(fleet.house.journal.position()), 20)
         told = await fleet.call("task.restore", task=id, path=str(tmp_path / "back"))
     assert (Path(told["path"]) / "b.txt").read_text() == "half\n"
+
+
+async def test_a_fact_that_comes_while_the_fleet_looks_is_looked_at_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two plans that meet are approved in the same moment: the second must still see that the first one writes."""
+    repository = make_repository(tmp_path / "repo")
+    slow = scene("execute", {"do": "ask", "text": "go?"}, {"do": "write", "path": "b.txt", "text": "x\n"})
+    slow["steps"].append({"do": "document", "text": "d\n"})
+    async with heddle(tmp_path, repository, [slow, *writes("b.txt")]) as fleet:
+        first, second = await fleet.start("write b"), await fleet.start("write b too")
+        for id in (first, second):
+            await fleet.until_kind(id, "plan-delivered")
+        look = Worlds.world
+
+        async def late(self: Worlds, run: Run) -> World:
+            world = await look(self, run)
+            if run.task.id == second and isinstance(run.activity, AtGate) and run.stage is Stage.PLAN:
+                await fleet.call("inbox.approve", task=second)
+            return world
+
+        monkeypatch.setattr(Worlds, "world", late)
+        await fleet.call("inbox.approve", task=first)
+        await fleet.until_kind(first, "question-asked")
+        assert (await fleet.call("task.why", task=second))["slug"] == "overlap"
+        assert (await fleet.kinds(second)).count("stage-started") == 2

@@ -206,3 +206,12 @@ def test_a_task_goes_from_words_to_main_by_the_command_line_alone(real_daemon: N
 error: there is no task 'T99'
 hint: list tasks with: heddle status --all
 """)
+
+
+def test_an_agent_that_asks_the_daemon_from_within_its_session_is_told_no(
+    daemon: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEDDLE_SESSION", "T1-1-plan-1.1")
+    ended = heddle("approve", "T1")
+    assert (ended.status, "decisions are the person's" in ended.err) == (6, True)
+    assert daemon.calls("inbox.approve") == []

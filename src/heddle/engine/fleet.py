@@ -88,15 +88,17 @@ class Fleet:
     async def tick(self) -> bool:
         """One look at every run. False when something was recorded, so that another look is due at once."""
         settled = True
-        for known in self.runs.all():
-            run = known
+        for id in [run.task.id for run in self.runs.all()]:
+            run = self.runs.require(id)
             if run.over and not run.workspaces:
-                self.decisions[run.task.id] = (run.seq, decide(run, self.worlds.still(run)))
+                self.decisions[id] = (run.seq, decide(run, self.worlds.still(run)))
                 continue
-            world = await self.worlds.world(run, self._working)
-            run = self.runs.require(run.task.id)
+            world = await self.worlds.world(run)
+            if self.runs.require(id).seq != run.seq:  # a fact came while we looked: this world is another run's
+                settled = False
+                continue
             decision = decide(run, world)
-            self.decisions[run.task.id] = (run.seq, decision)
+            self.decisions[id] = (run.seq, decision)
             settled = await self._follow(run, decision) and settled
         return settled
 

@@ -24,7 +24,8 @@ def prompt(run: Run, stage: Stage, settings: Settings, texts: Mapping[str, str],
         parts.append(fenced("plan", run.plan.text))
     if stage is Stage.EXECUTE:
         parts.append(_bounds(run))
-    answers = [f"{question}: {answer}" for question, answer in run.answers]
+    settled = [f"{asked.text}: {asked.default}" for asked in run.plan.questions] if run.plan else []
+    answers = [*settled, *(f"{question}: {answer}" for question, answer in run.answers)]
     if answers:
         parts.append(fenced("answers", "\n".join(answers)))
     if run.evidence:

@@ -1,8 +1,6 @@
 """Gathering what a decision needs: settings, approvals, room on the machine, neighbours, and where main is."""
 
-from collections.abc import Mapping
-
-from heddle.core.cycle import Action, World
+from heddle.core.cycle import World
 from heddle.core.errors import HeddleError
 from heddle.core.run import Active, HeldUp, Idle, Run
 from heddle.core.scope import Scope
@@ -33,7 +31,7 @@ class Worlds:
             self._settings[key] = await self._outside.settings.settings(site.repository, run.base)
         return self._settings[key]
 
-    async def world(self, run: Run, working: Mapping[str, Action]) -> World:
+    async def world(self, run: Run) -> World:
         """What decides about the run now. A failure to look is a named problem, never a guess."""
         if not run.number:
             return World()

@@ -174,8 +174,7 @@ def _summary(repository: Path, wall_s: float) -> dict[str, Any]:
     tasks = call("board", all=True)["tasks"]
     shown = {task["id"]: call("task.show", task=task["id"]) for task in tasks}
     events = call("events", limit=100_000)["events"]
-    own = {id: _stage_seconds(events, id) for id in shown}
-    chain = max(own[id] + max((own[other] for other in _waited_for(events, id)), default=0.0) for id in shown)
+    chain = max(_chain_seconds(events, id) for id in shown)
     return {
         "schema": "heddle.demo/1",
         "landed": sum(task["status"] == "landed" for task in tasks),
@@ -204,26 +203,41 @@ def _is_red(event: dict[str, Any]) -> bool:
     return bool(event["kind"] == "verdict-reached" and event["data"]["verdict"]["colour"] == "red")
 
 
-def _stage_seconds(events: list[dict[str, Any]], id: str) -> float:
+def _chain_seconds(events: list[dict[str, Any]], id: str) -> float:
+    """The work that had to be done one after the other for this task: its own since its plan went out of date, after all
+    of the task that it was kept apart from; else all of its own."""
+    waited = _waited_for(events, id)
+    since = [event["at"] for event in events if event["stream"] == f"task:{id}" and event["kind"] == "plan-outdated"]
+    before = max((_stage_seconds(events, other) for other in waited), default=0.0)
+    return before + _stage_seconds(events, id, since[-1] if waited else 0.0)
+
+
+def _stage_seconds(events: list[dict[str, Any]], id: str, since: float = 0.0) -> float:
     """Seconds in which an attempt of the task was under way."""
     total, began = 0.0, None
     for event in events:
-        if event["stream"] != f"task:{id}":
+        if event["stream"] != f"task:{id}" or event["at"] < since:
             continue
         if event["kind"] == "stage-started":
             began = event["at"]
-        elif began is not None and event["kind"] in (
-            "research-delivered",
-            "plan-delivered",
-            "result-delivered",
-            "verdict-reached",
-            "stage-failed",
-            "landed",
-            "main-moved",
-            "plan-outdated",
-        ):
+        elif began is not None and event["kind"] in ENDS:
             total, began = total + event["at"] - began, None
     return total
+
+
+ENDS = frozenset(
+    {
+        "research-delivered",
+        "plan-delivered",
+        "result-delivered",
+        "verdict-reached",
+        "stage-failed",
+        "landed",
+        "main-moved",
+        "plan-outdated",
+    }
+)
+"""The facts that end an attempt."""
 
 
 def _waited_for(events: list[dict[str, Any]], id: str) -> set[str]:

@@ -3,6 +3,7 @@
 It shares the repository's refs and configuration with the agent: isolation by directory, not by force.
 """
 
+import asyncio
 import os
 import shutil
 from pathlib import Path
@@ -102,7 +103,7 @@ class WorktreeWorkspaces:
             if path.is_symlink() or not (path / "heddle.json").is_file():
                 continue
             if self.clock.now() - path.lstat().st_mtime >= older_than_s:
-                shutil.rmtree(path, ignore_errors=True)
+                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
                 deleted += 1
         return deleted
 
