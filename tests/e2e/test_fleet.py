@@ -10,7 +10,6 @@ import pytest
 from heddle.core.cycle import World
 from heddle.core.errors import Refused, UserError
 from heddle.core.run import AtGate, Run
-from heddle.core.task import Stage
 from heddle.engine.world import Worlds
 from support.fleet import PLAN, git, heddle, make_repository, scene, writes
 
@@ -488,11 +487,13 @@ async def test_a_fact_that_comes_while_the_fleet_looks_is_looked_at_anew(
         first, second = await fleet.start("write b"), await fleet.start("write b too")
         for id in (first, second):
             await fleet.until_kind(id, "plan-delivered")
+            while (await fleet.call("task.show", task=id))["workspaces"]:
+                await asyncio.wait_for(fleet.house.journal.wait(fleet.house.journal.position()), 20)
         look = Worlds.world
 
         async def late(self: Worlds, run: Run) -> World:
             world = await look(self, run)
-            if run.task.id == second and isinstance(run.activity, AtGate) and run.stage is Stage.PLAN:
+            if run.task.id == second and isinstance(run.activity, AtGate) and not run.workspaces:
                 await fleet.call("inbox.approve", task=second)
             return world
 
