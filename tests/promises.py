@@ -103,7 +103,10 @@ PROMISES: dict[str, Promise] = {
         "only the validated tree lands, by compare-and-swap",
         (f"{GIT}/test_git_landing.py::test_only_the_validated_tree_lands_and_only_from_where_it_was_validated",),
     ),
-    "M2": Promise("what breaks together is held with the culprit named", owed="the break"),
+    "M2": Promise(
+        "what breaks together is held with the culprit named",
+        (f"{FLEET}::test_m2_what_breaks_together_is_held_with_the_culprit",),
+    ),
     "M3": Promise(
         "a git error is unknown, never an answer",
         (
