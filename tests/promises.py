@@ -7,6 +7,7 @@ it and sees them fail. The words in full are the project's; here is the gist of 
 from dataclasses import dataclass
 
 FLEET = "tests/e2e/test_fleet.py"
+YARD = "tests/integration/test_workspace_promises.py"
 HOLDER = "tests/integration/test_holder.py"
 GIT = "tests/integration"
 
@@ -21,10 +22,28 @@ class Promise:
 
 
 PROMISES: dict[str, Promise] = {
-    "W1": Promise("a removed workspace comes back whole", owed="proof"),
-    "W2": Promise("only what is provably ours is removed", owed="proof"),
-    "W3": Promise("removal is rename to trash, any doubt keeps it", owed="proof"),
-    "W4": Promise("a workspace in use is never removed", owed="proof"),
+    "W1": Promise(
+        "a removed workspace comes back whole",
+        (f"{YARD}::test_w1_all_that_a_workspace_held_comes_back",),
+    ),
+    "W2": Promise(
+        "only what is provably ours is removed",
+        (
+            f"{YARD}::test_w2_what_cannot_be_proved_ours_is_never_removed",
+            f"{YARD}::test_w2_workspaces_inside_a_checkout_are_refused",
+        ),
+    ),
+    "W3": Promise(
+        "removal is rename to trash, any doubt keeps it",
+        (
+            f"{YARD}::test_w3_removal_is_a_rename_to_the_trash_with_everything_in_it",
+            f"{YARD}::test_w3_work_that_comes_during_a_removal_is_kept_too",
+        ),
+    ),
+    "W4": Promise(
+        "a workspace in use is never removed",
+        (f"{YARD}::test_w4_a_workspace_with_a_live_process_stays",),
+    ),
     "W5": Promise(
         "gc and prune beside commits lose nothing",
         (f"{GIT}/test_git_objects.py::test_pruning_between_any_two_steps_loses_no_object",),
@@ -37,7 +56,10 @@ PROMISES: dict[str, Promise] = {
         "a stall is judged by progress, and a kill keeps the work first",
         (f"{FLEET}::test_w7_an_agent_that_makes_no_progress_is_ended_and_its_work_is_kept",),
     ),
-    "W8": Promise("auto-commits add nothing ignored, huge or foreign", owed="proof"),
+    "W8": Promise(
+        "auto-commits add nothing ignored, huge or foreign",
+        (f"{YARD}::test_w8_a_result_holds_nothing_ignored_huge_or_foreign",),
+    ),
     "W9": Promise("unreadable or newer state is kept aside and reported", owed="proof"),
     "W10": Promise("a full disk stops new work and corrupts nothing", owed="proof"),
     "W11": Promise(
@@ -98,7 +120,7 @@ PROMISES: dict[str, Promise] = {
         "done without evidence is not done",
         (f"{FLEET}::test_d5_done_without_a_change_is_not_done",),
     ),
-    "D6": Promise("a deleted directory fails the run", owed="proof"),
+    "D6": Promise("a deleted directory fails the run", (f"{YARD}::test_d6_a_deleted_tree_is_lost_whatever_is_asked",)),
     "M1": Promise(
         "only the validated tree lands, by compare-and-swap",
         (f"{GIT}/test_git_landing.py::test_only_the_validated_tree_lands_and_only_from_where_it_was_validated",),

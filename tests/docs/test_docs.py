@@ -32,7 +32,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_word_of_the_house_is_in_the_glossary() -> None:
-    first = [line.split("|")[1] for line in (ROOT / "docs/glossary.md").read_text().splitlines() if line.startswith("| ")]
+    first = [
+        line.split("|")[1] for line in (ROOT / "docs/glossary.md").read_text().splitlines() if line.startswith("| ")
+    ]
     words = {word.strip() for cell in first for word in cell.split("/")}
     assert [term for term in TERMS if term not in words] == []
 

@@ -38,10 +38,11 @@ def decode(kind: str, version: int, data: str) -> Event:
     if version > present:
         raise Unreadable(f"'{kind}' has version {version}; this Heddle reads up to {present}")
     try:
+        data.encode()  # bytes that were no UTF-8 came as surrogates: damage, even where JSON could carry them
         raw = json.loads(data)
         for step in range(version, present):
             raw = UPCASTS[kind, step](raw)
         event: Event = msgspec.convert(raw, known)
         return event
-    except (ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
+    except Exception as error:  # whatever damage makes of an upcast or a parser, it is this record's alone
         raise Unreadable(f"damaged '{kind}': {error}") from error

@@ -5,20 +5,19 @@ reported; a file that is no journal is kept aside and reported, never replaced i
 """
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from importlib.resources import files
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from heddle.adapters.journal.codec import Unreadable, decode, encode
-from heddle.core.errors import Fenced, HeddleError, OutsideError, SetupError, StaleSequence
+from heddle.adapters.journal.failure import failure
+from heddle.adapters.journal.opening import keep_aside as keep_file_aside
+from heddle.adapters.journal.opening import open_database
+from heddle.core.errors import Fenced, SetupError, StaleSequence
 from heddle.core.events import Event, Recorded
 from heddle.ports import Clock, Fence, SetAside
-
-BUSY_S = 5.0
 
 
 class SqliteJournal:
@@ -29,7 +28,7 @@ class SqliteJournal:
         self._path = path
         self._clock = clock
         self._aside: dict[str, SetAside] = {}
-        self._waiting: list[asyncio.Future[int]] = []
+        self._waiting: set[asyncio.Future[int]] = set()
         self._position = int(self._one("SELECT coalesce(max(position), 0) FROM events"))
 
     @classmethod
@@ -37,27 +36,17 @@ class SqliteJournal:
         """Open or make the journal at `path`. With `keep_aside` an unreadable file is moved to kept-aside/ first.
 
         Raises SetupError: journal-newer (made by a newer Heddle), journal-unreadable; the file stays untouched.
+        Raises OutsideError: journal-busy, disk-full, journal-failed.
         """
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            migrate(connection)
-            return cls(connection, path, clock)
-        except HeddleError:
-            connection.close()
-            raise
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            if _is_contention(error) or _is_full(error):
-                raise _outside(error) from error
-            if not keep_aside:
-                raise _unreadable(path, error) from error
-            _keep_aside(path, clock)
-            return cls.open(path, clock)
+            return cls(open_database(path), path, clock)
+        except SetupError as error:
+            if not keep_aside or error.slug != "journal-unreadable":
+                raise
+            kept = keep_file_aside(path, clock, error.message)
+        fresh = cls(open_database(path), path, clock)
+        fresh._aside[kept.where] = kept
+        return fresh
 
     async def append(
         self,
@@ -103,11 +92,19 @@ class SqliteJournal:
 
     async def read(self, stream: str, after: int = 0) -> tuple[Recorded, ...]:
         """See the port."""
-        return self._records("WHERE stream = ? AND seq > ? ORDER BY seq", (stream, after))
+        return tuple(self._decoded(self._events("WHERE stream = ? AND seq > ? ORDER BY seq", (stream, after))))
 
     async def read_all(self, after: int = 0, limit: int = 10_000) -> tuple[Recorded, ...]:
-        """See the port."""
-        return self._records("WHERE position > ? ORDER BY position LIMIT ?", (after, limit))
+        """See the port. A page is only empty when no readable fact follows, however many were set aside."""
+        found: list[Recorded] = []
+        while len(found) < limit:
+            wanted = limit - len(found)
+            rows = self._events("WHERE position > ? ORDER BY position LIMIT ?", (after, wanted))
+            found += self._decoded(rows)
+            if len(rows) < wanted:
+                break
+            after = int(rows[-1][0])
+        return tuple(found)
 
     async def streams(self, prefix: str = "") -> tuple[str, ...]:
         """See the port."""
@@ -124,8 +121,11 @@ class SqliteJournal:
         """See the port."""
         while self._position <= after:
             future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
-            await future
+            self._waiting.add(future)
+            try:
+                await future
+            finally:
+                self._waiting.discard(future)
         return self._position
 
     async def claim(self, name: str, owner: str, ttl_s: float) -> Fence | None:
@@ -146,10 +146,11 @@ class SqliteJournal:
             self._db.execute("UPDATE leases SET expires_at = ? WHERE name = ?", (self._clock.now() + ttl_s, fence.name))
 
     async def release(self, fence: Fence) -> None:
-        """See the port. The row stays, expired, so that tokens never repeat."""
+        """See the port. The row stays, with a token that nobody has: none repeats, and the old one counts no more."""
         with self._transaction():
             self._db.execute(
-                "UPDATE leases SET expires_at = 0, owner = '' WHERE name = ? AND token = ?", (fence.name, fence.token)
+                "UPDATE leases SET expires_at = 0, owner = '', token = token + 1 WHERE name = ? AND token = ?",
+                (fence.name, fence.token),
             )
 
     def set_aside(self) -> tuple[SetAside, ...]:
@@ -173,31 +174,34 @@ class SqliteJournal:
         if row is None or int(row[0]) != fence.token:
             raise Fenced(f"lease '{fence.name}' was taken over", slug="fenced", hint="another daemon goes on with it")
 
-    def _records(self, where: str, args: tuple[object, ...]) -> tuple[Recorded, ...]:
-        rows = self._rows(f"SELECT position, stream, seq, at, by, cause, kind, version, data FROM events {where}", args)
-        found = []
+    def _events(self, where: str, args: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        return self._rows(f"SELECT position, stream, seq, at, by, cause, kind, version, data FROM events {where}", args)
+
+    def _decoded(self, rows: list[tuple[Any, ...]]) -> Iterator[Recorded]:
         for position, stream, seq, at, by, cause, kind, version, data in rows:
             try:
                 event = decode(kind, version, data)
             except Unreadable as error:
-                self._aside[f"{position}"] = SetAside(f"record {position} of '{stream}'", str(self._path), str(error))
+                self._set_aside(int(position), str(stream), str(error))
                 continue
-            found.append(Recorded(stream, seq, position, at, by, cause, version, event))
-        return tuple(found)
+            yield Recorded(stream, seq, position, at, by, cause, version, event)
+
+    def _set_aside(self, position: int, stream: str, why: str) -> None:
+        """The record stays where it is; whoever asks is told of it."""
+        self._aside[f"{position}"] = SetAside(f"record {position} of '{stream}'", str(self._path), why)
 
     def _rows(self, sql: str, args: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
             return self._db.execute(sql, args).fetchall()
         except sqlite3.DatabaseError as error:
-            raise _outside(error) from error
+            raise failure(error, self._path) from error
 
     def _one(self, sql: str) -> int:
         return int(str(self._rows(sql)[0][0]))
 
     def _announce(self, position: int) -> None:
         self._position = position
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
+        for future in self._waiting:
             if not future.done():
                 future.set_result(position)
 
@@ -206,13 +210,13 @@ class SqliteJournal:
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.DatabaseError as error:
-            raise _outside(error) from error
+            raise failure(error, self._path) from error
         try:
             yield
             self._db.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             self._rollback()
-            raise _outside(error) from error
+            raise failure(error, self._path) from error
         except BaseException:
             self._rollback()
             raise
@@ -220,66 +224,3 @@ class SqliteJournal:
     def _rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-
-
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the schema up to date, a numbered file at a time. Raises SetupError(slug="journal-newer")."""
-    scripts = sorted(
-        (entry.name, entry) for entry in files("heddle.data.migrations").iterdir() if entry.name.endswith(".sql")
-    )
-    with closing(connection.execute("PRAGMA user_version")) as cursor:
-        present = int(cursor.fetchone()[0])
-    if present > len(scripts):
-        raise SetupError(
-            f"the journal has schema {present}, this Heddle knows {len(scripts)}",
-            slug="journal-newer",
-            hint="install the Heddle that made it, or a newer one; the journal was left untouched",
-        )
-    for number, (_, script) in enumerate(scripts[present:], start=present + 1):
-        connection.executescript(f"BEGIN IMMEDIATE;\n{script.read_text()}\nPRAGMA user_version = {number};\nCOMMIT;")
-
-
-def _unreadable(path: Path, error: Exception) -> SetupError:
-    return SetupError(
-        f"the journal '{path}' could not be read ({error}); it was left untouched",
-        slug="journal-unreadable",
-        hint="put a backup in its place, or keep it aside and begin a new one with: heddle daemon start --keep-aside",
-    )
-
-
-def _keep_aside(path: Path, clock: Clock) -> None:
-    folder = path.parent / "kept-aside"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    stamp = f"{path.stem}-{clock.now():.6f}"
-    for tail in ("", "-wal", "-shm"):
-        extra = path.with_name(path.name + tail)
-        if extra.exists():
-            extra.rename(folder / f"{stamp}{path.suffix}{tail}")
-
-
-def _is_contention(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _is_full(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-
-
-def _outside(error: sqlite3.Error) -> OutsideError:
-    if _is_contention(error):
-        return OutsideError(
-            f"the journal is busy ({error})",
-            slug="journal-busy",
-            hint="try again; see: heddle doctor",
-            program="sqlite",
-        )
-    if _is_full(error):
-        return OutsideError(
-            f"no room for the journal ({error}); nothing was written",
-            slug="disk-full",
-            hint="make room on the disk; work goes on by itself",
-            program="sqlite",
-        )
-    return OutsideError(
-        f"the journal failed ({error})", slug="journal-failed", hint="see: heddle doctor", program="sqlite"
-    )

@@ -1,0 +1,22 @@
+"""A removal that looks once and deletes."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from heddle.adapters.workspaces.worktree import WorktreeWorkspace
+from heddle.ports import Removal
+
+
+def apply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen first is kept; then the folder is deleted at once."""
+
+    async def remove(self: WorktreeWorkspace) -> Removal:
+        ref = await self._keep(await self._snapshot(whole=True))
+        self._house.trash.mkdir(parents=True, exist_ok=True)
+        (self._house.trash / self.id / "tree" / "nested").mkdir(parents=True)
+        shutil.rmtree(Path(self.tree).parent)
+        return Removal(ref, trashed=False)
+
+    monkeypatch.setattr(WorktreeWorkspace, "remove", remove)
