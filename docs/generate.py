@@ -1,7 +1,7 @@
 """Writes docs/reference from the code: commands, configuration, events. A test compares it with a fresh run.
 
-    python docs/generate.py          write
-    python docs/generate.py --check  exit 1 when something differs
+python docs/generate.py          write
+python docs/generate.py --check  exit 1 when something differs
 """
 
 import dataclasses
@@ -22,8 +22,13 @@ HERE = Path(__file__).parent / "reference"
 
 def commands() -> str:
     """Every command with its help."""
-    parts = ["# Commands\n", "Every command takes `--json` and `--repo PATH`. Exit status: 0 ok, 1 the answer is no, 2 usage,"]
-    parts.append("3 needs a person, 4 set-up, 5 limited, 6 refused, 7 something outside failed, 70 a fault of ours, 130 interrupt.\n")
+    parts = [
+        "# Commands\n",
+        "Every command takes `--json` and `--repo PATH`. Exit status: 0 ok, 1 the answer is no, 2 usage,",
+    ]
+    parts.append(
+        "3 needs a person, 4 set-up, 5 limited, 6 refused, 7 something outside failed, 70 a fault of ours, 130 interrupt.\n"
+    )
     for name, line in COMMANDS.items():
         usage = parser(name).format_usage().removeprefix("usage: ").strip()
         examples = "\n".join(load(name).EXAMPLES)

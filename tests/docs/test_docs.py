@@ -14,11 +14,59 @@ from heddle.frontends.cli.table import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-TERMS = (
-    "task run stage attempt lane plan step scope check gate verdict handoff agent role session turn workspace provider base "
-    "sandbox tier account worker tracker goal rules permissions delegation note claim budget ledger limit radar drift overlap "
-    "conflict stale queue train landing inbox item digest event journal transcript log map part coordinator"
-).split()
+TERMS = [
+    "task",
+    "run",
+    "stage",
+    "attempt",
+    "lane",
+    "plan",
+    "step",
+    "scope",
+    "check",
+    "gate",
+    "verdict",
+    "handoff",
+    "agent",
+    "role",
+    "session",
+    "turn",
+    "workspace",
+    "provider",
+    "base",
+    "sandbox",
+    "tier",
+    "account",
+    "worker",
+    "tracker",
+    "goal",
+    "rules",
+    "permissions",
+    "delegation",
+    "note",
+    "claim",
+    "budget",
+    "ledger",
+    "limit",
+    "radar",
+    "drift",
+    "overlap",
+    "conflict",
+    "stale",
+    "queue",
+    "train",
+    "landing",
+    "inbox",
+    "item",
+    "digest",
+    "event",
+    "journal",
+    "transcript",
+    "log",
+    "map",
+    "part",
+    "coordinator",
+]
 
 
 def test_the_readme_is_short() -> None:
