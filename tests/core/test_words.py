@@ -440,3 +440,10 @@ def test_delegations_of_other_stages_are_passed_over() -> None:
     assert decide(planned(), World(gates=gates, delegations=(late,))).detail == "the plan is ready"  # type: ignore[union-attr]
     moved = timeline(recorded(e.TaskAdded(TASK), e.PlanOutdated("m1", "moved"), e.Landed("c", "main", "updated")))
     assert len(moved) == 3
+
+
+def test_an_undo_is_never_given_to_an_agent() -> None:
+    undo = Task("T1", "r", "/r", "main", "undo", Lane.QUICK, "undo", checks=("true",))
+    run = fold(recorded(e.TaskAdded(undo), e.RunStarted(1, "base")))
+    assert run is not None
+    assert decide(run, World()).reason == "undo-failed"  # type: ignore[union-attr]

@@ -332,18 +332,28 @@ async def test_stop_keeps_the_work_and_restore_brings_it_back(tmp_path: Path) ->
 
 async def test_undo_takes_a_landed_task_back_through_validation(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
-    config = "[gates]\nplan = 'person'\n"
-    scenes = [
-        scene("plan", {"do": "document", "text": PLAN.format(path="b.txt").replace("test -s b.txt", "true")}),
-        *writes("b.txt"),
-    ]
-    async with heddle(tmp_path, repository, scenes, config) as fleet:
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
         id = await fleet.start("write b")
         await fleet.until(id)
-        undone = (await fleet.call("task.undo", task=id))["id"]
+        with pytest.raises(UserError, match="no check is known"):
+            await fleet.call("task.undo", task=id)
+        undone = (await fleet.call("task.undo", task=id, checks=["test ! -e b.txt"]))["id"]
         rows = await fleet.until(undone)
         assert rows[0]["status"] == "landed"
     assert not (repository / "b.txt").exists()
+
+
+async def test_an_undo_that_does_not_hold_asks_the_person_and_never_starts_an_agent(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until(id)
+        undone = (await fleet.call("task.undo", task=id, checks=["test -e b.txt"]))["id"]
+        rows = await fleet.until(undone)
+        assert rows[0]["status"] == "waiting"
+        assert "taking it back does not hold" in rows[0]["why"]
+        assert "session-started" not in await fleet.kinds(undone)
+    assert (repository / "b.txt").exists()
 
 
 async def test_w11_a_dirty_checkout_holds_the_landing_and_keeps_every_byte(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ hint: go to a folder that is there, or name one with --repo
         ("resume T7", "task.resume", {"task": "T7"}),
         ("stop T7 --why late", "task.stop", {"task": "T7", "why": "late"}),
         ("land T7", "task.land", {"task": "T7"}),
-        ("undo T7", "task.undo", {"task": "T7"}),
+        ("undo T7", "task.undo", {"task": "T7", "checks": []}),
     ],
 )
 def test_a_verb_asks_its_method_and_shows_the_task(daemon: StandIn, words: str, method: str, asked: Any) -> None:

@@ -21,7 +21,7 @@ METHODS: dict[str, Method] = {
     "task.resume": (tasks.resume, tasks.One),
     "task.diff": (tasks.diff, tasks.One),
     "task.land": (tasks.land, tasks.One),
-    "task.undo": (tasks.undo, tasks.One),
+    "task.undo": (tasks.undo, tasks.Undo),
     "task.restore": (tasks.restore, tasks.Restore),
     "inbox": (inbox.listed, inbox.Inbox),
     "inbox.approve": (inbox.approve, inbox.Approve),

@@ -13,7 +13,7 @@ from heddle.core.cycle import Wait, Who
 from heddle.core.errors import Refused, UserError
 from heddle.core.run import AtGate, HeldUp, LandedAt, Run, Unstarted
 from heddle.core.scope import require_scope
-from heddle.core.task import Lane, Stage, Task
+from heddle.core.task import UNDO, Lane, Stage, Task
 from heddle.core.views import inbox, state, timeline
 from heddle.ports import Conflicted
 
@@ -271,7 +271,14 @@ async def land(desk: Desk, asked: One) -> dict[str, Any]:
     return desk_row(desk, await desk.runs.record_if(run.task.id, choose, by=desk.by))
 
 
-async def undo(desk: Desk, asked: One) -> dict[str, Any]:
+class Undo(msgspec.Struct, forbid_unknown_fields=True):
+    """A landed task to be taken back; `checks` beside those of the repository must pass."""
+
+    task: str
+    checks: list[str] = []
+
+
+async def undo(desk: Desk, asked: Undo) -> dict[str, Any]:
     """Take a landed change back: a revert that is validated and lands like any other task."""
     run = desk.require(asked.task)
     if run.landed is None:
@@ -282,6 +289,14 @@ async def undo(desk: Desk, asked: One) -> dict[str, Any]:
     repository = site.repository
     tip = await repository.resolve(f"refs/heads/{run.task.branch}")
     parent = await repository.resolve(f"{run.landed.commit}^")
+    settings = await desk.fleet.outside.settings.settings(repository, tip)
+    checks = tuple(dict.fromkeys((*settings.checks, *asked.checks)))
+    if not checks:
+        raise UserError(
+            "no check is known that could validate the way back",
+            slug="no-check",
+            hint=f'name one: heddle undo {run.task.id} --check "..."',
+        )
     merged = await repository.merge(tip, parent, run.landed.commit)
     if isinstance(merged, Conflicted):
         raise Refused(
@@ -315,7 +330,7 @@ async def undo(desk: Desk, asked: One) -> dict[str, Any]:
     def make(id: str) -> list[e.Event]:
         undone = run.task
         task = Task(
-            id, undone.repository, undone.root, undone.branch, title, Lane.QUICK, checks=run.checks, scope=paths
+            id, undone.repository, undone.root, undone.branch, title, Lane.QUICK, UNDO, checks=checks, scope=paths
         )
         started = e.StageStarted(Stage.EXECUTE, 1, f"{id}-1-execute-1")
         return [e.TaskAdded(task), e.RunStarted(1, tip), started, result]

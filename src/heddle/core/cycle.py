@@ -11,7 +11,7 @@ from typing import TypeAlias, assert_never
 from heddle.core.delegation import Delegation
 from heddle.core.gate import Decider, Gates
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
-from heddle.core.task import WITH_AGENT, Stage
+from heddle.core.task import UNDO, WITH_AGENT, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,8 @@ def _idle(run: Run, world: World) -> Decision:
     exhausted = _exhausted(run, world)
     if exhausted:
         return exhausted
+    if run.stage is Stage.EXECUTE and run.task.role == UNDO:
+        return Hold("undo-failed", f"taking it back does not hold: {_first_line(run.evidence)}")
     if run.stage is Stage.EXECUTE:
         blocked = _before_execute(run, world)
         if blocked:
@@ -210,11 +212,14 @@ def _exhausted(run: Run, world: World) -> Hold | None:
     failed = run.failed(run.stage)
     if failed >= world.bounds.attempts:
         reason = "red" if run.stage is Stage.EXECUTE and run.verdict else "attempts-exhausted"
-        first = run.evidence.strip().splitlines()[0] if run.evidence.strip() else "no evidence"
-        return Hold(reason, f"{run.stage} failed {failed} times; last: {first}")
+        return Hold(reason, f"{run.stage} failed {failed} times; last: {_first_line(run.evidence)}")
     if run.replans > world.bounds.replans:
         return Hold("attempts-exhausted", f"the plan went out of date {run.replans} times; last: {run.evidence}")
     return None
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0] or "no evidence"
 
 
 def _before_execute(run: Run, world: World) -> Decision | None:

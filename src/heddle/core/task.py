@@ -31,6 +31,9 @@ STAGES: dict[Lane, tuple[Stage, ...]] = {
 READ_ONLY = frozenset({Stage.RESEARCH, Stage.PLAN})
 """Stages whose workspace is thrown away."""
 
+UNDO = "undo"
+"""The role of a task that takes another back: Heddle makes its result, and no agent ever works on it."""
+
 WITH_AGENT = frozenset({Stage.RESEARCH, Stage.PLAN, Stage.EXECUTE})
 """Stages in which an agent works; the others are Heddle's own."""
 

@@ -38,11 +38,21 @@ def decode(kind: str, version: int, data: str) -> Event:
     if version > present:
         raise Unreadable(f"'{kind}' has version {version}; this Heddle reads up to {present}")
     try:
-        data.encode()  # bytes that were no UTF-8 came as surrogates: damage, even where JSON could carry them
+        require_text(data)
         raw = json.loads(data)
         for step in range(version, present):
             raw = UPCASTS[kind, step](raw)
         event: Event = msgspec.convert(raw, known)
         return event
+    except Unreadable:
+        raise
     except Exception as error:  # whatever damage makes of an upcast or a parser, it is this record's alone
         raise Unreadable(f"damaged '{kind}': {error}") from error
+
+
+def require_text(*stored: str) -> None:
+    """Raises Unreadable for bytes that were no UTF-8: they were read as surrogates, which nothing of ours stores."""
+    try:
+        "".join(stored).encode()
+    except UnicodeEncodeError as error:
+        raise Unreadable("damaged: it has bytes that are no text") from error

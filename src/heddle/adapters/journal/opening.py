@@ -47,7 +47,8 @@ def require_readable(connection: sqlite3.Connection, path: Path) -> None:
             slug="journal-newer",
             hint="install the Heddle that made it, or a newer one; the journal was left untouched",
         )
-    if present == 0:
+    ours = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'events'").fetchone()[0]
+    if present == 0 or not ours:
         raise unreadable(path, "it is no journal of Heddle's")
     verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     if verdict != "ok":

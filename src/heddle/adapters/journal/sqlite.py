@@ -1,7 +1,7 @@
 """The journal in one SQLite file: WAL, FULL, one short transaction per append.
 
 Contention is a bounded wait and then an error, never an empty answer. What cannot be read is kept where it is and
-reported; a file that is no journal is kept aside and reported, never replaced in silence.
+reported; a file that is no journal is refused, and moved to kept-aside/ only when a person says so.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from heddle.adapters.journal.codec import Unreadable, decode, encode
+from heddle.adapters.journal.codec import Unreadable, decode, encode, require_text
 from heddle.adapters.journal.failure import failure
 from heddle.adapters.journal.opening import keep_aside as keep_file_aside
 from heddle.adapters.journal.opening import open_database
@@ -181,6 +181,7 @@ class SqliteJournal:
         for position, stream, seq, at, by, cause, kind, version, data in rows:
             try:
                 event = decode(kind, version, data)
+                require_text(stream, by, cause)
             except Unreadable as error:
                 self._set_aside(int(position), str(stream), str(error))
                 continue
@@ -188,7 +189,8 @@ class SqliteJournal:
 
     def _set_aside(self, position: int, stream: str, why: str) -> None:
         """The record stays where it is; whoever asks is told of it."""
-        self._aside[f"{position}"] = SetAside(f"record {position} of '{stream}'", str(self._path), why)
+        what, why = (_printable(text) for text in (f"record {position} of '{stream}'", why))
+        self._aside[f"{position}"] = SetAside(what, str(self._path), why)
 
     def _rows(self, sql: str, args: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
@@ -224,3 +226,7 @@ class SqliteJournal:
     def _rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
