@@ -99,8 +99,6 @@ def _meet(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
         return True
     if not a or not b:
         return False
-    if a[0] == "**" and b[0] == "**":
-        return _meet(a, b[1:]) or _meet(a[1:], b)
     if a[0] == "**":
         return _meet(a, b[1:])
     if b[0] == "**":
