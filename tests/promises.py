@@ -60,8 +60,21 @@ PROMISES: dict[str, Promise] = {
         "auto-commits add nothing ignored, huge or foreign",
         (f"{YARD}::test_w8_a_result_holds_nothing_ignored_huge_or_foreign",),
     ),
-    "W9": Promise("unreadable or newer state is kept aside and reported", owed="proof"),
-    "W10": Promise("a full disk stops new work and corrupts nothing", owed="proof"),
+    "W9": Promise(
+        "unreadable or newer state is kept aside and reported",
+        (
+            f"{GIT}/test_journal_sqlite.py::test_one_unreadable_record_is_told_and_hides_no_other",
+            f"{GIT}/test_journal_sqlite.py::test_a_journal_of_a_newer_heddle_is_refused_and_left_as_it_is",
+            f"{GIT}/test_journal_sqlite.py::test_a_damaged_file_is_refused_and_never_replaced_by_an_empty_one",
+        ),
+    ),
+    "W10": Promise(
+        "a full disk stops new work and corrupts nothing",
+        (
+            f"{GIT}/test_journal_full_disk.py::test_a_full_disk_stops_an_append_whole_and_work_resumes_with_room",
+            f"{GIT}/test_journal_full_disk.py::test_a_full_disk_stops_new_work_in_clear_words_and_the_work_goes_on_when_there_is_room",
+        ),
+    ),
     "W11": Promise(
         "the person's own checkout is never changed but by a safe two-tree update",
         (
@@ -70,7 +83,13 @@ PROMISES: dict[str, Promise] = {
         ),
     ),
     "C1": Promise("exactly one winner per claim, fenced", owed="the tracker with claims"),
-    "C2": Promise("contention is an error or a wait, never an empty answer", owed="proof"),
+    "C2": Promise(
+        "contention is an error or a wait, never an empty answer",
+        (
+            f"{GIT}/test_journal_sqlite.py::test_contention_is_an_error_and_never_an_empty_answer",
+            f"{GIT}/test_journal_sqlite.py::test_a_locked_file_is_not_an_empty_journal",
+        ),
+    ),
     "C3": Promise(
         "one function tells the state of a task",
         (f"{FLEET}::test_c3_every_door_tells_the_same_state",),

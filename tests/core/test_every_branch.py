@@ -12,7 +12,7 @@ from heddle.core.plan import Plan, digest
 from heddle.core.run import AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted, evolve, fold
 from heddle.core.scope import Scope
 from heddle.core.task import Lane, Stage, Status, Task
-from heddle.core.views import inbox, state, timeline
+from heddle.core.views import UNREADABLE, inbox, state, timeline
 
 TASK = Task("T1", "r", "/r", "main", "do it", checks=("true",))
 PLAN = Plan(Scope(("docs/**",)), ("true",), "text")
@@ -214,6 +214,11 @@ def test_a_gate_and_a_held_run_are_items_with_commands() -> None:
     (item,) = inbox(judged, Wait(Who.PERSON, "gate", "ready"))
     assert "heddle approve T1" in item.act
     assert inbox(run_of(*BEGUN[:1]), Wait(Who.PERSON, "gate", "no gate"))[0].digest == ""
+
+
+def test_c4_a_run_whose_facts_cannot_be_read_is_unknown() -> None:
+    run = run_of(*BEGUN)
+    assert state(run, Wait(Who.PERSON, UNREADABLE, "a hole")) == (Status.UNKNOWN, "a hole")
 
 
 def test_names_of_events_and_odd_globs() -> None:

@@ -22,7 +22,7 @@ from support.fleet import Heddle, git, heddle, make_repository
 
 pytestmark = [pytest.mark.needs("claude"), pytest.mark.needs("sdist"), pytest.mark.timeout(400)]
 
-PYTEST = f"PYTHONPATH=src PYTHONDONTWRITEBYTECODE=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -W default"
+PYTEST = f"PYTHONPATH=src PYTHONDONTWRITEBYTECODE=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 '{sys.executable}' -m pytest -q -W default"
 SUITE = f"{PYTEST} -p no:cacheprovider tests"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -512,3 +513,27 @@ async def test_a_fact_that_comes_while_the_fleet_looks_is_looked_at_anew(
         await fleet.until_kind(first, "question-asked")
         assert (await fleet.call("task.why", task=second))["slug"] == "overlap"
         assert (await fleet.kinds(second)).count("stage-started") == 2
+
+
+@pytest.mark.parametrize("which", ["min", "max"])
+async def test_w9_a_task_with_an_unreadable_fact_is_unknown_and_hides_no_other(tmp_path: Path, which: str) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until(id, approve=False)
+    path = Path(os.environ["HEDDLE_HOME"]) / "journal.db"
+    with sqlite3.connect(path) as database:
+        database.execute(
+            f"UPDATE events SET version = 99 WHERE position = (SELECT {which}(position) FROM events"
+            " WHERE stream = 'task:T1' AND seq > 1)"
+        )
+    database.close()
+    async with heddle(tmp_path, repository, writes("c.txt")) as fleet:
+        other = await fleet.start("write c")
+        assert other == "T2"
+        assert (await fleet.until(other))[0]["status"] == "landed"
+        board = await fleet.call("board", all=True)
+        assert {row["id"]: row["status"] for row in board["tasks"]} == {"T1": "unknown", "T2": "landed"}
+        assert board["set_aside"]
+        with pytest.raises(Refused, match="nothing is added"):
+            await fleet.call("task.stop", task="T1")

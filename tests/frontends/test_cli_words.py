@@ -216,7 +216,7 @@ def completed(line: str, tmp_path: Path) -> list[str]:
     """What bash offers after a line."""
     script = tmp_path / "complete.bash"
     script.write_text(heddle("completions", "bash").out)
-    (tmp_path / "heddle").write_text(f'#!/bin/sh\nexec {sys.executable} -m heddle.frontends.cli "$@"\n')
+    (tmp_path / "heddle").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m heddle.frontends.cli "$@"\n')
     (tmp_path / "heddle").chmod(0o755)
     parts = line.split(" ")
     told = " ".join(map(shlex.quote, parts))

@@ -1,32 +1,21 @@
-"""The journal's file: what becomes of it under damage, contention, a full disk, newer versions and many processes."""
+"""The journal's file: what becomes of it under damage, contention, newer versions and many processes."""
 
-import asyncio
-import json
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
-import types
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from heddle import __version__
 from heddle.adapters.journal import codec, opening
-from heddle.adapters.journal.codec import Unreadable, decode, encode
 from heddle.adapters.journal.sqlite import SqliteJournal
 from heddle.core.errors import HeddleError, OutsideError, SetupError
-from heddle.core.events import EVENTS, Event, Recorded, RunHeld, RunPaused, RunStopped, ScopeViolated
-from support.fleet import heddle, make_repository, writes
-
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-GOLDEN = sorted(FIXTURES.glob("journal-*.jsonl"))
+from heddle.core.events import Recorded, RunHeld, RunPaused
 
 
 class Clock:
@@ -193,8 +182,8 @@ async def test_a_damaged_file_is_refused_and_never_replaced_by_an_empty_one(path
 
 
 async def test_a_damaged_file_is_kept_aside_when_a_person_says_so_and_that_is_told(path: Path) -> None:
+    path.parent.mkdir()
     for number in (1, 2):
-        path.unlink(missing_ok=True)
         path.write_bytes(b"precious %d " % number * 999)
         with opened(path, keep_aside=True) as journal:
             (told,) = journal.set_aside()
@@ -208,28 +197,22 @@ async def test_a_journal_that_is_well_is_never_kept_aside(path: Path) -> None:
     written = await filled(path, "a")
     with opened(path, keep_aside=True) as journal:
         assert await journal.read_all() == written
-    path.chmod(0)
-    path.parent.chmod(0o500)
-    with _unprivileged(), pytest.raises(OutsideError) as caught:
+    obstacle = path.with_name("journal.db-shm")
+    obstacle.symlink_to(obstacle)
+    with pytest.raises(OutsideError) as caught:
         SqliteJournal.open(path, Clock(), keep_aside=True)
-    path.parent.chmod(0o700)
-    path.chmod(0o600)
-    assert caught.value.slug == "journal-failed"
+    assert (caught.value.slug, caught.value.hint) == ("journal-failed", "see: heddle doctor")
+    obstacle.unlink()
     with opened(path) as journal:
         assert await journal.read_all() == written
+    assert not (path.parent / "kept-aside").exists()
 
 
-@contextmanager
-def _unprivileged() -> Iterator[None]:
-    """Root may read everything; nobody may not. For other users nothing changes."""
-    privileged = os.geteuid() == 0
-    if privileged:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if privileged:
-            os.seteuid(0)
+async def test_a_folder_that_cannot_be_made_is_named(path: Path) -> None:
+    path.parent.write_text("a file is in the way")
+    with pytest.raises(OutsideError) as caught:
+        SqliteJournal.open(path, Clock(), keep_aside=True)
+    assert caught.value.slug == "journal-failed" and f"'{path}'" in caught.value.message
 
 
 async def test_damage_that_comes_while_the_journal_is_open_is_an_error_and_no_answer(path: Path) -> None:
@@ -308,19 +291,6 @@ async def test_a_locked_file_is_not_an_empty_journal(path: Path, impatient: None
     assert not (path.parent / "kept-aside").exists()
 
 
-async def test_a_short_contention_is_only_a_wait(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "BUSY_S", 30.0)
-    await filled(path, "a")
-    with opened(path) as journal, held(path, "BEGIN IMMEDIATE") as _:
-        waiting = asyncio.create_task(asyncio.to_thread(asyncio.run, journal.claim("free", "one", 10)))
-        await asyncio.sleep(0)
-        execute_later = sqlite3.connect(path, timeout=0)
-        with closing(execute_later), pytest.raises(sqlite3.OperationalError, match="locked"):
-            execute_later.execute("BEGIN IMMEDIATE")
-        assert not waiting.done()
-    assert await asyncio.wait_for(waiting, 30) is not None
-
-
 WRITE = """
 import asyncio, sys
 from pathlib import Path
@@ -375,62 +345,12 @@ async def test_processes_that_begin_together_make_one_journal_and_lose_nothing(p
     assert [file.name for file in path.parent.iterdir()] == ["journal.db"]
 
 
-# ------------------------------------------------------------------------------------- W10: a full disk
-
-
-def set_room(journal: SqliteJournal, pages: int) -> None:
-    """How many more pages the file may grow by; what is past them is SQLite's own 'disk is full'."""
-    count = journal._db.execute("PRAGMA page_count").fetchone()[0]
-    journal._db.execute(f"PRAGMA max_page_count={count + pages}")
-
-
-async def test_a_full_disk_stops_an_append_whole_and_work_resumes_with_room(path: Path) -> None:
-    batch = [RunHeld("slug", "x" * 3000)] * 6
-    with opened(path) as journal:
-        written = await journal.append("s", 0, batch[:1], by="")
-        set_room(journal, 2)
-        waiting = asyncio.create_task(journal.wait(1))
-        for _ in range(3):
-            with pytest.raises(OutsideError) as caught:
-                await journal.append("s", 1, batch, by="")
-            assert (caught.value.slug, caught.value.exit_status) == ("disk-full", 7)
-            assert "no room" in caught.value.message and "room" in caught.value.hint
-        assert await journal.read_all() == written and not waiting.done()
-        with opened(path) as other:
-            assert (await other.read_all(), await other.streams()) == (written, ("s",))
-        set_room(journal, 1000)
-        written += await journal.append("s", 1, batch, by="")
-        assert await asyncio.wait_for(waiting, 5) == 7
-        assert (await journal.read_all(), written[-1].seq) == (written, 7)
-    assert execute(path, "PRAGMA integrity_check") == [("ok",)]
-
-
-async def test_a_full_disk_stops_new_work_in_clear_words_and_the_work_goes_on_when_there_is_room(
-    tmp_path: Path,
-) -> None:
-    repository = make_repository(tmp_path / "repository")
-    async with heddle(tmp_path, repository, writes("new.txt")) as running:
-        journal = running.house.journal
-        set_room(journal, 0)
-        with pytest.raises(OutsideError) as caught:
-            for _ in range(50):
-                await running.start("Write new.txt " + "x" * 3000, lane="standard")
-        assert caught.value.slug == "disk-full"
-        assert "no room for the journal" in caught.value.message
-        before = await journal.read_all()
-        set_room(journal, 100_000)
-        last = await running.start("Write new.txt")
-        assert [row["status"] for row in await running.until(last)] == ["landed"]
-        assert (await journal.read_all())[: len(before)] == before
-        assert journal.set_aside() == ()
-
-
-# ------------------------------------------------------------------------------------- schema and codec
+# ------------------------------------------------------------------------------------- schema and upcasts
 
 
 async def test_the_schema_is_lifted_by_whoever_comes_first(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = await filled(path, "a")
-    scripts = (*opening.migrations(), "-- a comment; with a semicolon\nCREATE TABLE later (x) STRICT;\n\n")
+    scripts = (*opening.migrations(), "-- a comment; with a semicolon\nCREATE TABLE later (x TEXT) STRICT;\n\n")
     monkeypatch.setattr(opening, "migrations", lambda: scripts)
     for _ in range(2):
         with opened(path) as journal:
@@ -441,7 +361,7 @@ async def test_the_schema_is_lifted_by_whoever_comes_first(path: Path, monkeypat
 
 async def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await filled(path, "a")
-    scripts = (*opening.migrations(), "CREATE TABLE later (x) STRICT;\nCREATE TABLE events (x) STRICT;\n")
+    scripts = (*opening.migrations(), "CREATE TABLE later (x TEXT) STRICT;\nCREATE TABLE events (x TEXT) STRICT;\n")
     with monkeypatch.context() as patched:
         patched.setattr(opening, "migrations", lambda: scripts)
         with pytest.raises(OutsideError):
@@ -470,64 +390,3 @@ async def test_old_versions_are_lifted_on_the_way_out_and_stay_as_they_are_in_th
         assert new.version == 3
         assert (await journal.read("task:T1"))[1] == new
     assert execute(path, "SELECT data FROM events WHERE position = 1") == [('{"by":"ada"}',)]
-
-
-def test_every_step_from_an_old_version_has_its_upcast() -> None:
-    for kind, version in codec.VERSIONS.items():
-        assert kind in EVENTS
-        assert {(kind, step) for step in range(1, version)} <= set(codec.UPCASTS)
-
-
-def test_a_file_name_that_is_no_text_survives() -> None:
-    event = ScopeViolated((b"lat\xe9in".decode("utf-8", "surrogateescape"), "größe"))
-    kind, version, data = encode(event)
-    assert data.isascii() and decode(kind, version, data) == event
-
-
-def something(kind: Any) -> st.SearchStrategy[Any]:
-    """Any value of a type that events are made of."""
-    match get_origin(kind):
-        case origin if origin is Union or origin is types.UnionType:
-            return st.one_of(*map(something, get_args(kind)))
-        case origin if origin is tuple and get_args(kind)[-1] is Ellipsis:
-            return st.lists(something(get_args(kind)[0]), max_size=3).map(tuple)
-        case origin if origin is tuple:
-            return st.tuples(*map(something, get_args(kind)))
-        case origin if origin is Literal:
-            return st.sampled_from(get_args(kind))
-    if hasattr(kind, "__dataclass_fields__"):
-        return st.builds(kind, **{name: something(of) for name, of in get_type_hints(kind).items()})
-    if kind is float:
-        return st.floats(allow_nan=False, allow_infinity=False)
-    return st.integers(-(2**63), 2**63 - 1) if kind is int else st.from_type(kind)
-
-
-@pytest.mark.parametrize("kind", EVENTS)
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
-def test_every_event_comes_back_as_it_was_stored(kind: str, data: st.DataObject) -> None:
-    event: Event = data.draw(something(EVENTS[kind]))
-    assert decode(*encode(event)) == event
-    assert type(decode(*encode(event))) is EVENTS[kind]
-
-
-@pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.stem)
-def test_what_a_release_recorded_can_be_read(golden: Path) -> None:
-    for line in golden.read_text().splitlines():
-        stored = json.loads(line)
-        event = decode(stored["kind"], stored["version"], stored["data"])
-        assert decode(*encode(event)) == event
-
-
-def test_what_this_release_records_is_in_its_golden_file_to_the_letter() -> None:
-    lines = (FIXTURES / f"journal-{__version__}.jsonl").read_text().splitlines()
-    recorded = [tuple(json.loads(line).values()) for line in lines]
-    assert [encode(decode(*stored)) for stored in recorded] == recorded
-    assert [kind for kind, _, _ in recorded] == list(EVENTS), "an event has no recorded example"
-
-
-def test_an_event_of_tomorrow_is_unreadable_and_not_guessed() -> None:
-    kind, version, data = encode(RunStopped("enough"))
-    for stored in ((kind, version + 1, data), ("run-dreamt", 1, data)):
-        with pytest.raises(Unreadable):
-            decode(*stored)

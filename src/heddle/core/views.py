@@ -11,6 +11,10 @@ from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, Stopped
 from heddle.core.task import Stage, Status
 
 
+UNREADABLE = "unreadable"
+"""The reason of a wait for a person because facts of the run cannot be read: its state is unknown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A task on the board."""
@@ -59,6 +63,8 @@ class Line:
 
 def state(run: Run, decision: Decision) -> tuple[Status, str]:
     """The status of a task and the reason for it: the one answer that every front end shows."""
+    if isinstance(decision, Wait) and decision.reason == UNREADABLE:
+        return Status.UNKNOWN, decision.detail
     if run.questions and isinstance(run.activity, Active):
         return Status.WAITING, f"asks: {run.questions[0].text}"
     match run.activity:

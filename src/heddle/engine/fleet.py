@@ -27,6 +27,7 @@ from heddle.core.errors import HeddleError
 from heddle.core.run import Run
 from heddle.core.settings import Settings
 from heddle.core.task import WITH_AGENT, Stage
+from heddle.core.views import UNREADABLE
 from heddle.engine.landing import LandingStep
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
@@ -50,9 +51,14 @@ class Fleet:
         self.dispatcher = dispatcher
         self.worlds = Worlds(runs, outside)
         self.decisions: dict[str, tuple[int, Decision]] = {}
-        self.trouble = ""
+        self._troubles: dict[str, str] = {}
         self._working: dict[str, Action] = {}
         self._news = asyncio.Event()
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the fleet from its work at this moment, in words; empty when nothing does."""
+        return next(iter(self._troubles.values()), "")
 
     async def serve(self) -> None:
         """Until cancelled: look at every run whenever a fact came or work ended."""
@@ -62,9 +68,10 @@ class Fleet:
                 self._news.clear()
                 try:
                     settled = await self.tick()
-                    self.trouble = ""
+                    self._troubles.pop("", None)
                 except HeddleError as error:
-                    settled, self.trouble = True, f"{error.message}; {error.hint}"
+                    settled = True
+                    self._troubles[""] = f"{error.message}; {error.hint}"
                     log.warning("trouble", extra={"slug": error.slug})
                 if not settled:
                     continue
@@ -75,7 +82,7 @@ class Fleet:
     async def _pause(self) -> None:
         """Until there is news; with trouble, also after a while."""
         try:
-            await asyncio.wait_for(self._news.wait(), timeout=RETRY_S if self.trouble else None)
+            await asyncio.wait_for(self._news.wait(), timeout=RETRY_S if self._troubles.get("") else None)
         except TimeoutError:
             return
 
@@ -90,6 +97,10 @@ class Fleet:
         settled = True
         for id in [run.task.id for run in self.runs.all()]:
             run = self.runs.require(id)
+            if id in self.runs.unreadable:
+                told = f"{self.runs.unreadable[id]}; what is known of it may be out of date"
+                self.decisions[id] = (run.seq, Wait(Who.PERSON, UNREADABLE, told))
+                continue
             if run.over and not run.workspaces:
                 self.decisions[id] = (run.seq, decide(run, self.worlds.still(run)))
                 continue
@@ -136,8 +147,9 @@ class Fleet:
     async def _carry_out(self, id: str, action: Action) -> None:
         try:
             await self._work(self.runs.require(id), action)
+            self._troubles.pop(id, None)
         except HeddleError as error:
-            self.trouble = f"{error.message}; {error.hint}"
+            self._troubles[id] = f"{error.message}; {error.hint}"
             log.warning("work failed", exc_info=error, extra={"task": id})
             await asyncio.sleep(RETRY_S)
         except Exception as error:

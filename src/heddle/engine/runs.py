@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from heddle.core.errors import UserError
+from heddle.core.errors import Refused, UserError
 from heddle.core.events import CommandsApproved, Event, GatePassed, Recorded, UsageRecorded
 from heddle.core.run import Run, evolve, fold
 from heddle.core.session import Usage
@@ -12,7 +12,7 @@ from heddle.ports import Fence, Journal
 
 
 class Runs:
-    """Every run by task id. `version` grows with each fact; `changed` waits for more."""
+    """Every run by task id. `unreadable`: tasks whose stream has a hole, and why; nothing is done with those."""
 
     def __init__(self, journal: Journal, fence: Fence | None = None) -> None:
         self.journal = journal
@@ -22,6 +22,7 @@ class Runs:
         self._usage: dict[str, Usage] = {}
         self._approved: dict[str, set[str]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self.unreadable: dict[str, str] = {}
 
     async def load(self) -> None:
         """Fold all that the journal holds."""
@@ -30,6 +31,9 @@ class Runs:
             for record in records:
                 self._take(record)
             after = records[-1].position
+        for stream in await self.journal.streams("task:"):
+            if await self.journal.head(stream) != self._seq(stream):
+                self.unreadable[stream.removeprefix("task:")] = "its last records cannot be read"
 
     def all(self) -> tuple[Run, ...]:
         """Every run, oldest task first."""
@@ -63,7 +67,8 @@ class Runs:
     async def add(self, make: Callable[[str], Sequence[Event]], *, by: str) -> Run:
         """Append the first facts of a new task, which `make` makes of its id."""
         async with self._lock("tasks"):
-            numbers = [int(id[1:]) for id in self._runs if id[1:].isdigit()]
+            known = [stream.removeprefix("task:") for stream in await self.journal.streams("task:")]
+            numbers = [int(id[1:]) for id in known if id[1:].isdigit()]
             id = f"T{max(numbers, default=0) + 1}"
             return await self.record(id, *make(id), by=by)
 
@@ -87,11 +92,23 @@ class Runs:
             await self._append(stream, events, by, cause)
 
     async def _append(self, stream: str, events: Sequence[Event], by: str, cause: str) -> None:
-        seq = self._records[stream][-1].seq if self._records.get(stream) else 0
+        name = stream.removeprefix("task:")
+        if name in self.unreadable:
+            raise Refused(
+                f"nothing is added to '{name}': {self.unreadable[name]}",
+                slug="stream-unreadable",
+                hint="see what was set aside: heddle doctor",
+            )
+        seq = self._seq(stream)
         for record in await self.journal.append(stream, seq, events, by=by, cause=cause, fence=self._fence):
             self._take(record)
 
+    def _seq(self, stream: str) -> int:
+        return self._records[stream][-1].seq if self._records.get(stream) else 0
+
     def _take(self, record: Recorded) -> None:
+        if record.seq != self._seq(record.stream) + 1 and record.stream.startswith("task:"):
+            self.unreadable[record.stream.removeprefix("task:")] = f"a record before number {record.seq} cannot be read"
         self._records.setdefault(record.stream, []).append(record)
         kind, _, name = record.stream.partition(":")
         if kind == "task":

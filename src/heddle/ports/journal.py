@@ -64,6 +64,10 @@ class Journal(Protocol):
         """Names of the streams that begin with `prefix`, oldest first."""
         ...
 
+    async def head(self, stream: str) -> int:
+        """The stream's last sequence number, also when its last records cannot be read; 0 for an empty stream."""
+        ...
+
     def position(self) -> int:
         """The last global position."""
         ...

@@ -72,6 +72,7 @@ async def stream(desk: Desk, after: int, task: str) -> AsyncIterator[bytes]:
     """Server-sent events from a position on, for ever; a comment every 15 s shows that the line is alive."""
     journal = desk.runs.journal
     while True:
+        seen = journal.position()
         records = await journal.read_all(after, 500)
         for record in records:
             after = record.position
@@ -79,6 +80,7 @@ async def stream(desk: Desk, after: int, task: str) -> AsyncIterator[bytes]:
                 yield b"id: %d\ndata: %s\n\n" % (record.position, msgspec.json.encode(told(record)))
         if records:
             continue
+        after = max(after, seen)  # what could not be read is passed over, or this loop would spin on it
         try:
             await asyncio.wait_for(journal.wait(after), timeout=15)
         except TimeoutError:

@@ -8,6 +8,9 @@ from heddle.core.errors import HeddleError, OutsideError, SetupError
 
 KEEP_ASIDE = "put a backup in its place, or keep it aside and begin a new one with: heddle daemon start --keep-aside"
 
+LEAST_ROOM = 1 << 20
+"""Bytes below which a failed write is taken for a full disk: a journal that opens needs some of them at once."""
+
 
 def failure(error: sqlite3.Error, path: Path) -> HeddleError:
     """journal-busy, disk-full, journal-unreadable, or journal-failed for the rest."""
@@ -43,8 +46,9 @@ def unreadable(path: Path, why: str) -> SetupError:
 
 
 def _has_room(path: Path) -> bool:
-    """SQLite tells some writes that found no room as an I/O error like any other; the file system knows."""
+    """SQLite tells some writes that found no room as an I/O error like any other; the file system knows better."""
     try:
-        return os.statvfs(path.parent).f_bavail > 0
+        room = os.statvfs(path.parent)
     except OSError:
         return True
+    return room.f_bavail * room.f_frsize >= LEAST_ROOM

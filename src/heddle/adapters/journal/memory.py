@@ -72,6 +72,10 @@ class MemoryJournal:
         """See the port."""
         return tuple(stream for stream in self._streams if stream.startswith(prefix))
 
+    async def head(self, stream: str) -> int:
+        """See the port."""
+        return self._streams.get(stream, 0)
+
     def position(self) -> int:
         """See the port."""
         return len(self._facts)

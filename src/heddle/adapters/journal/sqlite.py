@@ -113,6 +113,11 @@ class SqliteJournal:
         )
         return tuple(str(row[0]) for row in rows)
 
+    async def head(self, stream: str) -> int:
+        """See the port."""
+        rows = self._rows("SELECT coalesce(max(seq), 0) FROM events WHERE stream = ?", (stream,))
+        return int(rows[0][0])
+
     def position(self) -> int:
         """See the port."""
         return self._position
