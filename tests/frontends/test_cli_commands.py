@@ -51,7 +51,9 @@ def test_start_takes_a_known_task_and_text_from_standard_input(daemon: StandIn) 
 
 
 def test_a_working_folder_that_is_gone_is_an_error_of_the_person(daemon: StandIn, tmp_path: Path) -> None:
-    script = f"cd {tmp_path} && mkdir x && cd x && rmdir ../x && exec '{sys.executable}' -m heddle.frontends.cli start hi"
+    script = (
+        f"cd {tmp_path} && mkdir x && cd x && rmdir ../x && exec '{sys.executable}' -m heddle.frontends.cli start hi"
+    )
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == snapshot("""\

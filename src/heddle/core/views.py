@@ -10,7 +10,6 @@ from heddle.core.gate import Colour
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import Stage, Status
 
-
 UNREADABLE = "unreadable"
 """The reason of a wait for a person because facts of the run cannot be read: its state is unknown."""
 
