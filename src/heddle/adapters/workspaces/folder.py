@@ -8,23 +8,28 @@
            /heddle.json   the marker, written last: without it there is no workspace
 """
 
+import errno
 import hashlib
 import json
 import os
 import re
-import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from heddle.core.errors import OutsideError, UserError
+from heddle.core.errors import UserError
 from heddle.ports import Ownership
+
+MARKER = "heddle.json"
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,80}")
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What a folder must say and be to count as ours."""
+    """What a folder must say and be to count as ours.
+
+    `stashed`: stash entries that were there before it was made, hence are nobody's in it.
+    """
 
     id: str
     base: str
@@ -33,6 +38,8 @@ class Marker:
     device: int
     inode: int
     gitdir: str
+    created: float = 0.0
+    stashed: tuple[str, ...] = ()
 
     def proves(self, owned: Ownership | None) -> bool:
         """Whether the tree is the very one that was made."""
@@ -43,8 +50,7 @@ class Folder:
     """Paths of one workspace."""
 
     def __init__(self, root: Path, id: str) -> None:
-        if not _ID.fullmatch(id):
-            raise UserError(f"'{id}' cannot name a workspace", slug="bad-workspace-id", hint="use a-z, 0-9 and dashes")
+        require_id(id)
         self.id = id
         self.root = root
         self.path = root / id
@@ -53,7 +59,7 @@ class Folder:
         self.tmp = self.path / "tmp"
         self.keys = self.path / "keys"
         self.sealed = self.path / "sealed"
-        self.marker = self.path / "heddle.json"
+        self.marker = self.path / MARKER
 
     @property
     def admin(self) -> str:
@@ -61,60 +67,62 @@ class Folder:
         return f"{self.id}-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:6]}"
 
     def make(self) -> None:
-        """The folders around the tree."""
+        """The folders around the tree. Raises FileExistsError where something else has a name of theirs."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in (self.path, self.out, self.tmp, self.keys):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if path.is_symlink():
+                raise FileExistsError(errno.EEXIST, "a link is in its place", str(path))
+            path.mkdir(mode=0o700, exist_ok=True)
 
     def load_marker(self) -> Marker | None:
         """The marker, or None when there is no whole one."""
-        try:
-            return Marker(**json.loads(self.marker.read_bytes()))
-        except (OSError, ValueError, TypeError):
-            return None
+        return load_marker(self.marker)
 
     def write_marker(self, marker: Marker) -> None:
         """Put the marker into place: from now on the workspace exists."""
         temporary = self.marker.with_suffix(".new")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, json.dumps(asdict(marker)).encode())
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        with temporary.open("w") as file:
+            json.dump(asdict(marker), file)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, self.marker)
 
     def is_genuine(self) -> bool:
         """Whether the folder is a real one directly below the root: no link, no other place."""
         return not self.path.is_symlink() and self.path.resolve() == self.root.resolve() / self.id
 
+    def seal(self) -> None:
+        """From now on no process may enter."""
+        if self.path.is_dir() and self.is_genuine():
+            self.sealed.touch()
+
     def enter(self, key: str) -> None:
         """Remember that the process of `key` works here."""
-        name = hashlib.sha256(key.encode()).hexdigest()[:16]
-        (self.keys / name).write_text(key)
+        name = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16]
+        (self.keys / name).write_text(key, errors="surrogateescape")
 
     def entered(self) -> tuple[str, ...]:
         """Keys of all processes that ever entered."""
-        if not self.keys.is_dir():
+        if not self.keys.is_dir() or not self.is_genuine():
             return ()
-        return tuple(sorted(path.read_text() for path in self.keys.iterdir()))
+        return tuple(sorted(path.read_text(errors="surrogateescape") for path in self.keys.iterdir()))
 
 
-def lost(id: str, why: str) -> OutsideError:
-    """The error for a workspace that is not there any more."""
-    return OutsideError(
-        f"workspace '{id}' is lost: {why}",
-        slug="workspace-lost",
-        hint="the attempt fails and a new one gets a new workspace",
-    )
+def require_id(id: str) -> None:
+    """Raises UserError(slug="bad-workspace-id")."""
+    if not is_id(id):
+        raise UserError(f"'{id!a}' cannot name a workspace", slug="bad-workspace-id", hint="use a-z, 0-9 and dashes")
 
 
-def read_plain(folder: Path, name: str, limit: int) -> bytes | None:
-    """A plain file directly in a folder; None when there is none. Links and other things are never followed."""
-    if "/" in name or name in ("", ".", ".."):
-        raise UserError(f"'{name}' is not a document's name", slug="bad-document-name", hint="name a plain file")
+def is_id(text: str) -> bool:
+    """Whether it can name a workspace: flat and lower-case, so that no two differ by case or depth alone."""
+    return _ID.fullmatch(text) is not None
+
+
+def load_marker(path: Path) -> Marker | None:
+    """A marker, or None when there is no whole one that this version can read."""
     try:
-        fd = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+        told = json.loads(path.read_bytes())
+        return Marker(**{**told, "stashed": tuple(told.get("stashed", ()))})
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
-    with os.fdopen(fd, "rb") as file:
-        return file.read(limit) if stat.S_ISREG(os.fstat(fd).st_mode) else None

@@ -6,10 +6,13 @@ parent is what, as JSON.
 """
 
 import json
+from collections.abc import Container
 from dataclasses import dataclass
+from pathlib import Path
 
+from heddle.adapters.workspaces import faults, plain, results
 from heddle.core.errors import UserError
-from heddle.ports import Repository, Snapshot
+from heddle.ports import Repository, Snapshot, Worktrees
 
 FOLDER = "refs/heddle/recovery/"
 
@@ -22,6 +25,29 @@ class Kept:
     base: str
     snapshot: Snapshot
     stash: tuple[str, ...]
+
+
+async def keep_unkept(
+    repository: Repository, id: str, base: str, start: str, snapshot: Snapshot, stash: tuple[str, ...]
+) -> str:
+    """The recovery ref for what nothing else keeps; "" when everything is kept already."""
+    kept = [dict(await repository.kept(ref)).get(ref, "") for ref in results.refs(id)]
+    heads = {commit for commit in (base, start, *kept) if commit}
+    trees = {await repository.tree_of(commit) for commit in heads}
+    clean = snapshot.head in heads and snapshot.worktree in trees and snapshot.index in trees
+    if clean and not stash and not snapshot.also and not snapshot.unmerged:
+        return ""
+    return await keep(repository, id, base, snapshot, stash)
+
+
+async def stash_since(worktrees: Worktrees, branch: str, before: Container[str]) -> tuple[str, ...]:
+    """Stash entries that may have been made in a workspace, newest first; `before`: those older than it.
+
+    Git has one list for all worktrees and notes only the branch, so an entry made meanwhile on a detached HEAD
+    elsewhere is among them: rather too much is kept than too little.
+    """
+    found = [entry for on in dict.fromkeys(("", branch)) for entry in await worktrees.stash_entries(on)]
+    return tuple(entry for entry in dict.fromkeys(found) if entry not in before)
 
 
 async def keep(repository: Repository, id: str, base: str, snapshot: Snapshot, stash: tuple[str, ...]) -> str:
@@ -43,6 +69,7 @@ async def keep(repository: Repository, id: str, base: str, snapshot: Snapshot, s
     parents = list(dict.fromkeys((snapshot.head, index, *stages, *stash, *snapshot.also)))
     message = f"heddle: all that workspace {id} held\n\n{json.dumps(told)}\n"
     commit = await repository.commit(snapshot.worktree, parents, message, as_person=False, at=0.0)
+    faults.step("recovery-made")
     known = await repository.kept(f"{FOLDER}{id}/")
     for ref, kept in known:
         if kept == commit:
@@ -58,7 +85,12 @@ async def load(repository: Repository, ref: str) -> Kept:
     if ref not in known:
         raise UserError(f"there is no recovery ref '{ref}'", slug="no-such-recovery", hint="see: heddle task show TASK")
     message = await repository.message(known[ref])
-    told = json.loads(message.partition("\n\n")[2])
+    try:
+        told = json.loads(message.partition("\n\n")[2])
+    except ValueError:
+        raise UserError(
+            f"'{ref}' is no recovery ref of this version", slug="no-such-recovery", hint="see: heddle task show TASK"
+        ) from None
     snapshot = Snapshot(
         head=told["head"],
         branch=told["branch"],
@@ -68,3 +100,17 @@ async def load(repository: Repository, ref: str) -> Kept:
         unmerged=told["unmerged"],
     )
     return Kept(told["id"], told["base"], snapshot, tuple(told["stash"]))
+
+
+async def restore(repository: Repository, worktrees: Worktrees, ref: str, path: Path) -> None:
+    """Bring back what a recovery ref keeps as a plain worktree at `path`.
+
+    Stash entries become refs/heddle/restored/<id>/stash-<n>: the person's own list stays as it is.
+    Raises UserError (slug no-such-recovery, path-taken).
+    """
+    kept = await load(repository, ref)
+    with faults.outside(kept.id):
+        for number, stash in enumerate(kept.stash, start=1):
+            await repository.keep(f"refs/heddle/restored/{kept.id}/stash-{number}", stash)
+        faults.step("stash-kept")
+        await plain.lay_out(worktrees, path, "restored", kept.id, kept.snapshot)

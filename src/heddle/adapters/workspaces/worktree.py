@@ -5,12 +5,17 @@ It shares the repository's refs and configuration with the agent: isolation by d
 
 import asyncio
 import os
-import shutil
+from dataclasses import replace
 from pathlib import Path
+from weakref import WeakValueDictionary
 
-from heddle.adapters.workspaces import recovery
-from heddle.adapters.workspaces.folder import Folder, Marker, lost, read_plain
-from heddle.core.errors import Refused, UserError
+from heddle.adapters.workspaces import faults, plain, recovery, results
+from heddle.adapters.workspaces.documents import load_document, place_document
+from heddle.adapters.workspaces.folder import MARKER, Folder, Marker, is_id
+from heddle.adapters.workspaces.include import include
+from heddle.adapters.workspaces.presence import inhabitant, live, within
+from heddle.adapters.workspaces.trash import delete, put_away, trashed
+from heddle.core.errors import HeddleError, Refused
 from heddle.ports import (
     Changes,
     Clock,
@@ -48,23 +53,27 @@ class WorktreeWorkspaces:
         self.root, self.trash = root, trash
         self.repository, self.worktrees, self.sandbox, self.clock = repository, worktrees, sandbox, clock
         self.max_file_bytes = max_file_bytes
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._entered: dict[str, set[str]] = {}
 
     async def create(self, order: WorkspaceOrder) -> "WorktreeWorkspace":
-        """See the port."""
+        """See the port.
+
+        Raises Refused (slug workspaces-inside, workspace-taken), OutsideError (slug workspace-lost, disk-full).
+        """
         folder = self._folder(order.id)
-        found = await self.find(order.id)
-        if found is not None:
-            return found
-        self._require_outside()
-        if folder.load_marker() is not None:
-            raise lost(order.id, "something else lies where it was")
-        folder.make()
-        start = order.start or order.base
-        owned = await self.worktrees.add(folder.tree, start, folder.admin, None)
-        if order.include:
-            await self._include(order.base, folder)
-        folder.write_marker(Marker(order.id, order.base, start, folder.admin, owned.device, owned.inode, owned.gitdir))
-        return WorktreeWorkspace(self, folder, order.base)
+        async with self.lock(order.id):
+            found = await self.find(order.id)
+            if found is not None:
+                _require_same(order, folder.load_marker())
+                return found
+            self._require_outside()
+            await self._require_in_no_worktree()
+            if os.path.lexists(folder.marker):
+                raise faults.lost(order.id, "something else lies where it was")
+            with faults.outside(order.id):
+                await self._make(order, folder)
+            return WorktreeWorkspace(self, folder, order.base)
 
     async def find(self, id: str) -> "WorktreeWorkspace | None":
         """See the port."""
@@ -80,32 +89,51 @@ class WorktreeWorkspaces:
         """See the port."""
         if not self.root.is_dir():
             return ()
-        return tuple(sorted(path.parent.name for path in self.root.glob("*/heddle.json")))
+        return tuple(sorted(path.parent.name for path in self.root.glob(f"*/{MARKER}") if is_id(path.parent.name)))
 
     async def restore(self, recovery_ref: str, path: Path) -> None:
-        """See the port. Stash entries become refs/heddle/restored/<id>/stash-<n>: the person's own list stays as it is."""
-        kept = await recovery.load(self.repository, recovery_ref)
-        if os.path.lexists(path):
-            raise UserError(f"something is at '{path}' already", slug="path-taken", hint="name a path that is free")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        name = f"restored-{kept.id}-{abs(hash(str(path))) % 10**6}"
-        await self.worktrees.add(path, kept.snapshot.head, name, None)
-        await self.worktrees.fill(path, kept.snapshot)
-        for number, stash in enumerate(kept.stash, start=1):
-            await self.repository.keep(f"refs/heddle/restored/{kept.id}/stash-{number}", stash)
+        """See the port."""
+        await recovery.restore(self.repository, self.worktrees, recovery_ref, path)
 
     async def empty_trash(self, older_than_s: float) -> int:
-        """See the port."""
+        """See the port. What a crash left of a removal is finished on the way."""
         deleted = 0
-        if not self.trash.is_dir():
-            return 0
-        for path in self.trash.iterdir():
-            if path.is_symlink() or not (path / "heddle.json").is_file():
-                continue
-            if self.clock.now() - path.lstat().st_mtime >= older_than_s:
-                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+        for entry in trashed(self.trash):
+            folder = self._folder(entry.marker.id)
+            if not os.path.lexists(folder.path):
+                await self.worktrees.drop_admin(folder.tree, entry.marker.admin)
+            if self.clock.now() - entry.since >= older_than_s:
+                with faults.outside(entry.marker.id):
+                    await delete(entry.path)
                 deleted += 1
         return deleted
+
+    def lock(self, id: str) -> asyncio.Lock:
+        """Held by what must not happen to one workspace side by side: entering, sealing, making and removing it."""
+        return self._locks.setdefault(id, asyncio.Lock())
+
+    def entered(self, folder: Folder) -> set[str]:
+        """Keys of all processes that entered, also when the agent deleted what was written down about them."""
+        return self._entered.setdefault(folder.id, set()).union(folder.entered())
+
+    def remember(self, folder: Folder, key: str) -> None:
+        """Write down that the process of `key` enters."""
+        self._entered.setdefault(folder.id, set()).add(key)
+        folder.enter(key)
+
+    async def _make(self, order: WorkspaceOrder, folder: Folder) -> None:
+        """Everything, and the marker last; what a crash left is finished."""
+        start = order.start or order.base
+        folder.make()
+        faults.step("folder-made")
+        stashed = await self.worktrees.stash_entries("")
+        owned = await self.worktrees.add(folder.tree, start, folder.admin, None)
+        faults.step("tree-made")
+        if order.include:
+            await include(self.repository, order.base, folder.tree, folder.tmp)
+        marker = Marker(order.id, order.base, start, folder.admin, owned.device, owned.inode, owned.gitdir)
+        folder.write_marker(replace(marker, created=self.clock.now(), stashed=stashed))
+        faults.step("marked")
 
     def _folder(self, id: str) -> Folder:
         return Folder(self.root, id)
@@ -119,18 +147,14 @@ class WorktreeWorkspaces:
                 hint="set HEDDLE_HOME to a folder outside the repository",
             )
 
-    async def _include(self, base: str, folder: Folder) -> None:
-        """Copy the ignored files that `.worktreeinclude` names; tracked files are never written over."""
-        patterns = await self.repository.read_file(base, ".worktreeinclude")
-        if not patterns:
-            return
-        checkout = Path(self.repository.root)
-        for name in await self.repository.ignored(patterns):
-            source, target = checkout / name, folder.tree / name
-            if os.path.lexists(target) or not source.resolve().is_relative_to(checkout.resolve()):
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
+    async def _require_in_no_worktree(self) -> None:
+        for parent in self.root.resolve().parents:
+            if await self.worktrees.identify(parent) is not None:
+                raise Refused(
+                    f"workspaces may not lie inside the worktree '{parent}'",
+                    slug="workspaces-inside",
+                    hint="set HEDDLE_HOME to a folder outside the repository",
+                )
 
 
 class WorktreeWorkspace:
@@ -146,154 +170,121 @@ class WorktreeWorkspace:
 
     async def enter(self, command: Command) -> Held:
         """See the port."""
-        await self._require_here()
-        known = await self._house.sandbox.find(command.key)
-        if known is None and self._folder.sealed.exists():
-            raise Refused(
-                f"workspace '{self.id}' is sealed", slug="workspace-sealed", hint="a new attempt gets a new one"
-            )
-        self._folder.enter(command.key)
-        env = {"HEDDLE_OUT": self.out, "TMPDIR": str(self._folder.tmp), **command.env}
-        cwd = os.path.join(self.tree, command.cwd) if command.cwd else self.tree
-        held_command = Command(
-            command.key, command.argv, cwd, env, command.stdin, command.transcript_limit, command.wall_s
-        )
-        return await self._house.sandbox.start(held_command)
+        async with self._house.lock(self.id):
+            await self._require_here()
+            known = await self._house.sandbox.find(command.key)
+            if known is None and self._folder.sealed.exists():
+                raise faults.sealed(self.id)
+            with faults.outside(self.id):
+                self._house.remember(self._folder, command.key)
+                faults.step("entered")
+            env = {"HEDDLE_OUT": self.out, "TMPDIR": str(self._folder.tmp), **command.env}
+            inside = replace(command, cwd=within(self.tree, command.cwd), env=env)
+            return await self._house.sandbox.start(inside)
 
     async def put(self, name: str, data: bytes) -> str:
         """See the port."""
         await self._require_here()
-        path = self._folder.out / name
-        path.unlink(missing_ok=True)
-        path.write_bytes(data)
-        return str(path)
+        with faults.outside(self.id):
+            place_document(self._folder.out, name, data)
+        return os.path.join(self.out, name)
 
     async def taken(self, name: str, limit: int = 1_000_000) -> bytes | None:
         """See the port."""
         await self._require_here()
-        return read_plain(self._folder.out, name, limit)
+        return load_document(self._folder.out, name, limit)
 
     async def changes(self) -> Changes:
         """See the port."""
-        return await self._changes(await self._snapshot())
-
-    async def _changes(self, snapshot: Snapshot) -> Changes:
-        return Changes(await self._house.repository.changes(self.base, snapshot.worktree), snapshot.refused)
+        return await results.changes(self._house.repository, self.base, await self._snapshot())
 
     async def collect(self, message: str) -> Collected:
         """See the port."""
         snapshot = await self._snapshot()
-        repository = self._house.repository
-        changes = await self._changes(snapshot)
-        result = f"refs/heddle/results/{self.id}"
-        commit = dict(await repository.kept(result)).get(result, "")
-        if not commit or await repository.tree_of(commit) != snapshot.worktree:
-            commit = await repository.commit(snapshot.worktree, [self.base], message, as_person=False)
-            await repository.keep(result, commit)
-        await repository.keep(f"refs/heddle/own/{self.id}", snapshot.head)
-        return Collected(commit, snapshot.worktree, changes, snapshot.head)
+        with faults.outside(self.id):
+            return await results.collect(self._house.repository, self.id, self.base, snapshot, message)
 
     async def seal(self) -> None:
         """See the port."""
-        if self._folder.path.is_dir():
-            self._folder.sealed.touch()
-        for key in self._folder.entered():
-            held = await self._house.sandbox.find(key)
-            if held is not None and held.ended() is None:
-                await held.stop(grace_s=2.0)
+        async with self._house.lock(self.id):
+            with faults.outside(self.id):
+                self._folder.seal()
+                faults.step("sealed")
+                for held in await live(self._house.sandbox, self._house.entered(self._folder)):
+                    await held.stop(grace_s=2.0)
+                    faults.step("stopped-one")
 
     async def remove(self) -> Removal:
         """See the port."""
-        await self._require_here()
-        await self._require_idle()
-        for _ in range(TRIES):
-            snapshot = await self._snapshot(whole=True)
-            ref = await self._keep(snapshot)
-            if await self._snapshot(whole=True) == snapshot and await self._moved_to_trash():
-                return Removal(ref, trashed=True)
+        async with self._house.lock(self.id):
+            await self._require_here()
+            await self._require_idle()
+            with faults.outside(self.id):
+                for _ in range(TRIES):
+                    snapshot = await self._snapshot(whole=True)
+                    ref = await self._keep(snapshot)
+                    faults.step("recovery-kept")
+                    if await self._snapshot(whole=True) == snapshot and await self._moved_to_trash():
+                        return Removal(ref, trashed=True)
         raise Refused(
             f"workspace '{self.id}' keeps changing", slug="workspace-in-use", hint="end what writes to it and try again"
         )
 
     async def export(self, path: Path) -> None:
         """See the port."""
-        if os.path.lexists(path):
-            raise UserError(f"something is at '{path}' already", slug="path-taken", hint="name a path that is free")
-        snapshot = await self._snapshot()
-        await self._house.worktrees.add(path, snapshot.head, f"export-{self.id}", None)
-        await self._house.worktrees.fill(path, snapshot)
+        snapshot = await self._snapshot(whole=True)
+        with faults.outside(self.id):
+            await plain.lay_out(self._house.worktrees, path, "export", self.id, snapshot)
 
     async def _keep(self, snapshot: Snapshot) -> str:
         """The recovery ref for what nothing else keeps; empty when everything is kept already."""
-        repository = self._house.repository
-        stash = await self._house.worktrees.stash_entries("")
         marker = self._folder.load_marker()
-        start = marker.start if marker else self.base
-        heads = {self.base, start}
-        trees = {await repository.tree_of(commit) for commit in heads}
-        for ref in (f"refs/heddle/results/{self.id}", f"refs/heddle/own/{self.id}"):
-            commit = dict(await repository.kept(ref)).get(ref)
-            if commit:
-                heads.add(commit)
-                trees.add(await repository.tree_of(commit))
-        clean = snapshot.head in heads and snapshot.worktree in trees and snapshot.index in trees
-        if clean and not stash and not snapshot.also and not snapshot.unmerged:
-            return ""
-        return await recovery.keep(repository, self.id, self.base, snapshot, stash)
+        start, before = (marker.start, marker.stashed) if marker else (self.base, ())
+        stash = await recovery.stash_since(self._house.worktrees, snapshot.branch, before)
+        return await recovery.keep_unkept(self._house.repository, self.id, self.base, start, snapshot, stash)
 
     async def _moved_to_trash(self) -> bool:
         """The rename itself: proof and idleness are checked once more right before it."""
         await self._require_here()
         await self._require_idle()
-        trash = self._house.trash
-        trash.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.rename(self._folder.path, trash / f"{self.id}-{self._house.clock.now():.6f}")
+        marker = self._folder.load_marker()
+        if marker is None:
+            raise faults.lost(self.id, "its marker is gone")
+        faults.step("proved")
+        put_away(self._folder, marker, self._house.trash, self._house.clock.now())
+        faults.step("trashed")
         await self._house.worktrees.drop_admin(self._folder.tree, self._folder.admin)
         return True
 
     async def _snapshot(self, *, whole: bool = False) -> Snapshot:
         """What is here, by the rules of a result (W8); `whole`: for recovery, which leaves out nothing it can hold."""
         await self._require_here()
-        if whole:
-            return await self._house.worktrees.snapshot(self._folder.tree)
-        limit = self._house.max_file_bytes
-        return await self._house.worktrees.snapshot(self._folder.tree, base=self.base, size_limit=limit)
+        base, limit = ("", 0) if whole else (self.base, self._house.max_file_bytes)
+        try:
+            snapshot = await self._house.worktrees.snapshot(self._folder.tree, base=base, size_limit=limit)
+        except HeddleError:
+            await self._require_here()  # when it went away meanwhile, that is the reason and not what git made of it
+            raise
+        await self._require_here()
+        return snapshot
 
     async def _require_here(self) -> None:
         """Raises OutsideError(slug="workspace-lost") unless this is provably the workspace that was made."""
         marker = self._folder.load_marker()
-        if marker is None or not self._folder.is_genuine():
-            raise lost(self.id, "its folder or marker is gone")
+        if marker is None or marker.id != self.id or not self._folder.is_genuine():
+            raise faults.lost(self.id, "its folder or marker is gone")
         if not marker.proves(await self._house.worktrees.identify(self._folder.tree)):
-            raise lost(self.id, "its tree was deleted or replaced")
+            raise faults.lost(self.id, "its tree was deleted or replaced")
 
     async def _require_idle(self) -> None:
         """Raises Refused(slug="workspace-in-use") while a process works in it."""
-        for key in self._folder.entered():
-            held = await self._house.sandbox.find(key)
-            if held is not None and held.ended() is None:
-                raise _in_use(self.id, f"'{key}' lives")
+        for held in await live(self._house.sandbox, self._house.entered(self._folder)):
+            raise faults.in_use(self.id, f"'{held.key}' lives")
         pid = inhabitant(self._folder.path)
         if pid:
-            raise _in_use(self.id, f"process {pid} is in it")
+            raise faults.in_use(self.id, f"process {pid} is in it")
 
 
-def _in_use(id: str, why: str) -> Refused:
-    return Refused(f"workspace '{id}' is in use: {why}", slug="workspace-in-use", hint="end it first, then try again")
-
-
-def inhabitant(folder: Path) -> int:
-    """A process whose working directory lies in the folder, or 0. Where there is no /proc nothing is found."""
-    inside = os.path.realpath(folder)
-    try:
-        pids = [name for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return 0
-    for pid in pids:
-        try:
-            cwd = os.readlink(f"/proc/{pid}/cwd")
-        except OSError:
-            continue
-        if cwd == inside or cwd.startswith(inside + os.sep):
-            return int(pid)
-    return 0
+def _require_same(order: WorkspaceOrder, marker: Marker | None) -> None:
+    if marker is None or (marker.base, marker.start) != (order.base, order.start or order.base):
+        raise faults.another(order.id)

@@ -1,0 +1,62 @@
+"""`.worktreeinclude`: the ignored files that a repository wants in every workspace.
+
+The list is read from the base commit, never from a workspace. A file is copied when git really ignores it and
+nothing tracked is in its way; what is copied never leads, and is never led, out of the tree.
+"""
+
+import asyncio
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from heddle.adapters.workspaces import faults
+from heddle.ports import Repository
+
+LIST = ".worktreeinclude"
+
+
+async def include(repository: Repository, base: str, tree: Path, drafts: Path) -> None:
+    """Copy what the list of `base` names from the main checkout into `tree`; done before, it changes nothing.
+
+    `drafts` is a folder outside the tree on the same disk: a file appears in the tree complete or not at all.
+    """
+    patterns = await repository.read_file(base, LIST)
+    if patterns:
+        names = await repository.ignored(patterns)
+        await asyncio.to_thread(_copy, Path(repository.root), tree, names, drafts / "include")
+
+
+def _copy(checkout: Path, tree: Path, names: Iterable[str], draft: Path) -> None:
+    for name in names:
+        source, target = checkout / name, tree / name
+        if not (_is_free(tree, target) and _is_own(checkout, source, tree, target)):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # gone since it was listed
+            shutil.copy2(source, draft, follow_symlinks=False)
+            os.replace(draft, target)
+        faults.step("included-one")
+
+
+def _is_free(tree: Path, target: Path) -> bool:
+    """Whether nothing is at the place, and nothing on the way to it but directories of the tree."""
+    below = [parent for parent in target.parents if parent != tree and parent.is_relative_to(tree)]
+    on_the_way = (parent for parent in below if os.path.lexists(parent))
+    return not os.path.lexists(target) and all(parent.is_dir() and not parent.is_symlink() for parent in on_the_way)
+
+
+def _is_own(checkout: Path, source: Path, tree: Path, target: Path) -> bool:
+    """Whether it is a plain file of the checkout, or a link that stays inside the checkout and inside the tree."""
+    home = checkout.resolve()
+    if not source.parent.resolve().is_relative_to(home):
+        return False
+    if source.is_symlink():
+        leads_to = os.path.normpath(target.parent / os.readlink(source))
+        return source.resolve().is_relative_to(home) and Path(leads_to).is_relative_to(tree)
+    with suppress(OSError):
+        return stat.S_ISREG(source.lstat().st_mode)
+    return False

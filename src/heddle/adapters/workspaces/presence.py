@@ -1,0 +1,39 @@
+"""Where processes are: held processes by their keys, and others by their working directory (W4)."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from heddle.core.errors import UserError
+from heddle.ports import Held, Sandbox
+
+
+async def live(sandbox: Sandbox, keys: Iterable[str]) -> list[Held]:
+    """The processes among `keys` that have not ended."""
+    found = [await sandbox.find(key) for key in keys]
+    return [held for held in found if held is not None and held.ended() is None]
+
+
+def inhabitant(folder: Path) -> int:
+    """A process whose working directory lies in the folder, or 0. Where there is no /proc nothing is found."""
+    inside = os.path.realpath(folder)
+    try:
+        pids = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return 0
+    for pid in pids:
+        try:
+            cwd = os.readlink(f"/proc/{pid}/cwd")
+        except OSError:
+            continue
+        if cwd == inside or cwd.startswith(inside + os.sep):
+            return int(pid)
+    return 0
+
+
+def within(tree: str, cwd: str) -> str:
+    """A working directory told relative to the tree. Raises UserError(slug="bad-folder") for one outside."""
+    path = os.path.normpath(os.path.join(tree, cwd))
+    if path != tree and not path.startswith(tree + os.sep):
+        raise UserError(f"'{cwd}' is not inside the tree", slug="bad-folder", hint="name a folder of the repository")
+    return path
