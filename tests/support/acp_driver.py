@@ -73,6 +73,7 @@ class Driven(Told):
     def __init__(self, process: asyncio.subprocess.Process, brief: Brief, answer: Answer) -> None:
         super().__init__()
         self.process = process
+        self.brief = brief
         self.conversation = AcpConversation(brief)
         self.answer = answer
         self.transcript: list[bytes] = []
@@ -104,6 +105,13 @@ class Driven(Told):
         ended = await self.until(lambda fact: isinstance(fact, TurnEnded))
         assert isinstance(ended, TurnEnded)
         return ended
+
+    async def end(self) -> Exit:
+        """Until the turn is over or the agent left by itself; then leave."""
+        async with asyncio.timeout(LIMIT_S):
+            while not self.of(TurnEnded) and await self._read():
+                continue
+        return await self.leave()
 
     async def _read(self) -> bool:
         assert self.process.stdout is not None

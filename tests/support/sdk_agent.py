@@ -39,7 +39,7 @@ class ReferenceAgent(acp.Agent):
         return acp.LoadSessionResponse(modes=SessionModeState(current_mode_id=self.mode, available_modes=MODES))
 
     async def set_session_mode(self, session_id: str, mode_id: str, **_: Any) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, (self.tree / ".mode").write_text, mode_id)
+        await asyncio.to_thread(self.tree.stat)  # as real agents do, it switches a moment later
         self.mode = mode_id
 
     async def cancel(self, session_id: str, **_: Any) -> None:

@@ -15,7 +15,12 @@ def main() -> int:
         sys.stdout.write("rehearsal 1.0\n")
         return 0
     named = args[1] if args[:1] == ["--script"] and len(args) > 1 else os.environ.get("HEDDLE_REHEARSAL_SCRIPT", "")
-    Server(load(Path(named)) if named else []).serve()
+    try:
+        scenes = load(Path(named)) if named else []
+    except ValueError as error:
+        sys.stderr.write(f"rehearsal: {error}\n")
+        return 2
+    Server(scenes).serve()
     return 0
 
 

@@ -4,7 +4,7 @@ import json
 import sys
 import threading
 from pathlib import Path
-from queue import Empty, Queue
+from queue import Queue
 from typing import Any
 
 from heddle.rehearsal.player import Cancelled, Player
@@ -15,6 +15,9 @@ MODES = [
     {"id": "plan", "name": "Read only"},
     {"id": "auto", "name": "Never ask"},
 ]
+
+LEAVE_S = 2.0
+"""How long a cancelled turn may take to end when the client has left."""
 
 
 class Server:
@@ -35,27 +38,35 @@ class Server:
         self._playing: threading.Thread | None = None
 
     def serve(self) -> None:
-        """Until the client closes our input."""
-        for line in sys.stdin:
-            try:
-                message = json.loads(line)
-            except ValueError:
-                self._write({"id": None, "error": {"code": -32700, "message": "not JSON"}})
-                continue
-            if "method" in message:
-                self._obey(message)
-            elif message.get("id") in self._answers:
-                self._answers[message["id"]].put(message)
-        if self.player is not None:
-            self.player.cancel()
+        """Until the client closes our input; a turn that is played then is cancelled."""
+        for line in sys.stdin.buffer:
+            self._receive(line)
+        self._cancel()
+        if self._playing is not None:
+            self._playing.join(LEAVE_S)
 
-    def _obey(self, message: dict[str, Any]) -> None:
-        id, params = message.get("id"), message.get("params") or {}
-        match message["method"]:
+    def _receive(self, line: bytes) -> None:
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            return self._error(None, -32700, "not JSON")
+        if not isinstance(message, dict):
+            return self._error(None, -32600, "not a message")
+        id = message.get("id")
+        if "method" not in message:
+            answers = self._answers.get(id) if isinstance(id, int) else None
+            return answers.put(message) if answers is not None else None
+        try:
+            self._obey(id, message["method"], message.get("params") or {})
+        except (KeyError, TypeError, AttributeError) as error:
+            self._error(id, -32602, f"invalid parameters: {error}")
+
+    def _obey(self, id: object, method: str, params: dict[str, Any]) -> None:
+        match method:
             case "initialize":
                 capabilities = {"loadSession": True, "promptCapabilities": {}}
                 self._result(id, {"protocolVersion": 1, "agentCapabilities": capabilities, "authMethods": []})
-            case "session/new" | "session/load" as method:
+            case "session/new" | "session/load":
                 self.cwd = Path(params["cwd"])
                 self.session = params.get("sessionId") or f"rehearsal-{self.cwd.parent.name or 'session'}"
                 result: dict[str, Any] = {"modes": {"currentModeId": self.mode, "availableModes": MODES}}
@@ -63,33 +74,41 @@ class Server:
                     result["sessionId"] = self.session
                 self._result(id, result)
             case "session/set_mode":
+                if params["modeId"] not in [mode["id"] for mode in MODES]:
+                    return self._error(id, -32602, f"no mode {params['modeId']}")
                 self.mode = params["modeId"]
                 self._result(id, {})
             case "session/prompt":
-                self._playing = threading.Thread(target=self._play, args=(id, params), daemon=True)
+                prompt = Prompt("\n".join(block.get("text", "") for block in params["prompt"]))
+                self.turn += 1
+                self._usage = (0, 0)
+                # Made here, on the thread that reads: a cancel that comes at once must find it.
+                self.player = Player(self, self.cwd, prompt, self.mode)
+                self._playing = threading.Thread(target=self._play, args=(id, self.player), daemon=True)
                 self._playing.start()
             case "session/cancel":
-                if self.player is not None:
-                    self.player.cancel()
+                self._cancel()
             case other:
                 if id is not None:
-                    self._write({"id": id, "error": {"code": -32601, "message": f"no method {other}"}})
+                    self._error(id, -32601, f"no method {other}")
 
-    def _play(self, id: object, params: dict[str, Any]) -> None:
-        text = "\n".join(block.get("text", "") for block in params["prompt"])
-        prompt = Prompt(text)
-        self.turn += 1
-        self._usage = (0, 0)
-        self.player = Player(self, self.cwd, prompt, self.mode)
+    def _cancel(self) -> None:
+        if self.player is not None:
+            self.player.cancel()
+        for answers in list(self._answers.values()):
+            answers.put({})
+
+    def _play(self, id: object, player: Player) -> None:
+        stop = "end_turn"
         try:
-            self.player.play(steps_for(prompt, self.scenes))
+            player.play(steps_for(player.prompt, self.scenes))
         except Cancelled:
-            return self._result(id, {"stopReason": "cancelled"})
+            stop = "cancelled"
         except Exception as error:
-            return self._write({"id": id, "error": {"code": -32603, "message": str(error)}})
+            return self._error(id, -32603, str(error))
         used, made = self._usage
         usage = {"inputTokens": used, "outputTokens": made, "totalTokens": used + made}
-        self._result(id, {"stopReason": "end_turn", "usage": usage})
+        self._result(id, {"stopReason": stop, "usage": usage})
 
     def say(self, text: str) -> None:
         """A piece of the agent's message."""
@@ -146,22 +165,23 @@ class Server:
         self._next += 1
         id, answers = 1000 + self._next, Queue[dict[str, Any]]()
         self._answers[id] = answers
+        if cancelled.is_set():
+            answers.put({})
         self._write({"id": id, "method": "session/request_permission", "params": {"sessionId": self.session, **params}})
-        while not cancelled.is_set():
-            try:
-                answer = answers.get(timeout=0.2)
-            except Empty:
-                continue
-            outcome = (answer.get("result") or {}).get("outcome") or {}
-            meta = (answer.get("result") or {}).get("_meta") or {}
-            return str((meta.get("heddle") or {}).get("answer") or outcome.get("optionId", "cancelled"))
-        return "cancelled"
+        result = answers.get().get("result") or {}
+        del self._answers[id]
+        meta = result.get("_meta") or {}
+        chosen = (result.get("outcome") or {}).get("optionId", "cancelled")
+        return str((meta.get("heddle") or {}).get("answer") or chosen)
 
     def _update(self, update: dict[str, Any]) -> None:
         self._write({"method": "session/update", "params": {"sessionId": self.session, "update": update}})
 
     def _result(self, id: object, result: dict[str, Any]) -> None:
         self._write({"id": id, "result": result})
+
+    def _error(self, id: object, code: int, message: str) -> None:
+        self._write({"id": id, "error": {"code": code, "message": message}})
 
     def _write(self, message: dict[str, Any]) -> None:
         with self._writing:

@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from heddle.rehearsal.script import Prompt, Step
 
@@ -34,20 +35,32 @@ class Player:
         self._process: subprocess.Popen[str] | None = None
 
     def play(self, steps: list[Step]) -> None:
-        """All steps in order. Raises Cancelled."""
+        """All steps in order. Raises Cancelled, and ValueError for a step that cannot be played."""
         for step in steps:
             if self.cancelled.is_set():
                 raise Cancelled
-            getattr(self, f"step_{step['do']}")(step)
+            perform = getattr(self, f"step_{step.get('do')}", None)
+            if perform is None:
+                raise ValueError(f"the script has a step that is not known: '{step.get('do')}'")
+            try:
+                perform(step)
+            except KeyError as error:
+                raise ValueError(f"a step '{step['do']}' of the script lacks {error}") from error
+        if self.cancelled.is_set():
+            raise Cancelled
 
     def cancel(self) -> None:
         """End the turn soon; a command that runs is killed with all it started."""
         self.cancelled.set()
-        if self._process is not None:
-            try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+        process = self._process
+        if process is not None:
+            self._kill(process)
+
+    def _kill(self, process: subprocess.Popen[str]) -> None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
 
     def step_say(self, step: Step) -> None:
         """Text for people."""
@@ -62,16 +75,19 @@ class Player:
         """Read a file."""
         call = self._begin("read", f"Read {step['path']}", [step["path"]])
         path = self.cwd / step["path"]
-        self._end(
-            call, path.read_text(errors="replace")[:2000] if path.is_file() else "no such file", ok=path.is_file()
-        )
+        found = path.is_file()
+        text = path.read_text(encoding="utf-8", errors="replace")[:2000] if found else "no such file"
+        self._end(call, text, ok=found)
 
     def step_survey(self, step: Step) -> None:
         """Read a handful of tracked files and write what was seen as research."""
-        listed = subprocess.run(["git", "ls-files"], cwd=self.cwd, capture_output=True, text=True, check=False)
-        names = [name for name in listed.stdout.splitlines() if (self.cwd / name).is_file()][:8]
-        lines = ["# Research", "", f"The repository tracks {len(listed.stdout.splitlines())} files. Read:", ""]
-        for name in names:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=self.cwd, capture_output=True, check=False)
+        names = os.fsdecode(listed.stdout).split("\0")[:-1]
+        told = f"The repository tracks {len(names)} files. Read:"
+        if listed.returncode != 0:
+            told = f"Which files are tracked is unknown: {os.fsdecode(listed.stderr).strip()}"
+        lines = ["# Research", "", told, ""]
+        for name in [name for name in names if (self.cwd / name).is_file()][:8]:
             call = self._begin("read", f"Read {name}", [name])
             count = len((self.cwd / name).read_bytes().splitlines())
             self._end(call, f"{count} lines")
@@ -84,10 +100,23 @@ class Player:
         self._change(step["path"], f"Write {step['path']}", lambda path: text)
 
     def step_edit(self, step: Step) -> None:
-        """Replace a text in a file."""
-        self._change(
-            step["path"], f"Edit {step['path']}", lambda path: path.read_text().replace(step["old"], step["new"], 1)
-        )
+        """Replace a text in a file; it fails when the text is not there."""
+
+        def edited(path: Path) -> str:
+            before, found, after = path.read_text(encoding="utf-8").partition(step["old"])
+            if not found:
+                raise ValueError("the text to be replaced is not there")
+            return before + str(step["new"]) + after
+
+        self._change(step["path"], f"Edit {step['path']}", edited)
+
+    def step_append(self, step: Step) -> None:
+        """Add to the end of a file, which need not be there yet."""
+
+        def longer(path: Path) -> str:
+            return (path.read_text(encoding="utf-8") if path.exists() else "") + str(step["text"])
+
+        self._change(step["path"], f"Append to {step['path']}", longer)
 
     def step_delete(self, step: Step) -> None:
         """Delete a file."""
@@ -108,6 +137,8 @@ class Player:
             errors="replace",
             start_new_session=True,
         )
+        if self.cancelled.is_set():  # while it started: whoever cancelled did not see it
+            self._kill(process)
         output, _ = process.communicate()
         self._process = None
         if self.cancelled.is_set():
@@ -129,7 +160,7 @@ class Player:
         if out and name:
             path = Path(out) / name
             call = self._begin("edit", f"Write {name}", [str(path)])
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
             self._end(call, "written")
         else:
             self.server.say(text)
@@ -139,8 +170,10 @@ class Player:
         self.server.use(int(step.get("input", 0)), int(step.get("output", 0)), float(step.get("usd", 0.0)))
 
     def step_err(self, step: Step) -> None:
-        """Err: exit, crash, garbage, flood, hang, error, or delete the directory."""
+        """Err: exit, crash, garbage, flood, hang or error."""
         how = step["how"]
+        if how not in ("exit", "crash", "garbage", "flood", "hang", "error"):
+            raise ValueError(f"the script errs in a way that is not known: '{how}'")
         if how == "exit":
             os._exit(int(step.get("code", 1)))
         if how == "crash":
@@ -158,7 +191,7 @@ class Player:
         if how == "error":
             raise RuntimeError(step.get("text", "scripted error"))
 
-    def _change(self, name: str, title: str, make: Any) -> None:
+    def _change(self, name: str, title: str, make: Callable[[Path], str | None]) -> None:
         call = self._begin("edit", title, [name])
         if self._denied(call, title, [name]):
             return self._end(call, DENIED, ok=False)
@@ -169,8 +202,8 @@ class Player:
                 path.unlink()
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
-        except OSError as error:
+                path.write_text(text, encoding="utf-8")
+        except (OSError, ValueError) as error:
             return self._end(call, str(error), ok=False)
         self._end(call, "written")
 

@@ -8,11 +8,12 @@ steps = [
     { do = "say", text = "..." },            { do = "think", seconds = 0.5 },
     { do = "read", path = "a.py" },          { do = "write", path = "a.py", text = "..." },
     { do = "edit", path = "a.py", old = "x", new = "y" },
+    { do = "append", path = "a.py", text = "..." },
     { do = "delete", path = "a.py" },        { do = "run", command = "python -m unittest" },
     { do = "ask", text = "which?", options = ["a", "b"] },
     { do = "document", text = "..." },       # the stage's document, into the out folder
     { do = "usage", input = 900, output = 40, usd = 0.01 },
-    { do = "err", how = "exit" },            # exit, crash, garbage, hang, error
+    { do = "err", how = "exit" },            # exit, crash, garbage, flood, hang, error
 ]
 """
 
@@ -65,9 +66,14 @@ class Prompt:
 
 
 def load(path: Path) -> list[Scene]:
-    """The scenes of a script file."""
-    table = tomllib.loads(path.read_text())
-    return [Scene(**scene) for scene in table.get("scene", [])]
+    """The scenes of a script file. Raises ValueError with what is wrong with it."""
+    try:
+        scenes = tomllib.loads(path.read_text(encoding="utf-8")).get("scene", [])
+        for scene in scenes:
+            re.compile(scene.get("task", ""))
+        return [Scene(**scene) for scene in scenes]
+    except (OSError, ValueError, TypeError, AttributeError, re.error) as error:
+        raise ValueError(f"script '{path}': {error}") from error
 
 
 def steps_for(prompt: Prompt, scenes: list[Scene]) -> list[Step]:
@@ -82,10 +88,10 @@ def default_steps(prompt: Prompt) -> list[Step]:
     """Rehearse any repository: read tracked files, plan one small new file, write it, run a real check, ask once."""
     task = prompt.line("Task") or "T0"
     name = f"heddle-rehearsal-{task.lower()}.md"
+    check = f"test -s {name}"
     if prompt.stage == "research":
         return [{"do": "say", "text": "I read the repository."}, {"do": "survey"}]
     if prompt.stage == "plan":
-        check = f"test -s {name}"
         front = f'+++\nscope = ["{name}"]\nchecks = ["{check}"]\n+++\n'
         body = f"# Plan\n\n1. Write `{name}`.\n2. Run `{check}`.\n\nNothing else is touched.\n"
         return [{"do": "say", "text": "I plan one small file."}, {"do": "document", "text": front + body}]
@@ -97,7 +103,7 @@ def default_steps(prompt: Prompt) -> list[Step]:
             "default": "hello",
         },
         {"do": "write", "path": name, "text": f"# Rehearsal of {task}\n\n{{answer}}\n"},
-        {"do": "run", "command": "git status --short"},
+        {"do": "run", "command": check},
         {"do": "usage", "input": 1200, "output": 80, "usd": 0.0},
         {"do": "document", "text": f"Wrote `{name}` as planned.\n"},
     ]

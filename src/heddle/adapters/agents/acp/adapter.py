@@ -1,0 +1,31 @@
+"""How an agent that speaks ACP is started."""
+
+from collections.abc import Mapping
+
+from heddle.adapters.agents.acp.conversation import AcpConversation
+from heddle.adapters.agents.brands import Brand
+from heddle.adapters.agents.version import run_version
+from heddle.core.session import Brief, Capabilities
+from heddle.ports import Command
+
+
+class AcpAgent:
+    """The Agent port for any brand that speaks ACP."""
+
+    def __init__(self, brand: Brand, env: Mapping[str, str]) -> None:
+        self._brand = brand
+        self._env = dict(env)
+        self.name = brand.name
+        self.capabilities: Capabilities = brand.capabilities
+
+    def command(self, brief: Brief) -> Command:
+        """See the port."""
+        return Command(brief.session, self._brand.command, "", self._env, stdin="pipe")
+
+    def conversation(self, brief: Brief) -> AcpConversation:
+        """See the port."""
+        return AcpConversation(brief)
+
+    async def check(self) -> str:
+        """See the port."""
+        return await run_version(self._brand, self._env)
