@@ -6,7 +6,7 @@ calls `tree` and `out` are paths as a process *inside* it sees them, because the
 
 from heddle.ports.agents import Agent, Conversation, Dispatcher
 from heddle.ports.journal import Clock, Fence, Journal, SetAside
-from heddle.ports.processes import Chunk, Command, Exit, Held, Sandbox
+from heddle.ports.processes import Boxes, Chunk, Command, Exit, Held, Mount, Ran, Sandbox, View
 from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
 from heddle.ports.workspaces import Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
 from heddle.ports.worktrees import Ownership, Snapshot, Worktrees
@@ -15,6 +15,7 @@ __all__ = [
     "Advanced",
     "Agent",
     "Blocked",
+    "Boxes",
     "Change",
     "Changes",
     "Chunk",
@@ -29,13 +30,16 @@ __all__ = [
     "Held",
     "Journal",
     "Merged",
+    "Mount",
     "MovedOn",
     "Ownership",
+    "Ran",
     "Removal",
     "Repository",
     "Sandbox",
     "SetAside",
     "Snapshot",
+    "View",
     "Workspace",
     "WorkspaceOrder",
     "Workspaces",

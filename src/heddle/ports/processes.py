@@ -84,6 +84,49 @@ class Held(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One place of the file system as a session sees it.
+
+    `at` is where it is inside. read, write: `source` of the host is there. empty: a folder that nothing outlives, of
+    at most `size` bytes. overlay: `lower` (topmost first) with everything written kept in `upper`; without an `upper`
+    in a folder that nothing outlives. `work` is the kernel's, empty and beside `upper`. `optional`: left out where
+    the host has no `source`.
+    """
+
+    kind: Literal["read", "write", "empty", "overlay"]
+    at: str
+    source: str = ""
+    lower: tuple[str, ...] = ()
+    upper: str = ""
+    work: str = ""
+    size: int = 64 * 1024 * 1024
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the processes of one session see of the machine: those with the same `key` share one box.
+
+    `mounts` come in order on top of the system's own. `home` is the host's folder that serves as HOME inside.
+    `lock` names a file that at most one box holds, so that no upper folder is mounted twice.
+    """
+
+    key: str
+    mounts: tuple[Mount, ...]
+    home: str
+    lock: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a short command ended, and what it wrote."""
+
+    status: int
+    out: bytes
+    err: bytes
+
+
 class Sandbox(Protocol):
     """What encloses a session, and who starts its processes."""
 
@@ -95,4 +138,30 @@ class Sandbox(Protocol):
 
     async def find(self, key: str) -> Held | None:
         """The process of that key if it was ever started."""
+        ...
+
+
+class Boxes(Sandbox, Protocol):
+    """A sandbox that can give a session a file system of its own."""
+
+    async def start_in(self, view: View, command: Command) -> Held:
+        """As `start`, in the box of that view; the first one to enter makes it.
+
+        Raises Refused(slug="sandbox-unavailable") with the reason and the remedy when it cannot be made (D2).
+        """
+        ...
+
+    async def run_in(self, view: View, argv: tuple[str, ...], *, stdin: bytes = b"", limit: int = 64_000_000) -> Ran:
+        """Run a short command of Heddle's own in the box to its end; it dies with the daemon.
+
+        Raises OutsideError(slug="output-limit") above `limit` bytes of output, Refused(slug="sandbox-unavailable").
+        """
+        ...
+
+    async def bridge(self, view: View) -> tuple[str, ...]:
+        """The beginning of a command line for the host: what follows it runs in the box, on the same three streams."""
+        ...
+
+    async def close_box(self, key: str) -> None:
+        """End everything in the box of that key and the box itself; returns when nothing is left. Idempotent."""
         ...
