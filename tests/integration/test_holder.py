@@ -416,8 +416,8 @@ async def test_a_folder_prepared_by_a_daemon_that_died_before_the_start_is_start
 ) -> None:
     sandbox = opened(place)
     command = shell(place, "prepared", "echo fine")
-    held = sandbox._of("prepared")
-    sandbox._prepare(held.folder, command)
+    held = sandbox.of("prepared")
+    sandbox._prepare(held.folder, command, {})
     assert await sandbox.live() == ()
     assert await sandbox.find("prepared") is None
     assert sandbox.transcript("prepared") is None

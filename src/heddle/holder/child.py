@@ -1,43 +1,132 @@
-"""Starting the held process: a session of its own, default signals, nothing open but its three streams."""
+"""Starting the held process: here, in a box, or as a box."""
 
 import os
 import signal
-from dataclasses import dataclass
-from typing import Any, NoReturn
+import socket
+from typing import Any, NoReturn, Protocol
 
+from heddle.holder.box.entry import Entry
+from heddle.holder.box.init import become_init
 from heddle.holder.folder import MARKER, SESSION
-from heddle.holder.reaper import die_with_parent
+from heddle.holder.reaper import die_with_parent, end_all, reap, send
 
 
-@dataclass
-class Child:
-    """The process and our ends of its streams; `stdin` is -1 when it has none, `failure` says why it did not start."""
+class Child(Protocol):
+    """The process and our ends of its streams; `stdin` is -1 when it has none, `failure` says why it did not start.
 
-    pid: int
+    `wake` becomes readable when there is something to collect, besides a SIGCHLD; -1 when only that tells.
+    """
+
     stdin: int
     stdout: int
     stderr: int
     failure: str
+    wake: int
+
+    @property
+    def pid(self) -> int:
+        """Its number on this machine, or 0 when it has none that counts here."""
+        ...
+
+    def collect(self) -> int | None:
+        """Its wait status once it has ended. Never waits."""
+        ...
+
+    def signal(self, number: signal.Signals) -> None:
+        """To its group."""
+        ...
+
+    def end(self) -> int | None:
+        """Kill everything that is left of it and what it started; its wait status when that came to light here."""
+        ...
+
+
+class LocalChild:
+    """A process that is our own child."""
+
+    wake = -1
+
+    def __init__(self, pid: int, streams: tuple[int, int, int], failure: str) -> None:
+        self.pid, self.failure = pid, failure
+        self.stdin, self.stdout, self.stderr = streams
+        for fd in streams:
+            if fd >= 0:
+                os.set_blocking(fd, False)
+
+    def collect(self) -> int | None:
+        """See Child."""
+        return reap().get(self.pid)
+
+    def signal(self, number: signal.Signals) -> None:
+        """See Child."""
+        if self.pid:
+            send(self.pid, number, group=True)
+
+    def end(self) -> int | None:
+        """See Child."""
+        return end_all(self.pid).get(self.pid)
+
+
+class BoxedChild:
+    """A process in a box; nothing of it is below us, its minder in there does what we ask."""
+
+    pid = 0
+
+    def __init__(self, entry: Entry, streams: tuple[int, int, int]) -> None:
+        self.entry, self.failure, self.wake = entry, entry.failure, entry.fileno()
+        self.stdin, self.stdout, self.stderr = streams
+        for fd in streams:
+            if fd >= 0:
+                os.set_blocking(fd, False)
+
+    def collect(self) -> int | None:
+        """See Child."""
+        reap()
+        return self.entry.collect()
+
+    def signal(self, number: signal.Signals) -> None:
+        """See Child."""
+        self.entry.signal(number)
+
+    def end(self) -> int | None:
+        """See Child."""
+        return self.entry.end()
 
 
 def run_child(spec: dict[str, Any]) -> Child:
-    """Fork and exec what the spec says; returns once the program runs or could not be run. Raises OSError."""
+    """Start what the spec says; returns once it runs or could not be started. Raises OSError."""
+    if "make" in spec:
+        return _run_box(spec)
     stdin_read, stdin_write = os.pipe() if spec["stdin"] == "pipe" else (os.open(os.devnull, os.O_RDONLY), -1)
     stdout_read, stdout_write = os.pipe()
     stderr_read, stderr_write = os.pipe()
+    theirs, ours = (stdin_read, stdout_write, stderr_write), (stdin_write, stdout_read, stderr_read)
+    try:
+        if "enter" in spec:
+            entry = Entry(spec["enter"])
+            entry.start({"argv": spec["argv"], "cwd": spec["cwd"], "env": environment(spec)}, theirs)
+            return BoxedChild(entry, ours)
+        pid, failure = _run_local(spec, theirs)
+        return LocalChild(pid, ours, failure)
+    finally:
+        for fd in theirs:
+            os.close(fd)
+
+
+def environment(spec: dict[str, Any]) -> dict[str, str]:
+    """The environment of the held process, with what tells it from all others."""
+    return {**spec["env"], SESSION: spec["key"], MARKER: spec["marker"]}
+
+
+def _run_local(spec: dict[str, Any], streams: tuple[int, int, int]) -> tuple[int, str]:
     told_read, told_write = os.pipe()
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _become(spec, (stdin_read, stdout_write, stderr_write), parent, told_write)
-    for fd in (stdin_read, stdout_write, stderr_write, told_write):
-        os.close(fd)
-    failure = os.read(told_read, 4096).decode(errors="replace")
-    os.close(told_read)
-    for fd in (stdin_write, stdout_read, stderr_read):
-        if fd >= 0:
-            os.set_blocking(fd, False)
-    return Child(pid, stdin_write, stdout_read, stderr_read, failure)
+        _become(spec, streams, parent, told_write)
+    os.close(told_write)
+    with os.fdopen(told_read, "rb") as told:
+        return pid, told.read(4096).decode(errors="replace")
 
 
 def _become(spec: dict[str, Any], streams: tuple[int, int, int], parent: int, told: int) -> NoReturn:
@@ -46,14 +135,13 @@ def _become(spec: dict[str, Any], streams: tuple[int, int, int], parent: int, to
     try:
         os.setsid()
         die_with_parent(parent)
-        _restore_signals()
+        restore_signals()
         for target, fd in enumerate(streams):
             os.dup2(fd, target)
         what = f"folder '{spec['cwd']}'"
         os.chdir(spec["cwd"])
         what = f"program '{spec['argv'][0]}'"
-        env = {**spec["env"], SESSION: spec["key"], MARKER: spec["marker"]}
-        os.execvpe(spec["argv"][0], spec["argv"], env)
+        os.execvpe(spec["argv"][0], spec["argv"], environment(spec))
     except BaseException as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         os.write(told, f"{what}: {reason}".encode(errors="replace")[:4096])
@@ -61,7 +149,60 @@ def _become(spec: dict[str, Any], streams: tuple[int, int, int], parent: int, to
         os._exit(127)
 
 
-def _restore_signals() -> None:
+def _run_box(spec: dict[str, Any]) -> Child:
+    """Make a box: its init is the child."""
+    stdout_read, stdout_write = os.pipe()
+    stderr_read, stderr_write = os.pipe()
+    told_read, told_write = os.pipe()
+    life_read, life_write = os.pipe()  # our end stays open for as long as we live
+    listener = listen(spec["make"]["socket"])
+    pid = os.fork()
+    if pid == 0:
+        null = os.open(os.devnull, os.O_RDONLY)
+        for target, fd in enumerate((null, stdout_write, stderr_write)):
+            os.dup2(fd, target)
+        keep_only((listener.fileno(), life_read, told_write))
+        os.setsid()
+        restore_signals()
+        become_init(spec["make"], listener, life_read, told_write)
+    listener.close()
+    for fd in (stdout_write, stderr_write, told_write, life_read):
+        os.close(fd)
+    with os.fdopen(told_read, "rb") as told:
+        first = told.readline(8192)
+        if first.startswith(b"pid "):
+            os.waitpid(pid, 0)
+            os.write(life_write, b"!")
+            pid, first = int(first.removeprefix(b"pid ")), b""
+        said = (first + told.read(8192)).decode(errors="replace")
+    return LocalChild(pid, (-1, stdout_read, stderr_read), said)
+
+
+def listen(path: str) -> socket.socket:
+    """A listening unix socket that only we may use."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if os.path.lexists(path):
+        os.unlink(path)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(mask)
+    listener.listen(64)
+    return listener
+
+
+def keep_only(kept: tuple[int, ...]) -> None:
+    """Close every descriptor but the three streams and these: a fork that never execs must do that itself."""
+    low = 3
+    for fd in sorted(kept):
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+
+
+def restore_signals() -> None:
+    """Default actions for all, as a fresh program expects."""
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)

@@ -4,15 +4,14 @@ import json
 import os
 import selectors
 import signal
-import socket
 import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from heddle.holder.child import Child, run_child
+from heddle.holder.child import Child, LocalChild, listen, run_child
 from heddle.holder.folder import VERSION, Folder, ending, write_all
 from heddle.holder.link import Link
-from heddle.holder.reaper import become_subreaper, end_all, reap, send
+from heddle.holder.reaper import become_subreaper
 
 ERRORS_LIMIT = 4 * 1024 * 1024
 QUIET_S = 0.1
@@ -35,7 +34,7 @@ class Supervisor:
         self.pending = bytearray()
         self.size = 0
         self.unsynced = 0
-        self.child = Child(0, -1, -1, -1, "")
+        self.child: Child = LocalChild(0, (-1, -1, -1), "")
         self.status: int | None = None
         self.why = "exited"
         self.detail = ""
@@ -49,7 +48,8 @@ class Supervisor:
         os.setsid()
         become_subreaper()
         self._watch_signals()
-        self.listener = self._listen()
+        self.listener = listen(self.spec["socket"])
+        self.listener.setblocking(False)
         self.selector.register(self.listener, selectors.EVENT_READ, self.on_connect)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self.transcript = os.open(self.folder.transcript, flags, 0o600)
@@ -60,6 +60,8 @@ class Supervisor:
             self.why, self.detail = "start-failed", self.child.failure
         self.selector.register(self.child.stdout, selectors.EVENT_READ, self.on_output)
         self.selector.register(self.child.stderr, selectors.EVENT_READ, self.on_errors)
+        if self.child.wake >= 0:
+            self.selector.register(self.child.wake, selectors.EVENT_READ, self._collect)
 
     def _watch_signals(self) -> None:
         self.wake, wake_write = os.pipe()
@@ -71,19 +73,6 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: self.stop(LEAVE_S, "stopped"))
         self.selector.register(self.wake, selectors.EVENT_READ, self.on_wake)
-
-    def _listen(self) -> socket.socket:
-        path = self.spec["socket"]
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        Path(path).unlink(missing_ok=True)
-        mask = os.umask(0o177)
-        try:
-            listener.bind(path)
-        finally:
-            os.umask(mask)
-        listener.listen(16)
-        listener.setblocking(False)
-        return listener
 
     def run(self) -> None:
         """Serve until the process has ended and nothing it started is left."""
@@ -104,7 +93,8 @@ class Supervisor:
             self.deadline = None
             self.stop(LEAVE_S, "wall-limit", f"ran for {self.spec['wall_s']:g} s")
         if self.kill_at is not None and now >= self.kill_at and self.status is None:
-            self.status = end_all(self.child.pid).get(self.child.pid, signal.SIGKILL)
+            ended = self.child.end()
+            self.status = int(signal.SIGKILL) if ended is None else ended
         if self.sync_at is not None and now >= self.sync_at:
             self.sync()
 
@@ -118,7 +108,7 @@ class Supervisor:
         self._collect()
 
     def _collect(self) -> None:
-        status = reap().get(self.child.pid)
+        status = self.child.collect()
         if status is not None:
             self.status = status
 
@@ -219,8 +209,8 @@ class Supervisor:
         """Ask the process to end, and see to it after the grace. The first reason stands."""
         if self.why == "exited":
             self.why, self.detail = why, detail
-        if self.child.pid and self.status is None:
-            send(self.child.pid, signal.SIGTERM, group=True)
+        if self.status is None:
+            self.child.signal(signal.SIGTERM)
         due = time.monotonic() + grace_s
         self.kill_at = due if self.kill_at is None else min(due, self.kill_at)
 
@@ -242,7 +232,7 @@ class Supervisor:
 
     def _finish(self) -> None:
         """Nothing of the session stays: kill, drain, sync, then say how it ended."""
-        end_all(self.child.pid)
+        self.child.end()
         for fd, take in ((self.child.stdout, self.on_output), (self.child.stderr, self.on_errors)):
             while fd in self.selector.get_map() and _readable(fd):
                 take()
@@ -250,7 +240,8 @@ class Supervisor:
         status = self.status or 0
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        Path(self.spec["socket"]).unlink(missing_ok=True)
+        for path in filter(None, (self.spec["socket"], self.spec.get("make", {}).get("socket"))):
+            Path(path).unlink(missing_ok=True)
         ended = self.folder.settle(ending(self.why, self.detail, code, number))
         self.announce({"exit": ended})
         for link in list(self.links):
@@ -296,11 +287,11 @@ def hold(path: Path, report: Report) -> None:
     why = "start-failed"
     try:
         supervisor.start()
-        report("started")
+        report("started", supervisor.child.failure)
         why = "holder-lost"
         supervisor.run()
     except Exception as error:
-        end_all(supervisor.child.pid)
+        supervisor.child.end()
         folder.settle(ending(why, f"the holder failed: {type(error).__name__}: {error}"))
         report("ended")
         raise

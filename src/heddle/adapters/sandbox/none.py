@@ -1,27 +1,12 @@
 """Tier 0: no enclosure. The process is held and ended whole, but it may read and write what its user may."""
 
-import asyncio
-import hashlib
-import os
-import re
-import secrets
-import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from weakref import WeakValueDictionary
 
 from heddle.adapters.sandbox.held import HeldProcess
-from heddle.adapters.sandbox.zygote import Zygote
-from heddle.core.errors import OutsideError, SetupError
-from heddle.holder.folder import VERSION, Folder
+from heddle.adapters.sandbox.holders import Holders
 from heddle.ports import Command
-
-SOCKET_LIMIT = 103
-"""Bytes of a unix socket's path that every supported system takes."""
-
-PAUSES_S = (0.01, 0.1, 0.5, 1.0)
-"""Between attempts to start a process whose holder is not yet there or died before it began."""
 
 INHERITED = frozenset(
     ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "TZ", "TMPDIR")
@@ -30,147 +15,16 @@ INHERITED = frozenset(
 """What a held process gets of the daemon's environment; credentials and tokens are never among it."""
 
 
-class Unconfined:
-    """The Sandbox port without a sandbox. `folder` keeps the holders' folders, `runtime` their sockets."""
+class Unconfined(Holders):
+    """The Sandbox port without a sandbox."""
 
     tier = 0
 
     def __init__(self, folder: Path, runtime: Path, environment: Mapping[str, str]) -> None:
-        self._root = folder.absolute()
-        self._runtime = runtime.absolute()
+        super().__init__(folder, runtime)
         self._env = {name: value for name, value in environment.items() if name in INHERITED or name.startswith("LC_")}
-        self._zygote = Zygote(self._root / "zygote.log")
-        self._held: WeakValueDictionary[str, HeldProcess] = WeakValueDictionary()
-        self._starting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self, command: Command) -> HeldProcess:
-        """See the port.
-
-        Raises SetupError (slug socket-path-too-long, unsafe-runtime), OutsideError (slug no-holder, no-zygote).
-        """
-        held = self._of(command.key)
-        async with self._starting.setdefault(command.key, asyncio.Lock()):
-            if held.ended() is None:
-                self._prepare(held.folder, command)
-                await self._begin(held)
+        """See the port. Raises SetupError (socket-path-too-long, unsafe-runtime), OutsideError (no-holder, no-zygote)."""
+        held, _ = await self.hold(replace(command, env={**self._env, **command.env}))
         return held
-
-    async def find(self, key: str) -> HeldProcess | None:
-        """See the port."""
-        held = self._of(key)
-        return held if held.begun() else None
-
-    def transcript(self, key: str) -> Path | None:
-        """Where the standard output of a process that was ever started lies."""
-        held = self._of(key)
-        return held.folder.transcript if held.begun() else None
-
-    async def live(self) -> tuple[str, ...]:
-        """Keys of the processes that have not ended; those whose holder was killed are settled on the way."""
-        keys = []
-        for path in sorted(self._root.glob("*/started.json")):
-            folder = Folder(path.parent)
-            spec = None if folder.exit.exists() else folder.load(folder.spec)
-            if spec is not None and await self._of(spec["key"]).lives():
-                keys.append(str(spec["key"]))
-        return tuple(keys)
-
-    async def close(self) -> None:
-        """Let go of everything; what is held goes on."""
-        for held in list(self._held.values()):
-            held.detach()
-        await self._zygote.close()
-
-    def _of(self, key: str) -> HeldProcess:
-        held = self._held.get(key)
-        if held is None:
-            slug = re.sub(r"[^A-Za-z0-9._-]", "_", key)[:60]
-            held = HeldProcess(key, Folder(self._root / f"{slug}-{_digest(key)}"))
-            self._held[key] = held
-        return held
-
-    async def _begin(self, held: HeldProcess) -> None:
-        """Have a holder for it: a new one, or the one that has it already."""
-        for pause in PAUSES_S:
-            answer = await self._zygote.fork(held.folder.path)
-            match answer["word"]:
-                case "started" | "ended":
-                    return
-                case "lost":
-                    await held.exit()
-                    return
-                case "failed":
-                    raise _no_holder(held.key, answer["detail"], str(held.folder.path))
-                case "held" if held.begun():
-                    return
-            await asyncio.sleep(pause)  # its holder has not yet set out, or was killed before it did
-        raise _no_holder(held.key, "it ended before it began", str(held.folder.path))
-
-    def _prepare(self, folder: Folder, command: Command) -> None:
-        """Write the spec once; a second start of the same key finds the first one's."""
-        try:
-            folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not folder.spec.exists():
-                folder.place(folder.spec, self._spec(folder, command))
-        except OSError as error:
-            raise _no_holder(command.key, error.strerror or str(error), str(folder.path)) from error
-
-    def _spec(self, folder: Folder, command: Command) -> dict[str, Any]:
-        return {
-            "version": VERSION,
-            "key": command.key,
-            "marker": secrets.token_hex(16),
-            "argv": list(command.argv),
-            "cwd": command.cwd,
-            "env": {**self._env, **command.env},
-            "stdin": command.stdin,
-            "transcript_limit": command.transcript_limit,
-            "wall_s": command.wall_s,
-            "socket": self._socket(folder),
-        }
-
-    def _socket(self, folder: Folder) -> str:
-        """Named after the folder, not the key: two installations may share a runtime folder and their keys."""
-        path = str(self._runtime / f"{_digest(str(folder.path), 16)}.s")
-        require_socket_path(path)
-        require_private(self._runtime)
-        return path
-
-
-def require_socket_path(path: str) -> None:
-    """Raises SetupError(slug="socket-path-too-long")."""
-    if len(os.fsencode(path)) > SOCKET_LIMIT:
-        raise SetupError(
-            f"socket path '{path}' has {len(os.fsencode(path))} bytes; the system takes {SOCKET_LIMIT}",
-            slug="socket-path-too-long",
-            hint="set HEDDLE_RUNTIME_DIR to a shorter folder, for instance one directly below /run or /tmp",
-        )
-
-
-def require_private(folder: Path) -> None:
-    """Make the folder for sockets, or check it: a folder of ours that nobody else may enter.
-
-    Raises SetupError(slug="unsafe-runtime").
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    facts = folder.lstat()
-    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
-        raise SetupError(
-            f"runtime folder '{folder}' is not ours alone",
-            slug="unsafe-runtime",
-            hint="set HEDDLE_RUNTIME_DIR to a folder with mode 0700",
-        )
-
-
-def _digest(text: str, length: int = 8) -> str:
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:length]
-
-
-def _no_holder(key: str, reason: str, path: str) -> OutsideError:
-    return OutsideError(
-        f"no holder could be started for '{key}': {reason}",
-        slug="no-holder",
-        hint="see 'heddle doctor'",
-        program="holder",
-        folder=path,
-    )

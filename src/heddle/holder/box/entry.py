@@ -1,0 +1,93 @@
+"""A command inside a box, from outside: the connection to its minder."""
+
+import os
+import signal
+import socket
+from typing import Any
+
+from heddle.holder.box.minder import receive, tell
+
+PATIENCE_S = 30.0
+"""How long a box may take to answer that something was started, or that all of it has ended."""
+
+
+class Entry:
+    """One command in a box, or the reason why it could not be started (`failure`)."""
+
+    def __init__(self, path: str) -> None:
+        self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.path = path
+        self.failure = ""
+        self.ended: int | None = None
+        self.gone = False
+
+    def start(self, order: dict[str, Any], streams: tuple[int, int, int]) -> None:
+        """Have it started on these descriptors; `order` has argv, env and cwd."""
+        self.connection.settimeout(PATIENCE_S)
+        try:
+            self.connection.connect(self.path)
+            tell(self.connection, order, list(streams))
+            answer, _ = receive(self.connection)
+        except (OSError, ValueError) as error:
+            answer = {"failed": f"the box does not answer: {error}"}
+        self.failure = "the box ended" if answer is None else str(answer.get("failed", ""))
+        if self.failure:
+            self.ended = 127 << 8
+
+    def collect(self) -> int | None:
+        """The wait status once it has ended. Never waits."""
+        while self.ended is None and not self.gone and self._heard(0.0):
+            pass
+        return self.ended
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the process and its group; no error when it is gone."""
+        self._ask({"signal": int(number)})
+
+    def end(self) -> int | None:
+        """Kill it with all that it started; returns its wait status once nothing is left."""
+        self._ask({"end": True})
+        while not self.gone and self._heard(PATIENCE_S):
+            pass
+        self.connection.close()
+        return self.ended
+
+    def fileno(self) -> int:
+        """Readable when there is something to collect."""
+        return self.connection.fileno()
+
+    def _ask(self, request: dict[str, Any]) -> None:
+        try:
+            tell(self.connection, request)
+        except OSError:
+            return
+
+    def _heard(self, patience_s: float) -> bool:
+        """Take one answer; False when none came in time. A box that ended has killed what was in it."""
+        self.connection.settimeout(patience_s)
+        try:
+            answer, _ = receive(self.connection)
+        except (BlockingIOError, TimeoutError):
+            return False
+        except (OSError, ValueError):
+            answer = None
+        if answer is None or "gone" in answer:
+            self.gone = True
+            self.ended = int(signal.SIGKILL) if self.ended is None else self.ended
+            return True
+        if "ended" in answer:
+            self.ended = int(answer["ended"])
+        return True
+
+
+def bridge(path: str, cwd: str, argv: list[str]) -> int:
+    """Run a command in the box on our own standard streams; its exit status."""
+    entry = Entry(path)
+    entry.start({"argv": argv, "cwd": cwd, "env": dict(os.environ)}, (0, 1, 2))
+    if entry.failure:
+        os.write(2, f"{entry.failure}\n".encode())
+        return 127
+    while entry.ended is None and entry._heard(86_400.0):
+        pass
+    status = entry.end() or 0
+    return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)

@@ -1,0 +1,139 @@
+"""Pid 1 of a box: builds what is seen inside, gives up every right, and forks a minder per command."""
+
+import fcntl
+import os
+import resource
+import selectors
+import signal
+import socket
+from pathlib import Path
+from typing import Any, NoReturn
+
+from heddle.holder.box import filter, kernel, minder, rooms
+from heddle.holder.reaper import reap
+
+HOSTNAME = "heddle"
+
+
+def become_init(plan: dict[str, Any], listener: socket.socket, life: int, told: int) -> NoReturn:
+    """In a fork of the holder: go into fresh namespaces and serve there. `told` is closed once the box is ready.
+
+    The process that unshares stays outside of the new pid namespace; its child is the init. It tells the child's pid
+    first ("pid N" and a newline) and ends, so that the holder, a subreaper, becomes the init's parent. `life` brings a
+    byte once the holder has seen that end, and ends when the holder does.
+    """
+    try:
+        uid, gid = os.getuid(), os.getgid()
+        kernel.unshare(kernel.NEW_ALL)
+        kernel.map_own_ids(uid, gid)
+        pid = os.fork()
+        if pid == 0:
+            _serve_as_init(plan, listener, life, told)
+        os.write(told, f"pid {pid}\n".encode())
+    except BaseException as error:
+        tell_failure(told, error)
+        os._exit(127)
+    os._exit(0)
+
+
+def _serve_as_init(plan: dict[str, Any], listener: socket.socket, life: int, told: int) -> NoReturn:
+    try:
+        if not os.read(life, 1):  # only now is the holder our parent
+            os._exit(0)
+        kernel.end_with_parent()
+        lock = _take(plan["lock"])
+        _enclose(plan)
+        init = Init(listener, life, lock)
+    except BaseException as error:
+        tell_failure(told, error)
+        os._exit(127)
+    os.close(told)
+    init.serve()
+    os._exit(0)
+
+
+def _take(path: str) -> int:
+    """Hold the lock for as long as the box lives. Raises OSError when another box has it."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError(16, "another box works in the same folder") from None
+    return lock
+
+
+def _enclose(plan: dict[str, Any]) -> None:
+    os.umask(0o022)
+    socket.sethostname(HOSTNAME)
+    kernel.raise_loopback()
+    Path(plan["root"]).mkdir(mode=0o700, exist_ok=True)
+    rooms.build(plan["root"], plan["places"])
+    for name, value in plan["limits"].items():
+        number = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(number)[1]
+        least = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(number, (least, least))
+    kernel.drop_capabilities()
+    kernel.close_up()
+    kernel.install_filter(filter.program())
+
+
+class Init:
+    """The loop of pid 1. Signals from inside never reach it: it has no handler for any but SIGCHLD."""
+
+    def __init__(self, listener: socket.socket, life: int, lock: int) -> None:
+        self.listener, self.life, self.lock = listener, life, lock
+        self.selector = selectors.DefaultSelector()
+        self.wake, wake_write = os.pipe()
+        for fd in (self.wake, wake_write):
+            os.set_blocking(fd, False)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGINT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+        listener.setblocking(False)
+        self.minders: set[int] = set()
+
+    def serve(self) -> None:
+        """Until the holder is gone."""
+        for fd in (self.listener.fileno(), self.wake, self.life):
+            self.selector.register(fd, selectors.EVENT_READ)
+        while True:
+            for key, _ in self.selector.select():
+                if key.fd == self.life:
+                    return
+                if key.fd == self.wake:
+                    self._reap()
+                else:
+                    self._accept()
+
+    def _reap(self) -> None:
+        """Collect who ended. A minder that was killed has left processes without a master: the box ends."""
+        try:
+            while os.read(self.wake, 512):
+                pass
+        except BlockingIOError:
+            pass
+        for pid, status in reap().items():
+            if pid in self.minders and status != 0:
+                os._exit(1)
+            self.minders.discard(pid)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self.listener.accept()
+        except OSError:
+            return
+        pid = os.fork()
+        if pid == 0:
+            self.selector.close()
+            minder.mind(connection, (self.listener.fileno(), self.life, self.lock, self.wake))
+        self.minders.add(pid)
+        connection.close()
+
+
+def tell_failure(told: int, error: BaseException) -> None:
+    """Say why it could not be made."""
+    reason = (error.strerror or str(error)) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    where = f" ('{error.filename}')" if isinstance(error, OSError) and error.filename else ""
+    os.write(told, f"{reason}{where}".encode(errors="replace")[:4000])

@@ -1,0 +1,157 @@
+"""The parent of one command inside a box: starts it, tells how it ended, and leaves nothing of it behind.
+
+Frames are JSON with a length of four bytes before them. The first one comes with three descriptors and says what to
+run; later ones are {"signal": N} and {"end": true}. Answers are {"pid": N} or {"failed": "..."}, then
+{"ended": WAIT STATUS} and, once nothing is left, {"gone": true}. When the other end leaves, everything ends.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import struct
+from typing import Any, NoReturn
+
+from heddle.holder.reaper import become_subreaper, end_all, reap, send
+
+FRAME_LIMIT = 16 * 1024 * 1024
+
+
+def mind(connection: socket.socket, close: tuple[int, ...]) -> NoReturn:
+    """In a fork of the init: serve one connection."""
+    status = 1
+    try:
+        for fd in close:
+            os.close(fd)
+        become_subreaper()
+        Minder(connection).serve()
+        status = 0
+    except (OSError, ValueError, KeyError, TypeError):
+        end_all(0)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+class Minder:
+    """One command and what it started."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.connection.setblocking(True)
+        self.wake, wake_write = os.pipe()
+        for fd in (self.wake, wake_write):
+            os.set_blocking(fd, False)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        self.child = 0
+        self.told = False
+
+    def serve(self) -> None:
+        """From the order to the last process."""
+        order, streams = receive(self.connection, descriptors=3)
+        if order is None:
+            return
+        try:
+            self.child, failure = start(order, streams, self.connection)
+        finally:
+            for fd in streams:
+                os.close(fd)
+        tell(self.connection, {"failed": failure} if failure else {"pid": self.child})
+        while self._attend():
+            pass
+        ended = end_all(self.child)
+        if not self.told:
+            self._ended(ended.get(self.child, signal.SIGKILL))
+        tell(self.connection, {"gone": True})
+
+    def _attend(self) -> bool:
+        """One thing that happened; False when everything is to end."""
+        ready, _, _ = select.select([self.connection.fileno(), self.wake], [], [])
+        if self.wake in ready:
+            os.read(self.wake, 512)
+            if self.child in (gone := reap()):
+                self._ended(gone[self.child])
+        if self.connection.fileno() not in ready:
+            return True
+        request, _ = receive(self.connection)
+        if request is None or "end" in request:
+            return False
+        send(self.child, signal.Signals(request["signal"]), group=True)
+        return True
+
+    def _ended(self, status: int) -> None:
+        self.told = True
+        tell(self.connection, {"ended": status})
+
+
+def start(order: dict[str, Any], streams: list[int], connection: socket.socket) -> tuple[int, str]:
+    """Fork and exec; the pid, and why it could not be run."""
+    told_read, told_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        connection.close()
+        become(order, streams, told_write)
+    os.close(told_write)
+    with os.fdopen(told_read, "rb") as told:
+        return pid, told.read(4096).decode(errors="replace")
+
+
+def become(order: dict[str, Any], streams: list[int], told: int) -> NoReturn:
+    """In the fork: become the program, or tell why not."""
+    what = "process"
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        for target, fd in enumerate(streams):
+            os.dup2(fd, target)
+        what = f"folder '{order['cwd']}'"
+        os.chdir(order["cwd"])
+        what = f"program '{order['argv'][0]}'"
+        os.execvpe(order["argv"][0], order["argv"], order["env"])
+    except BaseException as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        os.write(told, f"{what}: {reason}".encode(errors="replace")[:4096])
+    finally:
+        os._exit(127)
+
+
+def tell(connection: socket.socket, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
+    """Send a frame. Raises OSError."""
+    data = json.dumps(message).encode()
+    frame = struct.pack("=I", len(data)) + data
+    if descriptors:
+        sent = socket.send_fds(connection, [frame], descriptors)
+        frame = frame[sent:]
+    connection.sendall(frame)
+
+
+def receive(connection: socket.socket, descriptors: int = 0) -> tuple[dict[str, Any] | None, list[int]]:
+    """A frame and what came with it; None at the end. Raises ValueError for one that makes no sense."""
+    head, fds = _exactly(connection, 4, descriptors)
+    if not head:
+        return None, fds
+    size = struct.unpack("=I", head)[0]
+    if size > FRAME_LIMIT:
+        raise ValueError(size)
+    message = json.loads(_exactly(connection, size)[0])
+    if not isinstance(message, dict) or (descriptors and len(fds) != descriptors):
+        raise ValueError(message)
+    return message, fds
+
+
+def _exactly(connection: socket.socket, size: int, descriptors: int = 0) -> tuple[bytes, list[int]]:
+    data, fds = bytearray(), list[int]()
+    while len(data) < size:
+        if descriptors:
+            piece, came, _, _ = socket.recv_fds(connection, size - len(data), descriptors)
+            fds += came
+        else:
+            piece = connection.recv(size - len(data))
+        if not piece:
+            break
+        data += piece
+    return bytes(data) if len(data) == size else b"", fds

@@ -1,0 +1,282 @@
+"""What a box shows, what it withholds, and how it ends."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from heddle.adapters.sandbox import policy
+from heddle.adapters.sandbox.box import Box
+from heddle.core.errors import OutsideError, Refused
+from heddle.ports import Mount
+from support.boxes import Bench
+
+pytestmark = pytest.mark.asyncio
+
+DEADLINE_S = 20.0
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="hb-") as folder:
+        path = Path(folder) / "r"
+        path.mkdir(mode=0o700)
+        yield path
+
+
+@pytest_asyncio.fixture
+async def bench(tmp_path: Path, runtime: Path) -> AsyncIterator[Bench]:
+    made = Bench(tmp_path, runtime)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def box(bench: Bench) -> Box:
+    return bench.open()
+
+
+async def until(holds: object, what: str) -> None:
+    """Wait until `holds()` is true."""
+    assert callable(holds)
+    async with asyncio.timeout(DEADLINE_S):
+        while not holds():
+            await asyncio.sleep(0.01)
+    assert holds(), what
+
+
+async def test_the_tree_is_the_layer_and_what_is_written_stays_apart(bench: Bench, box: Box) -> None:
+    said = await bench.run(box, "cat a.txt; ls; echo new > b.txt; echo changed > a.txt; rm -rf .git; ls -A")
+    assert said.splitlines() == ["from the layer", "a.txt", "a.txt", "b.txt"]
+    assert (bench.layer / "a.txt").read_text() == "from the layer\n"
+    assert sorted(os.listdir(bench.checkout)) == ["mine.txt"]
+    assert (bench.upper() / "b.txt").read_text() == "new\n"
+
+
+async def test_nothing_of_the_persons_home_is_there(bench: Bench, box: Box) -> None:
+    said = await bench.run(box, "cat ~/.ssh/id_ed25519 mine.txt 2>&1 || true; ls -A ~; env")
+    assert "PRIVATE KEY" not in said
+    assert "the person's own" not in said
+    assert "hunter2" not in said
+    assert "code\n" in said, "only the way to the tree lies below HOME"
+
+
+async def test_the_system_can_be_read_and_not_written(bench: Bench, box: Box) -> None:
+    for place in ("/", "/usr", "/etc", "/dev"):
+        said = await bench.run(box, f"touch {place}/x 2>&1 || echo refused")
+        assert said.endswith("refused\n"), place
+    assert await bench.run(box, "cat /etc/shadow 2>&1 || echo refused") != ""
+    assert "root:" not in await bench.run(box, "cat /etc/shadow /etc/sudoers 2>/dev/null || true")
+
+
+async def test_no_right_is_left(bench: Bench, box: Box) -> None:
+    told = dict(line.split(":\t") for line in (await bench.run(box, "cat /proc/self/status")).splitlines())
+    assert {name: int(told[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == dict.fromkeys(
+        ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), 0
+    )
+    assert (told["NoNewPrivs"], told["Seccomp"]) == ("1", "2")
+    refused = "unshare -U true || unshare -m true || mount -t tmpfs none /tmp || echo refused"
+    assert (await bench.run(box, f"({refused}) 2>/dev/null")).strip() == "refused"
+
+
+async def test_each_session_has_its_own_loopback_processes_and_tmp(bench: Bench, box: Box) -> None:
+    serve = "python3 -c 'import socket; s = socket.create_server((\"127.0.0.1\", 3000)); print(1, flush=True); input()'"
+    for key in ("t1", "t2"):
+        held = await box.start_in(bench.view(key), bench.command(f"{key}.serve", f"touch /tmp/{key}; {serve}"))
+        async for chunk in held.output():
+            assert chunk.data == b"1\n", held.load_errors()
+            break
+    said = await bench.run(box, "cd /tmp; ls -d t?; ps -eo args | grep -c 300[0]", view=bench.view("t2"))
+    assert said.split() == ["t2", "2"], "the shell and the server of this session alone"
+
+
+async def test_a_throw_away_layer_outlives_nothing(bench: Bench, box: Box) -> None:
+    extra = bench.folder / "extra"
+    (extra / "sub").mkdir(parents=True)
+    (extra / "sub" / "kept.txt").write_text("kept\n")
+    view = bench.view("t1", Mount("overlay", "/heddle/extra", lower=(str(extra),)))
+    said = await bench.run(box, "rm -rf /heddle/extra/sub; mkdir /heddle/extra/sub; ls -A /heddle/extra/sub", view=view)
+    assert said == ""
+    await box.close_box("t1")
+    assert await bench.run(box, "cat /heddle/extra/sub/kept.txt", view=view) == "kept\n"
+
+
+async def test_work_goes_on_in_a_box_made_again_over_the_same_layer(bench: Bench, box: Box) -> None:
+    await bench.run(box, "echo kept > b.txt; rm a.txt")
+    await box.close_box("t1")
+    assert await bench.run(bench.open(), "cat b.txt; ls") == "kept\nb.txt\n"
+
+
+async def test_a_link_in_a_layer_leads_no_mount_astray(bench: Bench, box: Box) -> None:
+    victim = bench.folder / "victim"
+    victim.mkdir()
+    (bench.layer / "inner").symlink_to(victim)
+    view = bench.view("t1", Mount("empty", f"{bench.checkout}/inner/deep"))
+    with pytest.raises(Refused, match="link is in the way|Not a directory"):
+        await bench.run(box, "true", view=view)
+    assert os.listdir(victim) == []
+
+
+async def test_no_layer_is_mounted_twice(bench: Bench, box: Box) -> None:
+    await bench.run(box, "true")
+    view = bench.view("t1")
+    twin = type(view)("other-key", view.mounts, view.home, view.lock)
+    with pytest.raises(Refused, match="another box works in the same folder"):
+        await bench.run(box, "true", view=twin)
+
+
+async def test_d2_what_cannot_be_enclosed_does_not_start(bench: Bench, box: Box) -> None:
+    """A box that lacks one of its places is no box: nothing runs."""
+    view = bench.view("t1", Mount("read", "/heddle/objects", source=str(bench.folder / "missing")))
+    with pytest.raises(Refused) as caught:
+        await box.start_in(view, bench.command("c", f"touch {bench.folder}/ran"))
+    assert caught.value.slug == "sandbox-unavailable"
+    assert "missing" in caught.value.message
+    assert not (bench.folder / "ran").exists()
+    assert await box.find("c") is None
+
+
+async def test_nothing_is_started_outside_of_a_box(bench: Bench, box: Box) -> None:
+    with pytest.raises(Refused, match="no view"):
+        await box.start(bench.command("c", "true"))
+
+
+async def test_a_program_that_is_not_there_is_told(bench: Bench, box: Box) -> None:
+    command = bench.command("c", "")
+    held = await box.start_in(bench.view(), type(command)("c", ("no-such-program",), str(bench.checkout)))
+    ended = await held.exit()
+    assert (ended.why, ended.ok) == ("start-failed", False)
+    assert "no-such-program" in ended.detail
+
+
+HIDING = """
+(setsid sh -c 'trap "" TERM HUP; touch /heddle/out/deep; while :; do sleep 1; done' &) &
+trap '' TERM
+echo ready
+while :; do sleep 1; done
+"""
+
+
+def living(bench: Bench) -> list[int]:
+    """Processes of this machine whose environment names the test's HOME and a session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            words = path.read_bytes()
+        except OSError:
+            continue
+        if b"HEDDLE_SESSION=" in words and os.fsencode(bench.home) in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+async def test_d4_after_a_stop_nothing_of_it_is_left(bench: Bench, box: Box) -> None:
+    held = await box.start_in(bench.view(), bench.command("c", HIDING))
+    async for _ in held.output():
+        break
+    await until((bench.folder / "workspaces/t1/out/deep").exists, "the hidden one runs")
+    await held.stop(0.05)
+    assert living(bench) == []
+    assert await bench.run(box, "echo here") == "here\n", "the box itself goes on"
+
+
+async def test_d4_closing_a_box_ends_all_in_it_with_its_mounts(bench: Bench, box: Box) -> None:
+    held = await box.start_in(bench.view(), bench.command("c", HIDING))
+    async for _ in held.output():
+        break
+    await box.close_box("t1")
+    assert not (await held.exit()).ok
+    assert living(bench) == []
+    assert str(bench.folder) not in Path("/proc/self/mountinfo").read_text()
+    shutil.rmtree(bench.folder / "workspaces/t1/upper")
+    assert list(bench.runtime.glob("*.i")) == []
+
+
+async def test_no_process_lives_without_its_holder(bench: Bench, box: Box) -> None:
+    held = await box.start_in(bench.view(), bench.command("c", HIDING))
+    async for _ in held.output():
+        break
+    started = held.folder.load(held.folder.started)
+    assert started is not None
+    os.kill(started["holder"], signal.SIGKILL)
+    assert (await held.exit()).why == "holder-lost"
+    await until(lambda: living(bench) == [], "all of it has ended")
+
+
+async def test_a_box_whose_holder_is_killed_ends_and_is_made_again(bench: Bench, box: Box) -> None:
+    held = await box.start_in(bench.view(), bench.command("c", HIDING))
+    async for _ in held.output():
+        break
+    of_box = box.of("t1/box-1").folder
+    started = of_box.load(of_box.started)
+    assert started is not None
+    os.kill(started["holder"], signal.SIGKILL)
+    ended = await held.exit()
+    assert (ended.ok, ended.signal) == (False, signal.SIGKILL)
+    assert living(bench) == []
+    assert await bench.run(box, "echo again") == "again\n"
+
+
+async def test_a_session_that_kills_its_minder_ends_with_all_it_left(bench: Bench, box: Box) -> None:
+    killing = "(setsid sleep 300 &) ; for p in $(ps -eo pid=); do [ $p != $$ ] && kill -9 $p; done; sleep 300"
+    held = await box.start_in(bench.view(), bench.command("c", killing))
+    assert not (await held.exit()).ok
+    await until(lambda: living(bench) == [], "nothing goes on unheld")
+
+
+async def test_messages_reach_a_process_inside_and_its_status_comes_out(bench: Bench, box: Box) -> None:
+    from heddle.core.session import Send
+
+    held = await box.start_in(bench.view(), bench.command("c", "read line; echo got $line; kill -TERM $$"))
+    assert await held.send(Send("1", b"this\n"))
+    ended = await held.exit()
+    assert (held.load_output(), ended.signal) == (b"got this\n", signal.SIGTERM)
+
+
+async def test_a_bridge_is_the_command_inside(bench: Bench, box: Box) -> None:
+    bridge = await box.bridge(bench.view())
+    argv = [*bridge, "sh", "-c", f"cd '{bench.checkout}'; cat a.txt -; exit 7"]
+    done = await asyncio.to_thread(subprocess.run, argv, input=b"in\n", capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (7, b"from the layer\nin\n"), done.stderr
+
+
+async def test_what_a_short_command_writes_is_bounded(bench: Bench, box: Box) -> None:
+    with pytest.raises(OutsideError) as caught:
+        await box.run_in(bench.view(), ("yes",), limit=100_000)
+    assert caught.value.slug == "output-limit"
+    await until(lambda: living(bench) == [], "it was ended")
+
+
+async def test_fifty_boxes_work_side_by_side(bench: Bench, box: Box) -> None:
+    views = [bench.view(f"t{number}") for number in range(50)]
+    said = await asyncio.gather(*(bench.run(box, "echo x > x; ls", view=view) for view in views))
+    assert set(said) == {"a.txt\nx\n"}
+
+
+async def test_tools_below_home_are_shown_and_secrets_are_not(bench: Bench, tmp_path: Path) -> None:
+    """An agent in ~/.local/bin, its real place, and a virtual environment whose interpreter lies below HOME."""
+    home = bench.home
+    agent = home / ".local/share/agent/versions/1.0/agent"
+    python = home / ".pythons/3/bin"
+    venv = home / "venvs/tool"
+    for folder in (agent.parent, python, venv / "bin", home / ".local/bin", home / ".config"):
+        folder.mkdir(parents=True)
+    agent.write_text("#!/bin/sh\necho the agent\n")
+    agent.chmod(0o755)
+    (home / ".local/bin/agent").symlink_to(agent)
+    (home / ".local/bin/leak").symlink_to(home / ".ssh/id_ed25519")
+    (venv / "pyvenv.cfg").write_text(f"home = {python}\n")
+    path = f"{home}/.local/bin:{venv}/bin:{os.environ['PATH']}"
+    shown = policy.tools({"HOME": str(home), "PATH": path})
+    assert {str(home / ".local/bin"), str(agent.parent), str(venv), str(python.parent)} <= set(shown)
+    assert not any(".ssh" in path or ".config" in path for path in shown)
+    boxes = Box(bench.folder / "held", bench.runtime, {**bench.environment, "PATH": path})
+    bench.boxes.append(boxes)
+    assert await bench.run(boxes, "agent; cat ~/.local/bin/leak 2>/dev/null || echo no") == "the agent\nno\n"
