@@ -37,7 +37,8 @@ MAY_SWALLOW = frozenset(
         "engine/fleet.py",
         "server/app.py",
         "holder/zygote.py",
-        "holder/child.py",
+        "holder/program.py",
+        "holder/box/init.py",
         "holder/supervisor.py",
         "rehearsal/acp.py",
     }

@@ -7,11 +7,11 @@ from heddle.adapters.sandbox import zygote
 SHORT_SIGHTED = """
 import signal, sys
 sys.path.append(sys.argv[2])
-from heddle.holder import reaper, supervisor
+from heddle.holder import child, reaper
 def end_group(main):
     reaper.send(main, signal.SIGKILL, group=True)
     return reaper.reap()
-supervisor.end_all = end_group
+child.end_all = end_group
 """
 
 

@@ -3,11 +3,13 @@
 import os
 import signal
 import socket
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from heddle.holder.box.entry import Entry
 from heddle.holder.box.init import become_init
+from heddle.holder.box.network import open_network, proxied
 from heddle.holder.folder import MARKER, SESSION
+from heddle.holder.program import become_program, restore_signals
 from heddle.holder.reaper import die_with_parent, end_all, reap, send
 
 
@@ -103,14 +105,25 @@ def run_child(spec: dict[str, Any]) -> Child:
     theirs, ours = (stdin_read, stdout_write, stderr_write), (stdin_write, stdout_read, stderr_read)
     try:
         if "enter" in spec:
-            entry = Entry(spec["enter"])
-            entry.start({"argv": spec["argv"], "cwd": spec["cwd"], "env": environment(spec)}, theirs)
-            return BoxedChild(entry, ours)
+            return _run_inside(spec, theirs, ours)
         pid, failure = _run_local(spec, theirs)
         return LocalChild(pid, ours, failure)
     finally:
         for fd in theirs:
             os.close(fd)
+
+
+def _run_inside(spec: dict[str, Any], theirs: tuple[int, int, int], ours: tuple[int, int, int]) -> Child:
+    """The network first, so that the process finds it; nothing is forked here any more once its threads run."""
+    entry = Entry(spec["enter"])
+    try:
+        egress = open_network(spec["enter"], spec["hosts"], spec["forwards"])
+    except OSError as error:
+        entry.failure, entry.ended = f"network: {error}", 127 << 8
+    else:
+        env = environment(spec) | (proxied() if egress else {})
+        entry.start({"argv": spec["argv"], "cwd": spec["cwd"], "env": env}, theirs)
+    return BoxedChild(entry, ours)
 
 
 def environment(spec: dict[str, Any]) -> dict[str, str]:
@@ -123,30 +136,11 @@ def _run_local(spec: dict[str, Any], streams: tuple[int, int, int]) -> tuple[int
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _become(spec, streams, parent, told_write)
+        order = {"argv": spec["argv"], "cwd": spec["cwd"], "env": environment(spec)}
+        become_program(order, streams, told_write, lambda: die_with_parent(parent))
     os.close(told_write)
     with os.fdopen(told_read, "rb") as told:
         return pid, told.read(4096).decode(errors="replace")
-
-
-def _become(spec: dict[str, Any], streams: tuple[int, int, int], parent: int, told: int) -> NoReturn:
-    """In the fork: become the program, or tell why not. Every other descriptor closes itself at the exec."""
-    what = "process"
-    try:
-        os.setsid()
-        die_with_parent(parent)
-        restore_signals()
-        for target, fd in enumerate(streams):
-            os.dup2(fd, target)
-        what = f"folder '{spec['cwd']}'"
-        os.chdir(spec["cwd"])
-        what = f"program '{spec['argv'][0]}'"
-        os.execvpe(spec["argv"][0], spec["argv"], environment(spec))
-    except BaseException as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        os.write(told, f"{what}: {reason}".encode(errors="replace")[:4096])
-    finally:
-        os._exit(127)
 
 
 def _run_box(spec: dict[str, Any]) -> Child:
@@ -199,11 +193,3 @@ def keep_only(kept: tuple[int, ...]) -> None:
         os.closerange(low, fd)
         low = fd + 1
     os.closerange(low, os.sysconf("SC_OPEN_MAX"))
-
-
-def restore_signals() -> None:
-    """Default actions for all, as a fresh program expects."""
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])

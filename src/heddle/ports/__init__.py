@@ -6,6 +6,7 @@ calls `tree` and `out` are paths as a process *inside* it sees them, because the
 
 from heddle.ports.agents import Agent, Conversation, Dispatcher
 from heddle.ports.journal import Clock, Fence, Journal, SetAside
+from heddle.ports.privates import PrivateGits
 from heddle.ports.processes import Boxes, Chunk, Command, Exit, Held, Mount, Ran, Sandbox, View
 from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
 from heddle.ports.workspaces import Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
@@ -33,6 +34,7 @@ __all__ = [
     "Mount",
     "MovedOn",
     "Ownership",
+    "PrivateGits",
     "Ran",
     "Removal",
     "Repository",

@@ -11,7 +11,9 @@ from heddle.core.session import Send
 class Command:
     """A process to hold. `key` names it for ever: the same key is never started twice.
 
-    `env` is the whole environment beyond the sandbox's own minimum; `transcript_limit` in bytes.
+    `env` is the whole environment beyond the sandbox's own minimum; `transcript_limit` in bytes. Where the sandbox
+    has a network of its own, `hosts` ("name:port", "*.name:port") are all that it may reach, and `forwards`
+    ("127.0.0.1:8080") are services of this machine that are there inside at the same address.
     """
 
     key: str
@@ -21,6 +23,8 @@ class Command:
     stdin: Literal["pipe", "null"] = "null"
     transcript_limit: int = 256 * 1024 * 1024
     wall_s: float | None = None
+    hosts: tuple[str, ...] = ()
+    forwards: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,18 @@ _SOURCE = str(Path(__file__).resolve().parents[3])
 
 
 class Box(Holders):
-    """The Boxes port. One box per view; it lives until it is closed, its holder ends, or the machine does."""
+    """The Boxes port. One box per view; it lives until it is closed, its holder ends, or the machine does.
+
+    `shown`: files that every box shows, read-only, where they are.
+    """
 
     tier = 2
 
-    def __init__(self, folder: Path, runtime: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, runtime: Path, environment: Mapping[str, str], shown: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(folder, runtime)
+        self._shown = shown
         self._environment = dict(environment)
         self._env = policy.environment_inside(environment)
         self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -101,7 +107,7 @@ class Box(Holders):
             "socket": self._init_socket(self.of(key)),
             "root": str(folder.path / "root"),
             "lock": view.lock,
-            "places": policy.places(view, self._environment),
+            "places": policy.places(view, self._environment, self._shown),
             "limits": policy.LIMITS,
         }
         held, failure = await self.hold(Command(key, ("init",), "/"), make=make)

@@ -55,13 +55,13 @@ class Holders:
         held = self.of(key)
         return held.folder.transcript if held.begun() else None
 
-    async def live(self) -> tuple[str, ...]:
-        """Keys of the processes that have not ended, boxes apart; those whose holder was killed are settled on the way."""
+    async def live(self, *, boxes: bool = False) -> tuple[str, ...]:
+        """Keys of the processes, or of the boxes, that have not ended; those whose holder was killed are settled."""
         keys = []
         for path in sorted(self._root.glob("*/started.json")):
             folder = Folder(path.parent)
             spec = None if folder.exit.exists() else folder.load(folder.spec)
-            if spec is not None and "make" not in spec and await self.of(spec["key"]).lives():
+            if spec is not None and ("make" in spec) == boxes and await self.of(spec["key"]).lives():
                 keys.append(str(spec["key"]))
         return tuple(keys)
 
@@ -119,6 +119,8 @@ class Holders:
             "stdin": command.stdin,
             "transcript_limit": command.transcript_limit,
             "wall_s": command.wall_s,
+            "hosts": list(command.hosts),
+            "forwards": list(command.forwards),
             "socket": self.socket(folder, "s"),
         }
 

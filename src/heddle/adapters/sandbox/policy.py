@@ -43,8 +43,11 @@ MB = 1024 * 1024
 TMP = "/tmp"  # noqa: S108 - the box's own, which nobody else can reach
 
 
-def places(view: View, environment: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The places of a box in the order in which they are made: see heddle.holder.box.rooms."""
+def places(view: View, environment: Mapping[str, str], shown: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """The places of a box in the order in which they are made: see heddle.holder.box.rooms.
+
+    `shown`: files to show besides, read-only.
+    """
     home = home_of(environment)
     found: list[dict[str, Any]] = [_read(path) for path in SYSTEM]
     for path in LINKED:
@@ -59,6 +62,7 @@ def places(view: View, environment: Mapping[str, str]) -> list[dict[str, Any]]:
     own = own_places()
     found += [_read(path) for path in tools(environment) if not any(_lies_in(path, tree) for tree in trees)]
     found += [_mount(mount) for mount in view.mounts]
+    found += [_read(path) for path in shown]
     found += [_read(path) for path in own if any(_lies_in(path, tree) for tree in trees)]
     return found
 

@@ -10,6 +10,9 @@ from heddle.holder.box.minder import receive, tell
 PATIENCE_S = 30.0
 """How long a box may take to answer that something was started, or that all of it has ended."""
 
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "GIT_PROTOCOL")
+"""Everything else that a program of the host has in its environment is no business of the box."""
+
 
 class Entry:
     """One command in a box, or the reason why it could not be started (`failure`)."""
@@ -80,10 +83,23 @@ class Entry:
         return True
 
 
+def listener_in(path: str, host: str, port: int) -> socket.socket:
+    """A socket that listens in the network of the box. Raises OSError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(PATIENCE_S)
+        connection.connect(path)
+        tell(connection, {"listen": [host, port]})
+        answer, fds = receive(connection, descriptors=1)
+    if not fds:
+        raise OSError(f"no listener in the box: {(answer or {}).get('failed', 'it ended')}")
+    return socket.socket(fileno=fds[0])
+
+
 def bridge(path: str, cwd: str, argv: list[str]) -> int:
-    """Run a command in the box on our own standard streams; its exit status."""
+    """Run a command in the box on our own standard streams; its exit status. Of our environment it gets KEPT."""
     entry = Entry(path)
-    entry.start({"argv": argv, "cwd": cwd, "env": dict(os.environ)}, (0, 1, 2))
+    env = {name: os.environ[name] for name in KEPT if name in os.environ}
+    entry.start({"argv": argv, "cwd": cwd, "env": env}, (0, 1, 2))
     if entry.failure:
         os.write(2, f"{entry.failure}\n".encode())
         return 127

@@ -1,8 +1,9 @@
 """The parent of one command inside a box: starts it, tells how it ended, and leaves nothing of it behind.
 
 Frames are JSON with a length of four bytes before them. The first one comes with three descriptors and says what to
-run; later ones are {"signal": N} and {"end": true}. Answers are {"pid": N} or {"failed": "..."}, then
-{"ended": WAIT STATUS} and, once nothing is left, {"gone": true}. When the other end leaves, everything ends.
+run, or {"listen": [HOST, PORT]}, which is answered with a listening socket. Later ones are {"signal": N} and
+{"end": true}. Answers are {"pid": N} or {"failed": "..."}, then {"ended": WAIT STATUS} and, once nothing is left,
+{"gone": true}. When the other end leaves, everything ends.
 """
 
 import json
@@ -11,11 +12,15 @@ import select
 import signal
 import socket
 import struct
+import time
 from typing import Any, NoReturn
 
+from heddle.holder.program import become_program
 from heddle.holder.reaper import become_subreaper, end_all, reap, send
 
 FRAME_LIMIT = 16 * 1024 * 1024
+BIND_S = 2.0
+"""How long an address may be taken before it counts as taken."""
 
 
 def mind(connection: socket.socket, close: tuple[int, ...]) -> NoReturn:
@@ -52,6 +57,8 @@ class Minder:
         order, streams = receive(self.connection, descriptors=3)
         if order is None:
             return
+        if "listen" in order:
+            return listen(self.connection, *order["listen"])
         try:
             self.child, failure = start(order, streams, self.connection)
         finally:
@@ -91,32 +98,23 @@ def start(order: dict[str, Any], streams: list[int], connection: socket.socket) 
     pid = os.fork()
     if pid == 0:
         connection.close()
-        become(order, streams, told_write)
+        become_program(order, streams, told_write, lambda: None)
     os.close(told_write)
     with os.fdopen(told_read, "rb") as told:
         return pid, told.read(4096).decode(errors="replace")
 
 
-def become(order: dict[str, Any], streams: list[int], told: int) -> NoReturn:
-    """In the fork: become the program, or tell why not."""
-    what = "process"
-    try:
-        os.setsid()
-        signal.set_wakeup_fd(-1)
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        for target, fd in enumerate(streams):
-            os.dup2(fd, target)
-        what = f"folder '{order['cwd']}'"
-        os.chdir(order["cwd"])
-        what = f"program '{order['argv'][0]}'"
-        os.execvpe(order["argv"][0], order["argv"], order["env"])
-    except BaseException as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        os.write(told, f"{what}: {reason}".encode(errors="replace")[:4096])
-    finally:
-        os._exit(127)
+def listen(connection: socket.socket, host: str, port: int) -> None:
+    """Make a listening socket in here and hand it out: who accepts on it knows which box is calling."""
+    deadline = time.monotonic() + BIND_S
+    while True:
+        try:
+            with socket.create_server((host, int(port)), backlog=256) as listener:
+                return tell(connection, {"listening": True}, [listener.fileno()])
+        except OSError as error:  # an earlier one may be about to close
+            if time.monotonic() > deadline:
+                return tell(connection, {"failed": f"{host}:{port}: {error.strerror}"})
+            time.sleep(0.01)
 
 
 def tell(connection: socket.socket, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
@@ -130,7 +128,10 @@ def tell(connection: socket.socket, message: dict[str, Any], descriptors: list[i
 
 
 def receive(connection: socket.socket, descriptors: int = 0) -> tuple[dict[str, Any] | None, list[int]]:
-    """A frame and what came with it; None at the end. Raises ValueError for one that makes no sense."""
+    """A frame and what came with it (all of the descriptors, or none); None at the end.
+
+    Raises ValueError for a frame that makes no sense.
+    """
     head, fds = _exactly(connection, 4, descriptors)
     if not head:
         return None, fds
@@ -138,7 +139,7 @@ def receive(connection: socket.socket, descriptors: int = 0) -> tuple[dict[str, 
     if size > FRAME_LIMIT:
         raise ValueError(size)
     message = json.loads(_exactly(connection, size)[0])
-    if not isinstance(message, dict) or (descriptors and len(fds) != descriptors):
+    if not isinstance(message, dict) or len(fds) not in (0, descriptors):
         raise ValueError(message)
     return message, fds
 

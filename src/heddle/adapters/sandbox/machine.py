@@ -1,0 +1,123 @@
+"""What this machine offers for sandboxes, found out by trying, and what a person can do about what it lacks."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from heddle.adapters.sandbox import policy
+from heddle.core.errors import SetupError
+
+PROBE = """
+import json, sys
+sys.path.append(sys.argv[1])
+from heddle.holder.box.probe import probe
+json.dump(probe(sys.argv[2]), sys.stdout)
+"""
+TIERS = ("auto", "0", "2")
+_SOURCE = str(Path(__file__).resolve().parents[3])
+_APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
+_CLONE = Path("/proc/sys/kernel/unprivileged_userns_clone")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was tried: whether it works, and what follows."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+async def try_box(folder: Path) -> str:
+    """Why no box can be made over a workspace in `folder`, with the remedy; "" when one can."""
+    if not sys.platform.startswith("linux"):
+        return f"boxes need Linux; this is {sys.platform}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", "-c", PROBE, _SOURCE, str(folder)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, errors = await process.communicate()
+    try:
+        steps: dict[str, str] = json.loads(said)
+    except ValueError:
+        return f"the probe failed: {errors.decode(errors='replace').strip()[-300:]}"
+    failed = next(((name, why) for name, why in steps.items() if why), None)
+    return "" if failed is None else f"{failed[0]}: {failed[1]}; {_remedy(failed[0])}"
+
+
+def tier_for(wanted: str, why_not: str) -> int:
+    """The tier to work in; `why_not` says why there is no box.
+
+    What was asked for and cannot be had is never replaced by less: sessions are then refused one by one, with the
+    reason (D2). Raises SetupError(slug="config-wrong-type") for a tier that does not exist.
+    """
+    if wanted not in TIERS:
+        raise SetupError(
+            f"'sandbox.tier' is '{wanted}'; it must be one of {', '.join(TIERS)}",
+            slug="config-wrong-type",
+            hint="see: heddle config explain sandbox.tier",
+        )
+    if wanted == "auto":
+        return 0 if why_not else 2
+    return int(wanted)
+
+
+async def findings(tier: int, folder: Path, environment: Mapping[str, str]) -> list[Finding]:
+    """What `heddle doctor` says about sandboxes."""
+    why_not = await try_box(folder)
+    using = {
+        0: "tier 0: sessions are isolated by workspace only; an agent may read and write what you may",
+        2: "tier 2 (box): own file system, processes and network per session; nothing of HOME but the tools below",
+    }[tier]
+    found = [
+        Finding("sandbox", tier >= 2, using),
+        Finding("box", not why_not, why_not or "namespaces, overlay, seccomp: each was tried and works"),
+    ]
+    if tier >= 2:
+        shown = ", ".join(policy.tools(environment)) or "nothing"
+        found.append(Finding("box shows", True, f"/usr, /etc, /opt without their secrets, and read-only: {shown}"))
+    found.append(Finding("memory limits", True, _limits()))
+    return found
+
+
+def _remedy(step: str) -> str:
+    """The next thing to do where a step fails."""
+    if step in ("namespaces", "own ids", "mounts") and _says(_APPARMOR, "1"):
+        return (
+            "AppArmor keeps user namespaces from unprivileged programs: as root, give the Python interpreter "
+            f"'{os.path.realpath(sys.executable)}' a profile with 'userns,' in /etc/apparmor.d and load it"
+        )
+    if _says(_CLONE, "0"):
+        return "user namespaces are switched off: as root, set kernel.unprivileged_userns_clone to 1"
+    if _says(_NAMESPACES, "0"):
+        return "user namespaces are switched off: as root, set user.max_user_namespaces above 0"
+    if step == "overlay":
+        return "the kernel (5.11 or newer) or the file system refuses an overlay: put HEDDLE_HOME on ext4, xfs or btrfs"
+    if step == "processes":
+        return "this looks like a container that hides parts of /proc: run Heddle outside of it"
+    return "work goes on in tier 0, by workspaces alone"
+
+
+def _limits() -> str:
+    own = Path("/proc/self/cgroup")
+    lines = own.read_text().splitlines() if own.is_file() else []
+    path = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "")
+    delegated = path and os.access(_CGROUP / path.lstrip("/") / "cgroup.procs", os.W_OK)
+    if delegated and (_CGROUP / "cgroup.controllers").is_file():
+        return "a cgroup of one's own can be had"
+    return "no cgroup is delegated here: processes and file sizes are limited per session, memory by admission alone"
+
+
+def _says(path: Path, word: str) -> bool:
+    try:
+        return path.read_text().strip() == word
+    except OSError:
+        return False

@@ -1,0 +1,239 @@
+"""The one way out of a box: an allow-list proxy, and forwarders to services of this machine that the person named.
+
+It runs in the holder, on listeners that were made in the box's network. The proxy takes CONNECT requests alone
+(RFC 9110, 9.3.6). A name on the list is resolved once, here, and only the checked address is connected to, so that no
+second answer of a name server leads elsewhere.
+"""
+
+import errno
+import ipaddress
+import re
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+
+CONNECTIONS = 256
+"""At most so many at once; further ones are closed at once."""
+
+IDLE_S = 900.0
+"""How long nothing may move on a connection."""
+
+REQUEST_S = 30.0
+"""How long a request may take, all of it: one that drips wins no time."""
+
+CONNECT_S = 20.0
+PAUSE_S = 0.05
+"""Before accepting again when there was no descriptor or no memory for a connection."""
+
+HEAD_LIMIT = 16_384
+CHUNK = 65_536
+
+_HEAD = re.compile(rb"CONNECT ([A-Za-z0-9.-]{1,253}):([0-9]{1,5}) HTTP/1\.[01]\r\n")
+_NAME = re.compile(r"([a-z0-9-]{1,63}\.)*[a-z][a-z0-9-]{0,62}")
+"""The last label of an address is a number in any notation (2130706433, 0x7f.1); that of a name is none."""
+
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of version 6 that belongs to the internet at large."""
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_INSIDE_CLOUDS = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168.63.129.16/32"))
+"""Public by their numbers, and yet where some clouds tell a machine its secrets."""
+
+Resolve = Callable[[str, int], list[str]]
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Addresses of a name, in the system's order. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class Egress:
+    """Serves the listeners of one session. `allow`: "name:port" or "*.name:port"; `forwards`: port inside to target."""
+
+    def __init__(
+        self, allow: Iterable[str], forwards: Mapping[int, tuple[str, int]], resolve: Resolve = resolve
+    ) -> None:
+        self._allow = frozenset(name.lower() for name in allow)
+        self._forwards = dict(forwards)
+        self._resolve = resolve
+        self._slots = threading.BoundedSemaphore(CONNECTIONS)
+        self.refused: deque[str] = deque(maxlen=50)
+
+    def update(self, allow: Iterable[str]) -> None:
+        """From now on these may be reached; what is connected stays so."""
+        self._allow = frozenset(name.lower() for name in allow)
+
+    def serve_proxy(self, listener: socket.socket) -> None:
+        """Serve CONNECT requests."""
+        self._serve(listener, self._proxy)
+
+    def serve_forward(self, port: int, listener: socket.socket) -> None:
+        """Connect everybody to the target of `port`."""
+        target = self._forwards[port]
+        self._serve(listener, lambda client: self._join(client, [target], b""))
+
+    def allows(self, host: str, port: int) -> bool:
+        """Whether the list has this name. An address is never on it."""
+        name = host.lower().rstrip(".")
+        if not _NAME.fullmatch(name):
+            return False
+        labels = name.split(".")
+        wider = (f"*.{'.'.join(labels[at:])}:{port}" for at in range(1, len(labels)))
+        return f"{name}:{port}" in self._allow or any(pattern in self._allow for pattern in wider)
+
+    def _serve(self, listener: socket.socket, answer: Callable[[socket.socket], None]) -> None:
+        listener.setblocking(True)
+        threading.Thread(target=self._accept, args=(listener, answer), daemon=True).start()
+
+    def _accept(self, listener: socket.socket, answer: Callable[[socket.socket], None]) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError as error:
+                if error.errno in (errno.EBADF, errno.EINVAL):  # it was closed
+                    return
+                time.sleep(PAUSE_S)
+                continue
+            if not self._slots.acquire(blocking=False):
+                client.close()
+                continue
+            try:
+                threading.Thread(target=self._attend, args=(client, answer), daemon=True).start()
+            except RuntimeError:  # no memory for one more
+                client.close()
+                self._slots.release()
+                time.sleep(PAUSE_S)
+
+    def _attend(self, client: socket.socket, answer: Callable[[socket.socket], None]) -> None:
+        try:
+            with client, suppress(OSError):
+                answer(client)
+        finally:
+            self._slots.release()
+
+    def _proxy(self, client: socket.socket) -> None:
+        head = _head(client)
+        client.settimeout(REQUEST_S)
+        asked = _HEAD.match(head)
+        if asked is None:
+            return self._refuse(client, "400 Bad Request", "only CONNECT name:port is served")
+        host, port = asked[1].decode(), int(asked[2])
+        if not self.allows(host, port):
+            return self._refuse(client, "403 Forbidden", f"{host}:{port} is not on this session's list")
+        try:
+            addresses = self._resolve(host, port)
+        except (OSError, UnicodeError):
+            return self._refuse(client, "502 Bad Gateway", f"{host} has no address")
+        if not addresses or not all(map(is_public, addresses)):
+            return self._refuse(client, "403 Forbidden", f"{host} leads into a private network")
+        rest = head.partition(b"\r\n\r\n")[2]
+        self._join(client, [(address, port) for address in addresses], rest, b"HTTP/1.1 200 Connected\r\n\r\n")
+
+    def _refuse(self, client: socket.socket, status: str, why: str) -> None:
+        self.refused.append(why)
+        body = f"{why}\n"
+        text = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        client.sendall(text.encode())
+
+    def _join(self, client: socket.socket, targets: list[tuple[str, int]], rest: bytes, greeting: bytes = b"") -> None:
+        """Connect to the first of exactly these that answers, and carry bytes both ways until both have said all."""
+        server = _connected(targets)
+        if server is None:
+            if greeting:
+                self._refuse(client, "502 Bad Gateway", f"nobody answers at {', '.join(host for host, _ in targets)}")
+            return
+        with server:
+            client.sendall(greeting)
+            server.sendall(rest)
+            pump(client, server)
+
+
+class _Way:
+    """One direction of a connection: what was read and is not yet written, and whether more may come."""
+
+    def __init__(self, source: socket.socket, target: socket.socket) -> None:
+        self.source, self.target = source, target
+        self.data = b""
+        self.open = True
+
+    def waits_for(self) -> tuple[int, int]:
+        """The descriptor, and what it must be ready for."""
+        return (self.target.fileno(), select.POLLOUT) if self.data else (self.source.fileno(), select.POLLIN)
+
+    def move(self) -> None:
+        """Read or write once. Raises OSError."""
+        with suppress(BlockingIOError):
+            if self.data:
+                self.data = self.data[self.target.send(self.data) :]
+                return
+            self.data = self.source.recv(CHUNK)
+            if not self.data:
+                self.open = False
+                self.target.shutdown(socket.SHUT_WR)
+
+
+def pump(one: socket.socket, other: socket.socket) -> None:
+    """Carry bytes both ways; an end of one side is handed on, and all ends when nothing moves for long.
+
+    Neither way waits for the other: a side that takes nothing for a while can still be heard. Raises OSError.
+    """
+    ways = [_Way(one, other), _Way(other, one)]
+    for end in (one, other):
+        end.setblocking(False)
+    while ways:
+        wanted: dict[int, int] = {}
+        for fd, event in (way.waits_for() for way in ways):
+            wanted[fd] = wanted.get(fd, 0) | event
+        poll = select.poll()
+        for fd, events in wanted.items():
+            poll.register(fd, events)
+        ready = {fd for fd, _ in poll.poll(IDLE_S * 1000)}
+        if not ready:
+            return
+        for way in ways:
+            if way.waits_for()[0] in ready:
+                way.move()
+        ways = [way for way in ways if way.open]
+
+
+def is_public(address: str) -> bool:
+    """Whether an address belongs to the internet at large: no loopback, private, link-local or special one."""
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(known, ipaddress.IPv6Address):
+        inner = known.ipv4_mapped or known.sixtofour
+        if known in _NAT64:
+            inner = ipaddress.IPv4Address(int(known) & 0xFFFFFFFF)
+        return is_public(str(inner)) if inner else known.is_global and known in _UNICAST
+    special = known.is_multicast or known.is_reserved or any(known in network for network in _INSIDE_CLOUDS)
+    return known.is_global and not special
+
+
+def _connected(targets: list[tuple[str, int]]) -> socket.socket | None:
+    for target in targets:
+        with suppress(OSError):
+            return socket.create_connection(target, CONNECT_S)
+    return None
+
+
+def _head(client: socket.socket) -> bytes:
+    """A request up to its empty line, with what came right behind it; b"" when it is too long or breaks off.
+
+    Raises TimeoutError.
+    """
+    due = time.monotonic() + REQUEST_S
+    data = bytearray()
+    while b"\r\n\r\n" not in data:
+        client.settimeout(max(due - time.monotonic(), 0.001))
+        piece = client.recv(4096)
+        data += piece
+        if not piece or len(data) > HEAD_LIMIT:
+            return b""
+    return bytes(data)

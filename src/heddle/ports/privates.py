@@ -1,0 +1,44 @@
+"""Git directories of one session each: private refs, index and configuration over the repository's shared objects."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from heddle.ports.worktrees import Snapshot
+
+
+class PrivateGits(Protocol):
+    """Makes such directories and takes over what sessions leave in them. Git itself runs on them only inside a box."""
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Folders of the host with all objects of the repository, for a box to show read-only."""
+        ...
+
+    async def lay_out(self, commit: str, tree: Path, index: Path) -> None:
+        """The files of a commit at `tree`, and an index in which git finds them unchanged without reading them.
+
+        That holds for as long as their inodes and times stay what they are, also through an overlay.
+        """
+        ...
+
+    def make(self, path: Path, commit: str, index: Path, shared: Sequence[str]) -> None:
+        """A git directory at `path`, detached at `commit`, with a link to `index`; a few small files and no process.
+
+        `shared`: where the folders of `shared` are inside, in the same order.
+        """
+        ...
+
+    def reader(self, tree: str, base: str, size_limit: int) -> tuple[str, ...]:
+        """The command that, run inside, writes down what the session holds and tells it; see Worktrees.snapshot."""
+        ...
+
+    async def take_over(
+        self, told: bytes, tree: str, upload_pack: Sequence[str], *, base: str, size_limit: int
+    ) -> tuple[Snapshot, tuple[str, ...]]:
+        """Fetch what the reader told of, checked as the word of a stranger: the snapshot and the stash, newest first.
+
+        `upload_pack` is the command line that runs git's upload-pack inside. A file that grew beyond `size_limit`
+        bytes (0: no limit) since `base` is an error. Raises OutsideError (slug session-git-broken, result-too-large).
+        """
+        ...
