@@ -7,16 +7,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from heddle import __version__
 from heddle.adapters.agents.acp import AcpAgent
 from heddle.adapters.agents.brands import Brand, brand_names, load_brand
 from heddle.adapters.agents.claude import ClaudeAgent
 from heddle.adapters.dispatch.local import LocalDispatcher
-from heddle.adapters.git import open_repository
+from heddle.adapters.git import GitRepository, open_repository
+from heddle.adapters.git.privates import GitPrivates
 from heddle.adapters.git.worktrees import GitWorktrees
 from heddle.adapters.journal.sqlite import SqliteJournal
+from heddle.adapters.sandbox import machine
+from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.none import Unconfined
+from heddle.adapters.workspaces.instant import InstantWorkspaces
+from heddle.adapters.workspaces.several import SeveralWorkspaces
 from heddle.adapters.workspaces.worktree import WorktreeWorkspaces
 from heddle.api.desk import Desk
 from heddle.config import Config, person_file, resolve
@@ -24,7 +30,7 @@ from heddle.core.errors import HeddleError, SetupError
 from heddle.engine.fleet import Fleet
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
-from heddle.ports import Agent
+from heddle.ports import Agent, Workspaces
 
 
 class SystemClock:
@@ -59,6 +65,12 @@ class KnownAgents:
             self._made[name] = self._make(load_brand(own if own.is_file() else name))
         return self._made[name]
 
+    def shown(self) -> tuple[str, ...]:
+        """Files that agents need to read, as the environment names them."""
+        brands = (load_brand(name) for name in brand_names())
+        named = (self._environment.get(name, "") for brand in brands for name in brand.shows)
+        return tuple(path for path in named if path.startswith("/"))
+
     def _make(self, brand: Brand) -> Agent:
         env = {name: self._environment[name] for name in brand.env if name in self._environment}
         match brand.protocol:
@@ -85,30 +97,59 @@ class KnownAgents:
         return findings
 
 
+class Enclosures:
+    """The sandboxes of this machine. Both share the holders' folders, so either finds what the other started."""
+
+    def __init__(self, home: Path, runtime: Path, environment: Mapping[str, str], shown: tuple[str, ...]) -> None:
+        self._home, self._environment = home, environment
+        self.none = Unconfined(home / "holders", runtime, environment)
+        self.box = Box(home / "holders", runtime, environment, shown)
+        self.tier = 0
+
+    async def choose(self, wanted: str) -> None:
+        """Settle on a tier. Raises SetupError(slug="config-wrong-type")."""
+        why_not = await machine.try_box(self._probe) if wanted == "auto" else ""
+        self.tier = machine.tier_for(wanted, why_not)
+
+    async def findings(self) -> list[dict[str, object]]:
+        """What `heddle doctor` says about them."""
+        return [asdict(found) for found in await machine.findings(self.tier, self._probe, self._environment)]
+
+    async def close(self) -> None:
+        """Let go of the processes; they go on."""
+        await self.none.close()
+        await self.box.close()
+
+    @property
+    def _probe(self) -> Path:
+        """On the disk that workspaces lie on."""
+        return self._home / "probe"
+
+
 @dataclass(slots=True)
 class House:
     """A wired Heddle."""
 
     desk: Desk
     journal: SqliteJournal
-    sandbox: Unconfined
+    enclosures: Enclosures
     dispatcher: LocalDispatcher
 
     async def close(self) -> None:
         """Let go of everything; sessions go on."""
         await self.dispatcher.close()
-        await self.sandbox.close()
+        await self.enclosures.close()
         self.journal.close()
 
 
 class Sites:
     """Repositories that were opened, by the path they were asked for."""
 
-    def __init__(self, home: Path, sandbox: Unconfined, max_file_bytes: int, trash_s: float) -> None:
+    def __init__(self, home: Path, enclosures: Enclosures, own: Mapping[str, Any]) -> None:
         self._home = home
-        self._sandbox = sandbox
-        self._max_file_bytes = max_file_bytes
-        self._trash_s = trash_s
+        self._enclosures = enclosures
+        self._max_file_bytes = own["workspace.max_file_mb"] * 1_000_000
+        self._trash_s = own["workspace.trash_days"] * 86_400
         self._sites: dict[str, Site] = {}
 
     async def site(self, root: str) -> Site:
@@ -119,19 +160,39 @@ class Sites:
         repository = await open_repository(Path(root))
         made = self._sites.get(repository.root)
         if made is None:
-            workspaces = WorktreeWorkspaces(
-                self._home / "workspaces" / repository.key,
-                self._home / "trash" / repository.key,
-                repository,
-                GitWorktrees(repository.store),
-                self._sandbox,
-                SystemClock(),
-                max_file_bytes=self._max_file_bytes,
-            )
+            workspaces = self._workspaces(repository)
             made = Site(repository, workspaces)
             await workspaces.empty_trash(self._trash_s)
         self._sites[root] = self._sites[repository.root] = made
         return made
+
+    def _workspaces(self, repository: GitRepository) -> Workspaces:
+        """New ones from the provider that fits the tier; those of the other are found where they are."""
+        key, home, clock = repository.key, self._home, SystemClock()
+        trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store)
+        plain = WorktreeWorkspaces(
+            home / "workspaces" / key,
+            home / "trash" / key,
+            repository,
+            trees,
+            self._enclosures.none,
+            clock,
+            max_file_bytes=self._max_file_bytes,
+        )
+        if self._enclosures.tier == 0:
+            return plain
+        boxed = InstantWorkspaces(
+            home / "instant" / key,
+            home / "instant-trash" / key,
+            home / "bases" / key,
+            repository,
+            trees,
+            privates,
+            self._enclosures.box,
+            clock,
+            max_file_bytes=self._max_file_bytes,
+        )
+        return SeveralWorkspaces(boxed, plain)
 
 
 async def build(
@@ -150,10 +211,11 @@ async def build(
     fence = await journal.claim("daemon", "daemon", 3600)
     runs = Runs(journal, fence)
     await runs.load()
-    sandbox = Unconfined(home / "holders", runtime, environment)
     agents = KnownAgents(environment, person_file(environment).parent / "agents")
-    sites = Sites(home, sandbox, own["workspace.max_file_mb"] * 1_000_000, own["workspace.trash_days"] * 86_400)
-    outside = Outside(sites.site, config, agents, _texts(), clock, sandbox.tier)
+    enclosures = Enclosures(home, runtime, environment, agents.shown())
+    await enclosures.choose(own["sandbox.tier"])
+    sites = Sites(home, enclosures, own)
+    outside = Outside(sites.site, config, agents, _texts(), clock, enclosures.tier)
     dispatcher = LocalDispatcher()
     fleet = Fleet(runs, outside, dispatcher)
 
@@ -167,14 +229,15 @@ async def build(
         by=f"person:{_person()}",
         home=home,
         version=__version__,
-        transcript=sandbox.transcript,
+        transcript=enclosures.none.transcript,
         check_agents=agents.check,
+        check_sandbox=enclosures.findings,
         explain=explain,
         close=close,
-        live=sandbox.live,
+        live=enclosures.none.live,
         started_at=clock.now(),
     )
-    return House(desk, journal, sandbox, dispatcher)
+    return House(desk, journal, enclosures, dispatcher)
 
 
 def _texts() -> dict[str, str]:

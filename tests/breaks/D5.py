@@ -1,17 +1,19 @@
 """An engine that believes the agent."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from heddle.adapters.workspaces.worktree import WorktreeWorkspace
+from heddle.adapters.workspaces import results
 from heddle.ports import Change, Changes, Collected
 
 
 def apply(monkeypatch: pytest.MonkeyPatch) -> None:
     """A result without a change counts as one."""
-    real = WorktreeWorkspace.collect
+    real = results.collect
 
-    async def believing(self: WorktreeWorkspace, message: str) -> Collected:
-        got = await real(self, message)
-        return Collected(got.commit, got.tree, Changes((Change("b.txt", "added"),)), got.own)
+    async def believing(*args: Any) -> Collected:
+        return replace(await real(*args), changes=Changes((Change("b.txt", "added"),)))
 
-    monkeypatch.setattr(WorktreeWorkspace, "collect", believing)
+    monkeypatch.setattr(results, "collect", believing)

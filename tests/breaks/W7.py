@@ -2,14 +2,13 @@
 
 import pytest
 
-from heddle.adapters.workspaces.worktree import WorktreeWorkspace
-from heddle.ports import Snapshot
+from heddle.adapters.workspaces import recovery
 
 
 def apply(monkeypatch: pytest.MonkeyPatch) -> None:
     """No recovery ref is written before a workspace goes."""
 
-    async def nothing(self: WorktreeWorkspace, snapshot: Snapshot) -> str:
+    async def nothing(*_: object) -> str:
         return ""
 
-    monkeypatch.setattr(WorktreeWorkspace, "_keep", nothing)
+    monkeypatch.setattr(recovery, "keep_unkept", nothing)

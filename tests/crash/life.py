@@ -131,8 +131,9 @@ def facts(events: list[dict[str, Any]], folder: Path) -> list[str]:
 
 
 def refs(repository: Path) -> list[str]:
-    """Every ref with the tree it leads to."""
-    shown = git(repository, "for-each-ref", "--format=%(refname) %(tree)").splitlines()
+    """Every ref with the tree it leads to; commits carry a time, so what is named after one is not compared by name."""
+    told = git(repository, "for-each-ref", "--format=%(refname) %(tree)").splitlines()
+    shown = sorted(re.sub(r"bases/[0-9a-f]{40}", "bases/ID", line) for line in told)
     return [*shown, git(repository, "status", "--porcelain"), git(repository, "log", "--format=%s", "main")]
 
 

@@ -237,7 +237,10 @@ async def test_an_agent_that_errs_costs_an_attempt_and_no_more(
         rows = await fleet.until(id)
         assert rows[0]["status"] == "waiting"
         assert (await fleet.until_kind(id, "stage-failed"))["data"]["reason"] == slug
-        assert await fleet.house.sandbox.live() == ()
+        assert await fleet.house.enclosures.none.live() == ()
+        async with asyncio.timeout(20):
+            while await fleet.house.enclosures.none.live(boxes=True):
+                await asyncio.sleep(0.02)
 
 
 async def test_a_lost_agent_is_resumed_in_its_workspace(tmp_path: Path) -> None:
@@ -324,7 +327,10 @@ async def test_stop_keeps_the_work_and_restore_brings_it_back(tmp_path: Path) ->
         await fleet.until_kind(id, "question-asked")
         await fleet.call("task.stop", task=id)
         await fleet.until_kind(id, "run-stopped")
-        assert await fleet.house.sandbox.live() == ()
+        assert await fleet.house.enclosures.none.live() == ()
+        async with asyncio.timeout(20):
+            while await fleet.house.enclosures.none.live(boxes=True):
+                await asyncio.sleep(0.02)
         while (await fleet.call("task.show", task=id))["workspaces"]:
             await asyncio.wait_for(fleet.house.journal.wait(fleet.house.journal.position()), 20)
         told = await fleet.call("task.restore", task=id, path=str(tmp_path / "back"))
@@ -455,7 +461,7 @@ async def test_w6_the_next_daemon_goes_on_with_the_session_that_lives(tmp_path: 
         assert rows[0]["status"] == "landed"
         kinds = await fleet.kinds(id)
         assert kinds.count("question-asked") == kinds.count("question-answered") == 1
-    started = list((Path(os.environ["HEDDLE_HOME"]) / "holders").glob("*execute*/started.json"))
+    started = list((Path(os.environ["HEDDLE_HOME"]) / "holders").glob("T*execute*/started.json"))
     assert len(started) == 1
 
 

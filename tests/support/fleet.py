@@ -154,8 +154,9 @@ async def heddle(
         fleet.cancel()
         await asyncio.wait({fleet})
         await house.dispatcher.close()
-        for key in () if leave else await house.sandbox.live():
-            held = await house.sandbox.find(key)
-            if held is not None:
-                await held.stop(0)
+        for boxes in () if leave else (False, True):
+            for key in await house.enclosures.none.live(boxes=boxes):
+                held = await house.enclosures.none.find(key)
+                if held is not None:
+                    await held.stop(0)
         await house.close()

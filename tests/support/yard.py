@@ -1,20 +1,35 @@
 """A repository with a maker of workspaces, for tests: real git, real held processes, a clock of the test's own."""
 
+import json
 import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from heddle.adapters.git import GitRepository, open_repository, worktrees
+from heddle.adapters.git.privates import GitPrivates
 from heddle.adapters.git.worktrees import GitWorktrees
+from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.workspaces import faults
+from heddle.adapters.workspaces.instant import InstantWorkspaces
 from heddle.adapters.workspaces.memory import MemoryWorkspaces
 from heddle.adapters.workspaces.worktree import WorktreeWorkspaces
+from heddle.holder.reaper import marked
 from heddle.ports import Command, Held, Workspace, WorkspaceOrder, Workspaces
 from repositories import Sample
+
+DESTROY = {
+    "deleted": 'd="$PWD"; cd /; rm -r "$d"',
+    "emptied": "rm -r ./* .git",
+    "replaced": 'd="$PWD"; cp -a "$d" "$d.new"; cd /; rm -r "$d"; mv "$d.new" "$d"; echo claim > "$d/claim"',
+    "a link": 'd="$PWD"; cd /; mv "$d" "$d.moved"; ln -s "$d.moved" "$d"',
+}
+"""What an agent may do to the place it works in."""
 
 LIMIT = 10_000
 """The size limit of a file in a result."""
@@ -43,10 +58,10 @@ class Yard:
     runtime: Path
     sample: Sample
     clock: Clock = field(default_factory=Clock)
-    sandboxes: list[Unconfined] = field(default_factory=list)
+    sandboxes: list[Unconfined | Box] = field(default_factory=list)
 
     async def open(self) -> Workspaces:
-        sandbox = Unconfined(self.folder / "held", self.runtime, self.sample.env)
+        sandbox = SANDBOXES.get(self.kind, Unconfined)(self.folder / "held", self.runtime, self.sample.env)
         self.sandboxes.append(sandbox)
         repository = await open_repository(self.sample.path, self.sample.env)
         return PROVIDERS[self.kind](self.folder, repository, sandbox, self.clock)
@@ -60,7 +75,9 @@ class Yard:
 
     async def enter(self, workspace: Workspace, script: str, *, key: str = "", cwd: str = "") -> Held:
         """Start a shell script inside."""
-        env = {"GIT_CONFIG_GLOBAL": self.sample.env["GIT_CONFIG_GLOBAL"], "GIT_CONFIG_NOSYSTEM": "1"}
+        env = {"GIT_CONFIG_NOSYSTEM": "1"}
+        if self.kind != "instant":  # there the session has a HOME of its own
+            env["GIT_CONFIG_GLOBAL"] = self.sample.env["GIT_CONFIG_GLOBAL"]
         key = key or f"{workspace.id}.{len(list((self.folder / 'held').glob('*')))}"
         return await workspace.enter(Command(key, ("sh", "-ec", script), cwd, env, stdin="pipe"))
 
@@ -71,11 +88,34 @@ class Yard:
         assert ended.ok, (ended, held.load_errors().decode())
         return held.load_output().decode()
 
+    async def destroy(self, workspace: Workspace, how: str) -> None:
+        """Take the place of the tree away, from inside where that can be done, else from outside."""
+        if self.kind != "instant":
+            held = await self.enter(workspace, f"{DESTROY[how]}; echo gone; exec cat", key="k")
+            return await heard(held, b"gone")
+        await heard(await self.enter(workspace, "echo here; exec cat", key="k"), b"here")
+        place = self.folder / "workspaces" / workspace.id / ("git" if how == "emptied" else "tree")
+        aside = place.with_name("aside")
+        place.rename(aside)
+        if how == "replaced":
+            shutil.copytree(aside, place)
+        elif how == "a link":
+            place.symlink_to(aside)
+
+    def living(self, key: str) -> list[int]:
+        """Processes of this machine that belong to the held process of a key."""
+        specs = (json.loads(path.read_bytes()) for path in (self.folder / "held").glob("*/spec.json"))
+        return [pid for spec in specs if spec["key"] == key for pid in marked(spec["marker"])]
+
+    def forget_shared(self) -> None:
+        """Remove what workspaces share and is made once, so that making it is among the steps of the next one."""
+        shutil.rmtree(self.folder / "bases", ignore_errors=True)
+
     async def close(self) -> None:
-        for key in await self.sandboxes[0].live() if self.sandboxes else ():
-            held = await self.sandboxes[0].find(key)
-            assert held is not None
-            await held.stop(0)
+        for path in sorted((self.folder / "held").glob("*/spec.json")) if self.sandboxes else ():
+            held = await self.sandboxes[0].find(json.loads(path.read_bytes())["key"])
+            if held is not None and held.ended() is None:
+                await held.stop(0)
         for sandbox in self.sandboxes:
             await sandbox.close()
 
@@ -91,10 +131,19 @@ def _memory(folder: Path, repository: GitRepository, sandbox: Unconfined, clock:
     return MemoryWorkspaces(folder / "scratch", repository, trees, sandbox, clock, max_file_bytes=LIMIT)
 
 
-PROVIDERS: dict[str, Callable[[Path, GitRepository, Unconfined, Clock], Workspaces]] = {
+def _instant(folder: Path, repository: GitRepository, sandbox: Unconfined | Box, clock: Clock) -> Workspaces:
+    assert isinstance(sandbox, Box)
+    places = (folder / "workspaces", folder / "trash", folder / "bases")
+    trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store)
+    return InstantWorkspaces(*places, repository, trees, privates, sandbox, clock, max_file_bytes=LIMIT)
+
+
+PROVIDERS: dict[str, Callable[[Path, GitRepository, Any, Clock], Workspaces]] = {
     "worktree": _worktree,
     "memory": _memory,
+    "instant": _instant,
 }
+SANDBOXES: dict[str, type[Unconfined] | type[Box]] = {"instant": Box}
 
 
 async def heard(held: Held, wanted: bytes) -> None:

@@ -22,6 +22,7 @@ class Desk:
     version: str
     transcript: Callable[[str], Path | None]
     check_agents: Callable[[], Awaitable[list[dict[str, object]]]]
+    check_sandbox: Callable[[], Awaitable[list[dict[str, object]]]]
     explain: Callable[[str, str], Awaitable[list[dict[str, object]]]]
     close: Callable[[], None]
     live: Callable[[], Awaitable[tuple[str, ...]]]

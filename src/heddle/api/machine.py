@@ -51,11 +51,7 @@ async def doctor(desk: Desk, asked: Nothing) -> dict[str, Any]:
     """What works on this machine, what does not, and what would change that."""
     free = shutil.disk_usage(desk.home).free
     findings = [
-        {
-            "what": "sandbox",
-            "ok": False,
-            "detail": "tier 0: sessions are isolated by workspace only; an agent may read and write what you may",
-        },
+        *await desk.check_sandbox(),
         {"what": "disk", "ok": free > 1_000_000_000, "detail": f"{free // 1_000_000} MB free in {desk.home}"},
         *(
             {"what": "journal", "ok": False, "detail": f"{kept.what}: {kept.why}"}

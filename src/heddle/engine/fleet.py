@@ -7,6 +7,7 @@ simply decided again, and each carrying-out finds what an earlier one began.
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from heddle.core import events as e
 from heddle.core.cycle import (
@@ -109,7 +110,8 @@ class Fleet:
                 settled = False
                 continue
             decision = decide(run, world)
-            self.decisions[id] = (run.seq, decision)
+            trouble = self._troubles.get(id)
+            self.decisions[id] = (run.seq, Wait(Who.PERSON, "problem", trouble) if trouble else decision)
             settled = await self._follow(run, decision) and settled
         return settled
 
@@ -151,6 +153,7 @@ class Fleet:
         except HeddleError as error:
             self._troubles[id] = f"{error.message}; {error.hint}"
             log.warning("work failed", exc_info=error, extra={"task": id})
+            self._news.set()
             await asyncio.sleep(RETRY_S)
         except Exception as error:
             log.exception("bug", extra={"task": id})
@@ -187,14 +190,19 @@ class Fleet:
             await Validation(self.runs, self.outside, site, settings, run, key).play()
         else:
             await LandingStep(self.runs, site, run).play()
+        with suppress(HeddleError):  # an attempt that is over costs no process; what fails here fails again at removal
+            await self._seal(self.runs.require(run.task.id), site)
 
     async def _stop(self, run: Run, site: Site, why: str) -> None:
         """End every process of the run's workspaces; what they hold is kept when they are removed."""
+        await self._seal(run, site)
+        await self.runs.record(run.task.id, e.RunStopped(why))
+
+    async def _seal(self, run: Run, site: Site) -> None:
         for made in run.workspaces:
             workspace = await site.workspaces.find(made.workspace)
             if workspace is not None:
                 await workspace.seal()
-        await self.runs.record(run.task.id, e.RunStopped(why))
 
     async def _remove(self, run: Run, site: Site, id: str) -> None:
         workspace = await site.workspaces.find(id)

@@ -2,11 +2,13 @@
 
 import sys
 import tomllib
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,6 +23,8 @@ class Brand(msgspec.Struct, frozen=True, kw_only=True):
     """A brand: `command` starts it, `version_command` prints its version (empty: it cannot be asked).
 
     `env`: the only variables of the daemon's environment that it is handed. `install`: how a person gets it.
+    `hosts`: "name:port" that it needs to reach. `endpoints`: variables that name a further one as a URL. `shows`:
+    variables that name a file which it reads; never a credential, because every box shows it.
     """
 
     name: str
@@ -29,8 +33,32 @@ class Brand(msgspec.Struct, frozen=True, kw_only=True):
     version_command: tuple[str, ...] = ()
     minimum_version: str = ""
     env: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
     install: str = ""
     capabilities: Capabilities = Capabilities()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a brand may reach from a box: see ports.Command."""
+
+    hosts: tuple[str, ...] = ()
+    forwards: tuple[str, ...] = ()
+
+
+def reach(brand: Brand, environment: Mapping[str, str]) -> Reach:
+    """The brand's hosts and the endpoints that the person set; one on this machine's loopback is forwarded."""
+    hosts, forwards = list(brand.hosts), list[str]()
+    for name in brand.endpoints:
+        url = urlsplit(environment.get(name, ""))
+        if not url.hostname:
+            continue
+        port = url.port or (443 if url.scheme == "https" else 80)
+        local = url.hostname == "localhost" or url.hostname.startswith("127.")
+        (forwards if local else hosts).append(f"{'127.0.0.1' if local else url.hostname}:{port}")
+    return Reach(tuple(hosts), tuple(forwards))
 
 
 def brand_names() -> tuple[str, ...]:

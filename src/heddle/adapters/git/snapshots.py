@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from heddle.adapters.git.commits import write_commit
 from heddle.adapters.git.objects import Store, require_id
 from heddle.adapters.git.process import Place, decoded
 from heddle.core.errors import OutsideError, Refused
@@ -51,9 +52,13 @@ async def lay_out(store: Store, place: Place, snapshot: Snapshot) -> None:
     plain = store.place(place.git_dir, place.work_tree)
     copy = _Copy(store, plain)
     await copy.run("read-tree", "-m", "-u", "HEAD", require_id(snapshot.worktree))
-    await copy.run("read-tree", require_id(snapshot.index))
-    if snapshot.unmerged:
-        await copy.feed(await copy.stages(snapshot.unmerged))
+    kept = ""  # from now on the worktree's index needs what these trees hold
+    for tree in filter(None, (snapshot.unmerged, snapshot.index)):
+        kept = await write_commit(store, tree, [kept] if kept else [], "held", as_person=False, at=0.0)
+    async with store.published(kept):
+        await copy.run("read-tree", require_id(snapshot.index))
+        if snapshot.unmerged:
+            await copy.feed(await copy.stages(snapshot.unmerged))
     await store.git.run("update-index", "-q", "--refresh", place=plain, ok=(0, 1))
 
 

@@ -18,21 +18,24 @@ from heddle.ports import Repository
 LIST = ".worktreeinclude"
 
 
-async def include(repository: Repository, base: str, tree: Path, drafts: Path) -> None:
+async def include(repository: Repository, base: str, tree: Path, drafts: Path, beneath: Path | None = None) -> None:
     """Copy what the list of `base` names from the main checkout into `tree`; done before, it changes nothing.
 
-    `drafts` is a folder outside the tree on the same disk: a file appears in the tree complete or not at all.
+    `drafts` is a folder outside the tree on the same disk: a file appears in the tree complete or not at all. Where
+    `tree` is a layer, `beneath` is what lies under it, and has precedence too.
     """
     patterns = await repository.read_file(base, LIST)
     if patterns:
         names = await repository.ignored(patterns)
-        await asyncio.to_thread(_copy, Path(repository.root), tree, names, drafts / "include")
+        taken = (tree,) if beneath is None else (tree, beneath)
+        await asyncio.to_thread(_copy, Path(repository.root), taken, names, drafts / "include")
 
 
-def _copy(checkout: Path, tree: Path, names: Iterable[str], draft: Path) -> None:
+def _copy(checkout: Path, layers: tuple[Path, ...], names: Iterable[str], draft: Path) -> None:
+    tree = layers[0]
     for name in names:
         source, target = checkout / name, tree / name
-        if not (_is_free(tree, target) and _is_own(checkout, source, tree, target)):
+        if not all(_is_free(layer, layer / name) for layer in layers) or not _is_own(checkout, source, tree, target):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)

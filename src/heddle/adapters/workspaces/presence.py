@@ -1,11 +1,35 @@
 """Where processes are: held processes by their keys, and others by their working directory (W4)."""
 
+import asyncio
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from weakref import WeakValueDictionary
 
+from heddle.adapters.workspaces.folder import Folder
 from heddle.core.errors import UserError
 from heddle.ports import Held, Sandbox
+
+
+class Presence:
+    """Who entered which workspace, and one lock per workspace."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._entered: dict[str, set[str]] = {}
+
+    def lock(self, id: str) -> asyncio.Lock:
+        """Held by what must not happen to one workspace side by side: entering, sealing, making and removing it."""
+        return self._locks.setdefault(id, asyncio.Lock())
+
+    def entered(self, folder: Folder) -> set[str]:
+        """Keys of all processes that entered, also when the agent deleted what was written down about them."""
+        return self._entered.setdefault(folder.id, set()).union(folder.entered())
+
+    def remember(self, folder: Folder, key: str) -> None:
+        """Write down that the process of `key` enters."""
+        self._entered.setdefault(folder.id, set()).add(key)
+        folder.enter(key)
 
 
 async def live(sandbox: Sandbox, keys: Iterable[str]) -> list[Held]:

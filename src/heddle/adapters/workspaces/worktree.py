@@ -3,17 +3,15 @@
 It shares the repository's refs and configuration with the agent: isolation by directory, not by force.
 """
 
-import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from heddle.adapters.workspaces import faults, plain, recovery, results
 from heddle.adapters.workspaces.documents import load_document, place_document
 from heddle.adapters.workspaces.folder import MARKER, Folder, Marker, is_id
 from heddle.adapters.workspaces.include import include
-from heddle.adapters.workspaces.presence import inhabitant, live, within
+from heddle.adapters.workspaces.presence import Presence, inhabitant, live, within
 from heddle.adapters.workspaces.trash import delete, put_away, trashed
 from heddle.core.errors import HeddleError, Refused
 from heddle.ports import (
@@ -53,8 +51,7 @@ class WorktreeWorkspaces:
         self.root, self.trash = root, trash
         self.repository, self.worktrees, self.sandbox, self.clock = repository, worktrees, sandbox, clock
         self.max_file_bytes = max_file_bytes
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._entered: dict[str, set[str]] = {}
+        self.presence = Presence()
 
     async def create(self, order: WorkspaceOrder) -> "WorktreeWorkspace":
         """See the port.
@@ -62,7 +59,7 @@ class WorktreeWorkspaces:
         Raises Refused (slug workspaces-inside, workspace-taken), OutsideError (slug workspace-lost, disk-full).
         """
         folder = self._folder(order.id)
-        async with self.lock(order.id):
+        async with self.presence.lock(order.id):
             found = await self.find(order.id)
             if found is not None:
                 _require_same(order, folder.load_marker())
@@ -107,19 +104,6 @@ class WorktreeWorkspaces:
                     await delete(entry.path)
                 deleted += 1
         return deleted
-
-    def lock(self, id: str) -> asyncio.Lock:
-        """Held by what must not happen to one workspace side by side: entering, sealing, making and removing it."""
-        return self._locks.setdefault(id, asyncio.Lock())
-
-    def entered(self, folder: Folder) -> set[str]:
-        """Keys of all processes that entered, also when the agent deleted what was written down about them."""
-        return self._entered.setdefault(folder.id, set()).union(folder.entered())
-
-    def remember(self, folder: Folder, key: str) -> None:
-        """Write down that the process of `key` enters."""
-        self._entered.setdefault(folder.id, set()).add(key)
-        folder.enter(key)
 
     async def _make(self, order: WorkspaceOrder, folder: Folder) -> None:
         """Everything, and the marker last; what a crash left is finished."""
@@ -170,13 +154,13 @@ class WorktreeWorkspace:
 
     async def enter(self, command: Command) -> Held:
         """See the port."""
-        async with self._house.lock(self.id):
+        async with self._house.presence.lock(self.id):
             await self._require_here()
             known = await self._house.sandbox.find(command.key)
             if known is None and self._folder.sealed.exists():
                 raise faults.sealed(self.id)
             with faults.outside(self.id):
-                self._house.remember(self._folder, command.key)
+                self._house.presence.remember(self._folder, command.key)
                 faults.step("entered")
             env = {"HEDDLE_OUT": self.out, "TMPDIR": str(self._folder.tmp), **command.env}
             inside = replace(command, cwd=within(self.tree, command.cwd), env=env)
@@ -206,17 +190,17 @@ class WorktreeWorkspace:
 
     async def seal(self) -> None:
         """See the port."""
-        async with self._house.lock(self.id):
+        async with self._house.presence.lock(self.id):
             with faults.outside(self.id):
                 self._folder.seal()
                 faults.step("sealed")
-                for held in await live(self._house.sandbox, self._house.entered(self._folder)):
+                for held in await live(self._house.sandbox, self._house.presence.entered(self._folder)):
                     await held.stop(grace_s=2.0)
                     faults.step("stopped-one")
 
     async def remove(self) -> Removal:
         """See the port."""
-        async with self._house.lock(self.id):
+        async with self._house.presence.lock(self.id):
             await self._require_here()
             await self._require_idle()
             with faults.outside(self.id):
@@ -278,7 +262,7 @@ class WorktreeWorkspace:
 
     async def _require_idle(self) -> None:
         """Raises Refused(slug="workspace-in-use") while a process works in it."""
-        for held in await live(self._house.sandbox, self._house.entered(self._folder)):
+        for held in await live(self._house.sandbox, self._house.presence.entered(self._folder)):
             raise faults.in_use(self.id, f"'{held.key}' lives")
         pid = inhabitant(self._folder.path)
         if pid:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from heddle.adapters.agents.acp.conversation import AcpConversation
-from heddle.adapters.agents.brands import Brand
+from heddle.adapters.agents.brands import Brand, reach
 from heddle.adapters.agents.version import run_version
 from heddle.core.session import Brief, Capabilities
 from heddle.ports import Command
@@ -20,7 +20,8 @@ class AcpAgent:
 
     def command(self, brief: Brief) -> Command:
         """See the port."""
-        return Command(brief.session, self._brand.command, "", self._env, stdin="pipe")
+        to, argv = reach(self._brand, self._env), self._brand.command
+        return Command(brief.session, argv, "", self._env, stdin="pipe", hosts=to.hosts, forwards=to.forwards)
 
     def conversation(self, brief: Brief) -> AcpConversation:
         """See the port."""

@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Mapping
 
-from heddle.adapters.agents.brands import Brand
+from heddle.adapters.agents.brands import Brand, reach
 from heddle.adapters.agents.claude.conversation import ClaudeConversation
 from heddle.adapters.agents.claude.tools import OFFER_PLAN, WITHHELD
 from heddle.adapters.agents.version import run_version
@@ -40,6 +40,7 @@ class ClaudeAgent:
         self.capabilities = brand.capabilities
         self._brand = brand
         self._env = handed_on(brand, environment)
+        self._reach = reach(brand, environment)
 
     def command(self, brief: Brief) -> Command:
         """See the port."""
@@ -49,7 +50,8 @@ class ClaudeAgent:
         argv += [f"--disallowedTools={','.join(withheld)}", f"--add-dir={brief.tree}"]
         argv += [f"--resume={brief.resume}" if brief.resume else f"--session-id={session_id(brief)}"]
         argv += [f"--model={brief.model}"] if brief.model else []
-        return Command(brief.session, tuple(argv), "", {**ENV, **self._env}, stdin="pipe")
+        env, to = {**ENV, **self._env}, self._reach
+        return Command(brief.session, tuple(argv), "", env, stdin="pipe", hosts=to.hosts, forwards=to.forwards)
 
     def conversation(self, brief: Brief) -> ClaudeConversation:
         """See the port."""

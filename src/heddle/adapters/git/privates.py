@@ -1,0 +1,204 @@
+"""Private git directories: made by hand from a few files, read inside a box, fetched with every check git has."""
+
+import asyncio
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from heddle.adapters.git.inside import OUT
+from heddle.adapters.git.objects import Store, require_id
+from heddle.core.errors import Bug, OutsideError
+from heddle.ports import Snapshot
+
+MTIME = 1_000_000_000
+"""When every file of a base tree was last changed: long ago, so that git never takes it for a change of just now."""
+
+CHECKED = {
+    "protocol.file.allow": "always",
+    "transfer.fsckObjects": "true",
+    "fetch.recurseSubmodules": "false",
+    "fetch.writeCommitGraph": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+}
+"""How a session's objects are fetched: as a stranger's."""
+
+READER = """
+import sys
+sys.path.append(sys.argv.pop(1))
+from heddle.adapters.git.inside import main
+sys.exit(main())
+"""
+_SOURCE = str(Path(__file__).resolve().parents[3])
+
+TOLD_LIMIT = 4_000_000
+_BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//))[^\x00-\x20\x7f~^:?*\[\\]{1,250}")
+
+
+class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the reader inside says. None of it is believed before it is checked."""
+
+    out: str
+    head: str
+    branch: str
+    index: str
+    worktree: str
+    unmerged: str
+    also: tuple[str, ...]
+    stash: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...]
+
+
+class GitPrivates:
+    """The PrivateGits port over one repository."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """See the port."""
+        objects = self._store.common / "objects"
+        return tuple(dict.fromkeys((str(objects), str(self._store.nursery), *_alternates(objects))))
+
+    async def lay_out(self, commit: str, tree: Path, index: Path) -> None:
+        """See the port."""
+        place = self._store.place(work_tree=tree, index=index)
+        await self._store.git.run("read-tree", "-m", "-u", require_id(commit), place=place)
+        await asyncio.to_thread(_settle_times, tree)
+        await self._store.git.run("update-index", "-q", "--refresh", place=place, ok=(0, 1))
+
+    def make(self, path: Path, commit: str, index: Path, shared: Sequence[str]) -> None:
+        """See the port."""
+        for folder in ("objects/info", "refs/heads", "info", "hooks"):
+            (path / folder).mkdir(parents=True)
+        ignorecase = "\tignorecase = true\n" if sys.platform == "darwin" else ""
+        texts = {
+            "HEAD": f"{require_id(commit)}\n",
+            "config": CONFIG + ignorecase,
+            "commondir": ".\n",
+            "info/exclude": "",
+            "objects/info/alternates": "".join(f"{folder}\n" for folder in shared),
+        }
+        for name, text in texts.items():
+            (path / name).write_text(text)
+        os.link(index, path / "index")
+
+    def reader(self, tree: str, base: str, size_limit: int) -> tuple[str, ...]:
+        """See the port."""
+        return (sys.executable, "-I", "-c", READER, _SOURCE, tree, base, str(size_limit))
+
+    async def take_over(
+        self, told: bytes, tree: str, upload_pack: Sequence[str], *, base: str, size_limit: int
+    ) -> tuple[Snapshot, tuple[str, ...]]:
+        """See the port."""
+        said = _checked(told)
+        argv = ("fetch", "--no-tags", "--no-write-fetch-head", f"--upload-pack={shlex.join(upload_pack)}")
+        # A branch of that name could shadow the ref; the full name with no destination can only mean the one.
+        args = (*argv, "--end-of-options", f"{tree}/.git", OUT)
+        await self._store.git.run(*args, place=self._store.place(), config=CHECKED)
+        await self._require_commits((said.out, said.head, said.index, said.worktree, *said.also, *said.stash))
+        snapshot = Snapshot(
+            head=said.head,
+            branch=said.branch if _BRANCH.fullmatch(said.branch) else "",
+            index=await self._tree(said.index),
+            worktree=await self._tree(said.worktree),
+            refused=said.refused,
+            also=said.also,
+            unmerged=await self._tree(said.unmerged) if said.unmerged else "",
+        )
+        if size_limit:
+            await self._require_small(base, snapshot.worktree, size_limit)
+        return snapshot, said.stash
+
+    async def _tree(self, commit: str) -> str:
+        return require_id((await self._store.run("rev-parse", "--verify", f"{commit}^{{tree}}")).text)
+
+    async def _require_commits(self, ids: Sequence[str]) -> None:
+        listed = "".join(f"{id}\n" for id in ids).encode()
+        found = (await self._store.run("cat-file", "--batch-check=%(objecttype)", stdin=listed)).text.split("\n")
+        if any(kind != "commit" for kind in found):
+            raise _broken("it names commits that it does not hand over")
+
+    async def _require_small(self, base: str, tree: str, limit: int) -> None:
+        """No file has grown beyond the limit, whatever was judged inside: sizes alone are read here."""
+        told = await self._store.run("diff-tree", "-r", "-z", "--no-renames", require_id(base), tree)
+        pairs = [(words[2], words[3]) for words in (field.split(" ") for field in told.fields[::2])]
+        sizes = await self._sizes({id for pair in pairs for id in pair})
+        grown = max((sizes[new] for old, new in pairs if sizes[new] > limit >= sizes[old]), default=0)
+        if grown:
+            raise OutsideError(
+                f"the result holds a file of {grown} bytes; the limit is {limit}",
+                slug="result-too-large",
+                hint="raise workspace.max_file_mb if it is meant to be there",
+            )
+
+    async def _sizes(self, ids: set[str]) -> dict[str, int]:
+        """Bytes of each file; what is no file (absent, or a submodule) has none."""
+        order = sorted(ids)
+        listed = "".join(f"{id}\n" for id in order).encode()
+        told = await self._store.run("cat-file", "--batch-check=%(objecttype) %(objectsize)", stdin=listed)
+        sizes = (line.partition(" ") for line in told.text.splitlines())
+        return {id: int(size) if kind == "blob" else 0 for id, (kind, _, size) in zip(order, sizes, strict=True)}
+
+
+CONFIG = """[core]
+\trepositoryformatversion = 0
+\tbare = false
+\tfilemode = true
+\tlogallrefupdates = true
+[gc]
+\tauto = 0
+\twriteCommitGraph = false
+[maintenance]
+\tauto = false
+"""
+
+
+def _settle_times(tree: Path) -> None:
+    for folder, names, files in os.walk(tree):
+        for name in (*files, *(name for name in names if os.path.islink(os.path.join(folder, name)))):
+            os.utime(os.path.join(folder, name), (MTIME, MTIME), follow_symlinks=False)
+
+
+def _alternates(objects: Path) -> list[str]:
+    """Where the repository itself borrows objects, followed to the end."""
+    found: list[str] = []
+    pending = [objects]
+    while pending:
+        here = pending.pop()
+        told = here / "info" / "alternates"
+        lines = told.read_text(errors="surrogateescape").splitlines() if told.is_file() else []
+        for line in filter(None, lines):
+            path = os.path.normpath(here / line)
+            if path not in found and not line.startswith("#"):
+                found.append(path)
+                pending.append(Path(path))
+    return found
+
+
+def _checked(told: bytes) -> Told:
+    if len(told) > TOLD_LIMIT:
+        raise _broken("it tells more than can be")
+    try:
+        said = msgspec.json.decode(told, type=Told)
+        for id in (said.out, said.head, said.index, said.worktree, *said.also, *said.stash):
+            require_id(id)
+        if said.unmerged:
+            require_id(said.unmerged)
+    except (msgspec.DecodeError, ValueError, Bug) as error:
+        raise _broken(str(error)) from error
+    return said
+
+
+def _broken(why: str) -> OutsideError:
+    return OutsideError(
+        f"the session's own git directory cannot be read: {why}",
+        slug="session-git-broken",
+        hint="the attempt fails and a new one gets a new workspace",
+    )

@@ -1,0 +1,93 @@
+"""One instant workspace on disk, and the view of the machine that its sessions have.
+
+<root>/<id>/tree    the overlay's upper folder: everything that was written, and only that
+           /work    the kernel's
+           /git     the session's own git directory
+           /home    its HOME
+           /out     documents for Heddle
+           /keys /sealed /heddle.json   see Folder
+           /lock    held by the one box that may mount it
+           /boot    which boot of the machine has written into it since it was last put safely on disk
+"""
+
+import os
+from pathlib import Path
+
+from heddle.adapters.workspaces.folder import Folder
+from heddle.ports import Mount, View
+
+OUT = "/heddle/out"
+GITCONFIG = """[user]
+\tname = agent
+\temail = agent@heddle.invalid
+[init]
+\tdefaultBranch = main
+"""
+"""A session's own, for repositories that it makes; the person's stays outside."""
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Layout(Folder):
+    """Paths of one instant workspace."""
+
+    def __init__(self, root: Path, id: str) -> None:
+        super().__init__(root, id)
+        self.work = self.path / "work"
+        self.git = self.path / "git"
+        self.home = self.path / "home"
+        self.boot = self.path / "boot"
+
+    def make_rooms(self) -> None:
+        """All folders but the git directory."""
+        self.make()
+        for path in (self.tree, self.work, self.home):
+            path.mkdir(mode=0o700)
+        (self.home / ".gitconfig").write_text(GITCONFIG)
+
+    def git_identity(self) -> str:
+        """What tells the git directory from any other that may lie there."""
+        about = self.git.lstat()
+        return f"{about.st_dev}:{about.st_ino}"
+
+    def note_boot(self) -> None:
+        """From now on a crash of the machine may cost what is written: overlays do not wait for the disk."""
+        if not self.boot.exists():
+            self.boot.write_text(boot())
+
+    def put_on_disk(self) -> None:
+        """Have all that was written on disk. Call it when no box has it mounted."""
+        if self.boot.exists():
+            os.sync()
+            self.boot.unlink(missing_ok=True)
+
+    def survived(self) -> bool:
+        """Whether the machine has run ever since the last write that may not be on disk."""
+        return not self.boot.exists() or self.boot.read_text() == boot()
+
+
+def boot() -> str:
+    """Which boot of the machine this is."""
+    return _BOOT.read_text().strip() if _BOOT.exists() else ""
+
+
+def view(layout: Layout, key: str, tree: str, base: Path, shared: tuple[str, ...]) -> View:
+    """What a session sees: its tree where the checkout is, its git directory, the repository's objects, its documents.
+
+    Of the git directory the parts that make git run something, or take it elsewhere, cannot be written.
+    """
+    git = f"{tree}/.git"
+    mounts = [
+        Mount("overlay", tree, lower=(str(base),), upper=str(layout.tree), work=str(layout.work)),
+        Mount("write", git, source=str(layout.git)),
+    ]
+    pinned = ("config", "commondir", "info", "objects/info", "hooks")
+    mounts += [Mount("read", f"{git}/{name}", source=str(layout.git / name)) for name in pinned]
+    mounts += [Mount("read", at, source=source) for at, source in zip(inside(shared), shared, strict=True)]
+    mounts.append(Mount("write", OUT, source=str(layout.out)))
+    return View(key, tuple(mounts), str(layout.home), str(layout.path / "lock"))
+
+
+def inside(shared: tuple[str, ...]) -> list[str]:
+    """Where the repository's object folders are inside."""
+    return [f"/heddle/objects/{number}" for number, _ in enumerate(shared)]
