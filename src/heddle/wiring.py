@@ -4,6 +4,7 @@ import getpass
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +22,7 @@ from heddle.adapters.journal.sqlite import SqliteJournal
 from heddle.adapters.sandbox import machine
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.none import Unconfined
+from heddle.adapters.sandbox.policy import Shown
 from heddle.adapters.workspaces.instant import InstantWorkspaces
 from heddle.adapters.workspaces.several import SeveralWorkspaces
 from heddle.adapters.workspaces.worktree import WorktreeWorkspaces
@@ -61,15 +63,22 @@ class KnownAgents:
                 raise SetupError(
                     f"there is no agent '{name}'", slug="unknown-agent", hint=f"known are: {', '.join(self.names())}"
                 )
-            own = self._own / f"{name}.toml"
-            self._made[name] = self._make(load_brand(own if own.is_file() else name))
+            self._made[name] = self._make(self._brand(name))
         return self._made[name]
 
-    def shown(self) -> tuple[str, ...]:
-        """Files that agents need to read, as the environment names them."""
-        brands = (load_brand(name) for name in brand_names())
+    def _brand(self, name: str) -> Brand:
+        own = self._own / f"{name}.toml"
+        return load_brand(own if own.is_file() else name)
+
+    def shown(self) -> Shown:
+        """What agents need of the machine: files as the environment names them, and their own programs."""
+        brands = []
+        for name in self.names():
+            with suppress(SetupError):  # whoever chooses it is told
+                brands.append(self._brand(name))
         named = (self._environment.get(name, "") for brand in brands for name in brand.shows)
-        return tuple(path for path in named if path.startswith("/"))
+        programs = (brand.command[0] for brand in brands)
+        return Shown(tuple(filter(os.path.isabs, named)), tuple(filter(os.path.isabs, programs)))
 
     def _make(self, brand: Brand) -> Agent:
         env = {name: self._environment[name] for name in brand.env if name in self._environment}
@@ -100,8 +109,8 @@ class KnownAgents:
 class Enclosures:
     """The sandboxes of this machine. Both share the holders' folders, so either finds what the other started."""
 
-    def __init__(self, home: Path, runtime: Path, environment: Mapping[str, str], shown: tuple[str, ...]) -> None:
-        self._home, self._environment = home, environment
+    def __init__(self, home: Path, runtime: Path, environment: Mapping[str, str], shown: Callable[[], Shown]) -> None:
+        self._home, self._environment, self._shown = home, environment, shown
         self.none = Unconfined(home / "holders", runtime, environment)
         self.box = Box(home / "holders", runtime, environment, shown)
         self.tier = 0
@@ -113,7 +122,9 @@ class Enclosures:
 
     async def findings(self) -> list[dict[str, object]]:
         """What `heddle doctor` says about them."""
-        return [asdict(found) for found in await machine.findings(self.tier, self._probe, self._environment)]
+        return [
+            asdict(found) for found in await machine.findings(self.tier, self._probe, self._environment, self._shown())
+        ]
 
     async def close(self) -> None:
         """Let go of the processes; they go on."""
@@ -212,7 +223,7 @@ async def build(
     runs = Runs(journal, fence)
     await runs.load()
     agents = KnownAgents(environment, person_file(environment).parent / "agents")
-    enclosures = Enclosures(home, runtime, environment, agents.shown())
+    enclosures = Enclosures(home, runtime, environment, agents.shown)
     await enclosures.choose(own["sandbox.tier"])
     sites = Sites(home, enclosures, own)
     outside = Outside(sites.site, config, agents, _texts(), clock, enclosures.tier)

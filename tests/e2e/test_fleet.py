@@ -260,6 +260,46 @@ async def test_a_lost_agent_is_resumed_in_its_workspace(tmp_path: Path) -> None:
     assert (repository / "b.txt").read_text() == "whole\n"
 
 
+FORGETFUL = """
+name = "forgetful"
+protocol = "acp"
+command = ["{python}", "-c", '''
+import os
+from pathlib import Path
+from heddle.rehearsal import acp, script
+known = acp.Server._obey
+def obey(self, id, method, params):
+    if method == "session/load":
+        return self._error(id, -32002, "no conversation of that name")
+    return known(self, id, method, params)
+acp.Server._obey = obey
+acp.Server(script.load(Path(os.environ["HEDDLE_REHEARSAL_SCRIPT"]))).serve()
+''']
+env = ["HEDDLE_REHEARSAL_SCRIPT", "PYTHONPATH"]
+shows = ["HEDDLE_REHEARSAL_SCRIPT"]
+[capabilities]
+resume = true
+plan_mode = true
+"""
+
+
+async def test_an_agent_lost_before_it_wrote_its_conversation_down_starts_a_new_one(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    lost = scene("execute", {"do": "write", "path": "b.txt", "text": "half"}, {"do": "err", "how": "crash"})
+    again = scene("execute", {"do": "run", "command": 'test "$(cat b.txt)" = half'}, task="was lost")
+    again["steps"] += [{"do": "write", "path": "b.txt", "text": "whole\n"}, {"do": "document", "text": "d\n"}]
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "forgetful.toml").write_text(FORGETFUL)
+    async with heddle(tmp_path, repository, [again, lost, *writes("b.txt")]) as fleet:
+        id = await fleet.start("write b", agent="forgetful")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed"
+        kinds = await fleet.kinds(id)
+        assert kinds.count("session-started") == 5  # the lost one, the one it could not load, and a new one
+        assert kinds.count("workspace-created") == 4
+    assert (repository / "b.txt").read_text() == "whole\n"
+
+
 async def test_a_malformed_plan_is_mended_in_its_session_or_goes_to_the_inbox(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     bad = PLAN.format(path="b.txt").replace('scope = ["b.txt"]', 'scope = ["../b.txt"]')

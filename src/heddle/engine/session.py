@@ -48,6 +48,14 @@ class Outcome:
     stalled: bool = False
     agent_session: str = ""
 
+    @property
+    def lost(self) -> bool:
+        """Whether the agent's process was lost under it."""
+        ended = self.exit
+        return ended is not None and (
+            ended.why == "holder-lost" or (ended.why == "exited" and ended.signal is not None)
+        )
+
 
 @dataclass(slots=True)
 class Session:

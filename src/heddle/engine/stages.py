@@ -59,7 +59,7 @@ class AgentStage:
         await self.runs.record(self.task, failed)
 
     async def _converse(self, agent: Agent, workspace: Workspace) -> str:
-        """Sessions in the workspace until one ends well: a lost one is resumed where the agent can."""
+        """Sessions in the workspace until one ends well: a lost one is followed by the next where the agent can."""
         resume = ""
         for number in range(1, self.settings.resumes + 2):
             outcome, text = await self._session(agent, workspace, number, resume)
@@ -69,18 +69,11 @@ class AgentStage:
                 if complaint:
                     raise Failure("malformed", complaint, f"The document could not be taken: {complaint}")
                 return text
-            resume = self._resumable(agent, outcome)
-            if not resume:
+            forgotten = bool(resume) and not outcome.agent_session  # it was lost before it wrote anything down
+            if not (agent.capabilities.resume and (forgotten or outcome.lost)):
                 break
+            resume = outcome.agent_session
         raise self._unhappy(outcome)
-
-    def _resumable(self, agent: Agent, outcome: Outcome) -> str:
-        """The conversation to go on with when the agent's process was lost under it, else empty."""
-        ended = outcome.exit
-        lost = ended is not None and (
-            ended.why == "holder-lost" or (ended.why == "exited" and ended.signal is not None)
-        )
-        return outcome.agent_session if lost and agent.capabilities.resume else ""
 
     def _unhappy(self, outcome: Outcome) -> Failure:
         turn, ended = outcome.turn, outcome.exit
@@ -96,10 +89,9 @@ class AgentStage:
     async def _session(self, agent: Agent, workspace: Workspace, number: int, resume: str) -> tuple[Outcome, str]:
         run, id = self.run, f"{self.key}.{number}"
         access = Access.READ if self.stage in READ_ONLY else Access.WRITE
-        if resume:
-            text = resumption(run, self.stage, workspace.out)
-        else:
-            text = prompt(run, self.stage, self.settings, self.outside.texts, workspace.out)
+        text = prompt(run, self.stage, self.settings, self.outside.texts, workspace.out) if not resume else ""
+        if number > 1:
+            text = resumption(run, self.stage, workspace.out) + text
         model = run.task.model or self.settings.model
         brief = Brief(id, text, access, workspace.tree, workspace.out, model, resume)
         command = replace(

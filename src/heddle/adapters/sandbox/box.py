@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,15 +30,16 @@ _SOURCE = str(Path(__file__).resolve().parents[3])
 
 
 class Box(Holders):
-    """The Boxes port. One box per view; it lives until it is closed, its holder ends, or the machine does.
-
-    `shown`: files that every box shows, read-only, where they are.
-    """
+    """The Boxes port. One box per view; it lives until it is closed, its holder ends, or the machine does."""
 
     tier = 2
 
     def __init__(
-        self, folder: Path, runtime: Path, environment: Mapping[str, str], shown: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        runtime: Path,
+        environment: Mapping[str, str],
+        shown: Callable[[], policy.Shown] = policy.Shown,
     ) -> None:
         super().__init__(folder, runtime)
         self._shown = shown
@@ -107,7 +108,7 @@ class Box(Holders):
             "socket": self._init_socket(self.of(key)),
             "root": str(folder.path / "root"),
             "lock": view.lock,
-            "places": policy.places(view, self._environment, self._shown),
+            "places": policy.places(view, self._environment, self._shown()),
             "limits": policy.LIMITS,
         }
         held, failure = await self.hold(Command(key, ("init",), "/"), make=make)

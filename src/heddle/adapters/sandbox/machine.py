@@ -70,7 +70,7 @@ def tier_for(wanted: str, why_not: str) -> int:
     return int(wanted)
 
 
-async def findings(tier: int, folder: Path, environment: Mapping[str, str]) -> list[Finding]:
+async def findings(tier: int, folder: Path, environment: Mapping[str, str], also: policy.Shown) -> list[Finding]:
     """What `heddle doctor` says about sandboxes."""
     why_not = await try_box(folder)
     using = {
@@ -82,7 +82,7 @@ async def findings(tier: int, folder: Path, environment: Mapping[str, str]) -> l
         Finding("box", not why_not, why_not or "namespaces, overlay, seccomp: each was tried and works"),
     ]
     if tier >= 2:
-        shown = ", ".join(policy.tools(environment)) or "nothing"
+        shown = ", ".join(policy.tools(environment, also)) or "nothing"
         found.append(Finding("box shows", True, f"/usr, /etc, /opt without their secrets, and read-only: {shown}"))
     found.append(Finding("memory limits", True, _limits()))
     return found

@@ -5,6 +5,7 @@ import os
 import pwd
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,19 @@ MB = 1024 * 1024
 TMP = "/tmp"  # noqa: S108 - the box's own, which nobody else can reach
 
 
-def places(view: View, environment: Mapping[str, str], shown: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """The places of a box in the order in which they are made: see heddle.holder.box.rooms.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What every box shows besides, read-only: `files` alone, `programs` with what they need to run; all absolute."""
 
-    `shown`: files to show besides, read-only.
-    """
+    files: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+
+
+NOTHING = Shown()
+
+
+def places(view: View, environment: Mapping[str, str], shown: Shown = NOTHING) -> list[dict[str, Any]]:
+    """The places of a box in the order in which they are made: see heddle.holder.box.rooms."""
     home = home_of(environment)
     found: list[dict[str, Any]] = [_read(path) for path in SYSTEM]
     for path in LINKED:
@@ -60,9 +69,9 @@ def places(view: View, environment: Mapping[str, str], shown: Iterable[str] = ()
     found += [{"kind": "write", "at": home, "source": view.home}]
     trees = [mount.at for mount in view.mounts if mount.kind in ("overlay", "write")]
     own = own_places()
-    found += [_read(path) for path in tools(environment) if not any(_lies_in(path, tree) for tree in trees)]
+    found += [_read(path) for path in tools(environment, shown) if not any(_lies_in(path, tree) for tree in trees)]
     found += [_mount(mount) for mount in view.mounts]
-    found += [_read(path) for path in shown]
+    found += [_read(path) for path in shown.files]
     found += [_read(path) for path in own if any(_lies_in(path, tree) for tree in trees)]
     return found
 
@@ -79,13 +88,15 @@ def home_of(environment: Mapping[str, str]) -> str:
     return home if home.startswith("/") and home != "/" else "/home/heddle"
 
 
-def tools(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Files and folders outside of the system that PATH, and Heddle itself, need to work; outermost ones only."""
+def tools(environment: Mapping[str, str], shown: Shown = NOTHING) -> tuple[str, ...]:
+    """Files and folders outside of the system that PATH, agents and Heddle itself need to work; outermost ones only."""
     home = home_of(environment)
     wanted = [*own_places()]
     for folder in environment.get("PATH", "").split(os.pathsep):
         if folder.startswith("/") and os.path.isdir(folder):
             wanted += _of_folder(os.path.normpath(folder), home)
+    for program in shown.programs:
+        wanted += [program, *_of_target(os.path.realpath(program), home)]
     known = sorted({path for path in wanted if not _is_out_of_bounds(path, home)}, key=lambda path: (len(path), path))
     outermost: list[str] = []
     for path in known:
