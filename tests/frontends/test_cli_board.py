@@ -29,7 +29,7 @@ T12  ! waiting  plan     tidy the docs      the plan is ready
 T3   ✓ landed   land 2   fix the parser     [edited-tests] landed as 0123456789ab  3 files +10 -2
 """)
     assert ended.err == snapshot("""\
-sandbox: tier 0 (none): isolated by workspace only; agents can read and write what you can
+sandbox: tier 0 (none): isolated by workspace only; agents can read and write what you can; see: heddle doctor
 1 to settle: heddle inbox
 """)
 
@@ -40,7 +40,7 @@ def test_the_board_says_what_is_in_trouble_and_what_could_not_be_read(daemon: St
     assert heddle("status").err == snapshot("""\
 unreadable: event 17: unknown kind 'x\\x1b[1m'
 trouble: no room on the disk
-sandbox: tier 0 (none): isolated by workspace only; agents can read and write what you can
+sandbox: tier 0 (none): isolated by workspace only; agents can read and write what you can; see: heddle doctor
 """)
 
 
@@ -50,7 +50,7 @@ def test_heddle_alone_shows_the_board_and_the_next_commands(daemon: StandIn) -> 
     assert ended.status == 0
     assert ended.out + ended.err == snapshot("""\
 no tasks; begin with: heddle start "..."
-sandbox: tier 0 (none): isolated by workspace only; agents can read and write what you can
+sandbox: tier 0 (none): isolated by workspace only; agents can read and write what you can; see: heddle doctor
 next: heddle start "..." · heddle inbox · heddle watch
 """)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from heddle.client import call, start_daemon
 from heddle.core.errors import OutsideError
-from heddle.frontends.cli.output import TIER, board, in_colour, narrate, say
+from heddle.frontends.cli.output import TIERS, board, in_colour, narrate, say
 
 LIMIT_S = 180.0
 
@@ -51,7 +51,7 @@ def run(*, as_json: bool, keep: bool, yes: bool) -> int:
         os.chdir(repository)
         began = time.monotonic()
         if not as_json:
-            narrate(f"a sample repository in {repository}", TIER, "")
+            narrate(f"a sample repository in {repository}", TIERS[call("board")["tier"]], "")
         call("repository.allow", root=str(repository))  # the person of the demo allows its heddle.toml, once
         for text, role in TASKS:
             call("task.start", root=str(repository), text=text, role=role)
@@ -171,7 +171,8 @@ def _show(rows: list[dict[str, Any]], seen: dict[str, str], screen: Screen | Non
 
 
 def _summary(repository: Path, wall_s: float) -> dict[str, Any]:
-    tasks = call("board", all=True)["tasks"]
+    told = call("board", all=True)
+    tasks = told["tasks"]
     shown = {task["id"]: call("task.show", task=task["id"]) for task in tasks}
     events = call("events", limit=100_000)["events"]
     chain = max(_chain_seconds(events, id) for id in shown)
@@ -183,14 +184,14 @@ def _summary(repository: Path, wall_s: float) -> dict[str, Any]:
         "kept_apart": sum(bool(_waited_for(events, id)) for id in shown),
         "approved_by_delegation": sum(shown[id]["approved_by"].startswith("delegation") for id in shown),
         "approved_by_person": sum(shown[id]["approved_by"].startswith("person") for id in shown),
-        "culprit": next((told["verdict"]["culprit"] for told in shown.values() if _culprit(told)), ""),
+        "culprit": next((one["verdict"]["culprit"] for one in shown.values() if _culprit(one)), ""),
         "wall_s": round(wall_s, 2),
         "critical_path_s": round(chain, 2),
         "parallel_efficiency": round(chain / wall_s, 3),
-        "cost_usd": sum(task["usd"] or 0.0 for task in tasks),
+        "cost_usd": round(sum(task["usd"] or 0.0 for task in tasks), 6),
         "events": len(events),
         "main_green": _is_green(repository),
-        "tier": 0,
+        "tier": told["tier"],
         "repo": str(repository),
     }
 
@@ -265,7 +266,7 @@ def _tell(summary: dict[str, Any], repository: Path) -> None:
         f"approved by delegation {summary['approved_by_delegation']}, by the person {summary['approved_by_person']}",
         f"{summary['wall_s']} s, critical path {summary['critical_path_s']} s, "
         f"cost ${summary['cost_usd']:.2f} (rehearsed), {summary['events']} events in the journal",
-        TIER,
+        TIERS[summary["tier"]],
         "",
         f"the repository: {repository}",
         _git(repository, "log", "--graph", "--oneline", "main").rstrip(),

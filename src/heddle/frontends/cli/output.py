@@ -31,7 +31,11 @@ MARKS = {
     "open": "·",
     "unknown": "?",
 }
-TIER = "sandbox: tier 0 (none): isolated by workspace only; agents can read and write what you can"
+TIERS = {
+    0: "sandbox: tier 0 (none): isolated by workspace only; agents can read and write what you can; see: heddle doctor",
+    2: "sandbox: tier 2 (box): own files, processes and network for each session; of your home only the tools on PATH",
+}
+"""What encloses a session, for people."""
 
 
 def clean(text: object) -> str:

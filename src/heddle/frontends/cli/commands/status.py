@@ -3,7 +3,7 @@
 import argparse
 
 from heddle.client import call
-from heddle.frontends.cli.output import TIER, answer, board, clean, here, narrate, say
+from heddle.frontends.cli.output import TIERS, answer, board, clean, here, narrate, say
 
 EXAMPLES = ["heddle status", "heddle status --all", "heddle status --json"]
 
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     if told["trouble"]:
         narrate(f"trouble: {clean(told['trouble'])}")
     if told["tier"] == 0:
-        narrate(TIER)
+        narrate(TIERS[0])
     if told["inbox"]:
         narrate(f"{told['inbox']} to settle: heddle inbox")
     if args.next:
