@@ -7,6 +7,7 @@ it and sees them fail. The words in full are the project's; here is the gist of 
 from dataclasses import dataclass
 
 FLEET = "tests/e2e/test_fleet.py"
+BOXED = "tests/e2e/test_box_fleet.py"
 YARD = "tests/integration/test_workspace_promises.py"
 HOLDER = "tests/integration/test_holder.py"
 GIT = "tests/integration"
@@ -123,7 +124,10 @@ PROMISES: dict[str, Promise] = {
             f"{HOLDER}::test_a_message_never_reaches_what_a_dead_agent_left_at_its_input",
         ),
     ),
-    "D2": Promise("isolation asked for but not obtained: no start", owed="the sandbox tiers"),
+    "D2": Promise(
+        "isolation asked for but not obtained: no start",
+        (f"{BOXED}::test_d2_a_sandbox_that_was_asked_for_and_cannot_be_had_starts_nothing",),
+    ),
     "D3": Promise(
         "resuming never starts a second agent on a session that lives",
         (f"{HOLDER}::test_a_killed_daemon_leaves_the_turn_running_and_the_next_one_attaches_without_a_second_start",),
@@ -177,7 +181,8 @@ PROMISES: dict[str, Promise] = {
         (f"{FLEET}::test_p1_an_approval_of_another_digest_is_refused",),
     ),
     "P2": Promise(
-        "no write before approval, by force", owed="the sandbox (tier 0 discards and reports, which is not it)"
+        "no write before approval, by force (boxes; tier 0 discards and reports)",
+        (f"{BOXED}::test_p2_nothing_that_research_or_plan_write_is_there_afterwards",),
     ),
     "P3": Promise(
         "writes outside the scope are stopped or raised", owed="the live watch beyond tool calls, and its break"

@@ -12,7 +12,7 @@ from heddle.core.cycle import World
 from heddle.core.errors import Refused, UserError
 from heddle.core.run import AtGate, Run
 from heddle.engine.world import Worlds
-from support.fleet import PLAN, git, heddle, make_repository, scene, writes
+from support.fleet import PLAN, git, heddle, make_repository, scene, write_agent, writes
 
 
 async def test_c3_every_door_tells_the_same_state(tmp_path: Path) -> None:
@@ -261,25 +261,12 @@ async def test_a_lost_agent_is_resumed_in_its_workspace(tmp_path: Path) -> None:
 
 
 FORGETFUL = """
-name = "forgetful"
-protocol = "acp"
-command = ["{python}", "-c", '''
-import os
-from pathlib import Path
-from heddle.rehearsal import acp, script
 known = acp.Server._obey
 def obey(self, id, method, params):
     if method == "session/load":
         return self._error(id, -32002, "no conversation of that name")
     return known(self, id, method, params)
 acp.Server._obey = obey
-acp.Server(script.load(Path(os.environ["HEDDLE_REHEARSAL_SCRIPT"]))).serve()
-''']
-env = ["HEDDLE_REHEARSAL_SCRIPT", "PYTHONPATH"]
-shows = ["HEDDLE_REHEARSAL_SCRIPT"]
-[capabilities]
-resume = true
-plan_mode = true
 """
 
 
@@ -288,8 +275,7 @@ async def test_an_agent_lost_before_it_wrote_its_conversation_down_starts_a_new_
     lost = scene("execute", {"do": "write", "path": "b.txt", "text": "half"}, {"do": "err", "how": "crash"})
     again = scene("execute", {"do": "run", "command": 'test "$(cat b.txt)" = half'}, task="was lost")
     again["steps"] += [{"do": "write", "path": "b.txt", "text": "whole\n"}, {"do": "document", "text": "d\n"}]
-    (tmp_path / "agents").mkdir()
-    (tmp_path / "agents" / "forgetful.toml").write_text(FORGETFUL)
+    write_agent(tmp_path, "forgetful", FORGETFUL)
     async with heddle(tmp_path, repository, [again, lost, *writes("b.txt")]) as fleet:
         id = await fleet.start("write b", agent="forgetful")
         rows = await fleet.until(id)

@@ -54,6 +54,21 @@ def writes(path: str, text: str = "hello\n", **more: Any) -> list[dict[str, Any]
     ]
 
 
+def write_agent(folder: Path, name: str, code: str) -> None:
+    """A brand of the person's own: the rehearsal agent after `code` changed it; `folder` is where person.toml lies."""
+    program = (
+        "import os\nfrom pathlib import Path\nfrom heddle.rehearsal import acp, player, script\n"
+        f"{code}\nacp.Server(script.load(Path(os.environ['HEDDLE_REHEARSAL_SCRIPT']))).serve()\n"
+    )
+    lines = [
+        f'name = "{name}"\nprotocol = "acp"\ncommand = ["{{python}}", "-c", {json.dumps(program)}]',
+        'env = ["HEDDLE_REHEARSAL_SCRIPT", "PYTHONPATH"]\nshows = ["HEDDLE_REHEARSAL_SCRIPT"]',
+        "[capabilities]\nresume = true\nplan_mode = true\n",
+    ]
+    (folder / "agents").mkdir(exist_ok=True)
+    (folder / "agents" / f"{name}.toml").write_text("\n".join(lines))
+
+
 def write_script(path: Path, scenes: list[dict[str, Any]]) -> Path:
     """A script file; JSON strings are TOML strings."""
     lines = []

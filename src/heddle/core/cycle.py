@@ -13,6 +13,9 @@ from heddle.core.gate import Decider, Gates
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import UNDO, WITH_AGENT, Stage
 
+PROBLEM = "problem"
+"""The reason of a wait because something outside keeps the work from going on; the person can mend it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -190,7 +193,7 @@ def _idle(run: Run, world: World) -> Decision:
     if run.paused:
         return Wait(Who.PERSON, "paused", f"go on with: heddle resume {run.task.id}")
     if world.problem:
-        return Wait(Who.PERSON, "problem", world.problem)
+        return Wait(Who.PERSON, PROBLEM, world.problem)
     if world.unapproved:
         return Wait(
             Who.PERSON, "commands", f"the repository wants to run '{world.unapproved[0]}'; nobody allowed it yet"

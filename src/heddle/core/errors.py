@@ -14,6 +14,9 @@ Expected outcomes of the cycle (a red check, a rejected plan) are events, never 
 
 from typing import ClassVar
 
+MACHINE = frozenset({"disk-full", "sandbox-unavailable"})
+"""Slugs of what the machine lacks: no attempt failed by it; the work waits until the machine has it."""
+
 
 class HeddleError(Exception):
     """A failure with a message of one line, a stable slug, a hint (the next step) and named facts."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from heddle.core import events as e
-from heddle.core.cycle import Decision, Wait, Who
+from heddle.core.cycle import PROBLEM, Decision, Wait, Who
 from heddle.core.gate import Colour
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import Stage, Status
@@ -80,6 +80,8 @@ def state(run: Run, decision: Decision) -> tuple[Status, str]:
                 return Status.WAITING, decision.detail
             return Status.RUNNING, "at its gate"
         case Active():
+            if isinstance(decision, Wait) and decision.reason == PROBLEM:
+                return Status.WAITING, decision.detail
             return _active(run)
         case Idle():
             return _idle(decision, run)
@@ -181,7 +183,7 @@ def _wait_item(run: Run, wait: Wait) -> Item | None:
         return Item(task, "commands", task, run.task.title, wait.detail, act=(approve, f"heddle stop {task}"))
     if wait.reason == "paused":
         return None
-    act = (f"heddle why {task}", approve, f"heddle stop {task}")
+    act = (f"heddle why {task}", "heddle doctor" if wait.reason == PROBLEM else approve, f"heddle stop {task}")
     return Item(task, f"held-{wait.reason}", task, run.task.title, wait.detail, act=act)
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from heddle.core import events as e
 from heddle.core.cycle import (
+    PROBLEM,
     Action,
     Decision,
     Hold,
@@ -111,7 +112,7 @@ class Fleet:
                 continue
             decision = decide(run, world)
             trouble = self._troubles.get(id)
-            self.decisions[id] = (run.seq, Wait(Who.PERSON, "problem", trouble) if trouble else decision)
+            self.decisions[id] = (run.seq, Wait(Who.PERSON, PROBLEM, trouble) if trouble else decision)
             settled = await self._follow(run, decision) and settled
         return settled
 

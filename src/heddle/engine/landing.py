@@ -1,7 +1,7 @@
 """Land: move the branch to exactly the commit whose tree was validated, or say why not."""
 
 from heddle.core import events as e
-from heddle.core.errors import HeddleError
+from heddle.core.errors import MACHINE, HeddleError
 from heddle.core.run import Run
 from heddle.core.task import Stage
 from heddle.engine.runs import Runs
@@ -17,10 +17,12 @@ class LandingStep:
         self.attempt = run.attempt(Stage.LAND)
 
     async def play(self) -> None:
-        """To a recorded Landed, MainMoved or a hold."""
+        """To a recorded Landed, MainMoved or a hold. Raises what the machine lacks (errors.MACHINE)."""
         try:
             await self._land(self.runs.require(self.task))
         except HeddleError as error:
+            if error.slug in MACHINE:
+                raise
             failed = e.StageFailed(Stage.LAND, self.attempt, error.slug, error.message, error.hint)
             await self.runs.record(self.task, failed)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from heddle.core import events as e
-from heddle.core.errors import HeddleError, UserError
+from heddle.core.errors import MACHINE, HeddleError, UserError
 from heddle.core.plan import digest
 from heddle.core.redaction import redact, secrets_added
 from heddle.core.run import Run
@@ -41,7 +41,7 @@ class AgentStage:
         return self.runs.require(self.task)
 
     async def play(self) -> None:
-        """To a delivered document or result, or a recorded failure."""
+        """To a delivered document or result, or a recorded failure. Raises what the machine lacks (errors.MACHINE)."""
         try:
             agent = self.outside.agents.agent(self.run.task.agent or self.settings.agent)
             await agent.check()
@@ -52,6 +52,8 @@ class AgentStage:
         except Failure as failure:
             await self._fail(failure.reason, failure.detail, failure.evidence)
         except HeddleError as error:
+            if error.slug in MACHINE:
+                raise
             await self._fail(error.slug, error.message, f"{error.message}\n{error.hint}".strip())
 
     async def _fail(self, reason: str, detail: str, evidence: str) -> None:

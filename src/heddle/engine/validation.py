@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from heddle.core import events as e
-from heddle.core.errors import HeddleError
+from heddle.core.errors import MACHINE, HeddleError
 from heddle.core.gate import CheckResult, Colour, Verdict
 from heddle.core.redaction import redact
 from heddle.core.run import Run
@@ -35,7 +35,7 @@ class Validation:
         return self.runs.require(self.task)
 
     async def play(self) -> None:
-        """To a recorded verdict, or the finding that the plan's base no longer holds."""
+        """To a recorded verdict, or the finding that the plan's base no longer holds. Raises errors.MACHINE."""
         try:
             event = await self._judge()
         except Failure as failure:
@@ -43,6 +43,8 @@ class Validation:
                 Stage.VALIDATE, self.attempt, failure.reason, failure.detail, redact(failure.evidence)
             )
         except HeddleError as error:
+            if error.slug in MACHINE:
+                raise
             event = e.StageFailed(Stage.VALIDATE, self.attempt, error.slug, error.message, error.hint)
         await self.runs.record(self.task, event)
 

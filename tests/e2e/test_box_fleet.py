@@ -1,0 +1,118 @@
+"""Whole runs in boxes: what the sandbox promises, seen from a task that somebody started."""
+
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+
+from heddle.adapters.sandbox import machine, zygote
+from support.fleet import git, heddle, make_repository, write_agent, writes
+
+NO_NAMESPACES = """
+import sys
+sys.path.append(sys.argv[2])
+from heddle.holder.box import kernel
+def refuse(flags):
+    raise PermissionError(1, "Operation not permitted")
+kernel.unshare = refuse
+"""
+"""A machine that keeps namespaces from ordinary programs."""
+
+
+@pytest.fixture
+def no_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zygote, "ENTRY", NO_NAMESPACES + zygote.ENTRY)
+    monkeypatch.setattr(machine, "PROBE", NO_NAMESPACES.replace("argv[2]", "argv[1]") + machine.PROBE)
+
+
+@pytest.mark.usefixtures("no_namespaces")
+async def test_d2_a_sandbox_that_was_asked_for_and_cannot_be_had_starts_nothing(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt"), '[sandbox]\ntier = "2"\n') as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "waiting"
+        assert "no sandbox for" in rows[0]["why"]
+        assert "heddle doctor" in rows[0]["why"]
+        assert "session-started" not in await fleet.kinds(id)
+    assert not list((Path(os.environ["HEDDLE_HOME"]) / "holders").glob("T*/started.json"))
+
+
+@pytest.mark.usefixtures("no_namespaces")
+async def test_a_machine_without_namespaces_works_at_tier_0_and_says_so(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt"), '[sandbox]\ntier = "auto"\n') as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert (rows[0]["status"], rows[0]["tier"]) == ("landed", 0)
+        assert (await fleet.call("board"))["tier"] == 0
+        findings = {one["what"]: one for one in (await fleet.call("doctor"))["findings"]}
+        assert not findings["box"]["ok"]
+        assert "Operation not permitted" in findings["box"]["detail"]
+
+
+ROGUE = "player.Player._denied = lambda self, call, title, paths=None: False"
+"""An agent that does what it likes, whatever mode it was put into."""
+
+
+async def test_p2_nothing_that_research_or_plan_write_is_there_afterwards(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    write_agent(tmp_path, "rogue", ROGUE)
+    line = f"echo bad > a.py; echo bad > '{repository}/new.txt'; echo bad >> '{repository}/.git/description'"
+    line += "; git add -A; git -c user.name=x -c user.email=x@y commit -qm early; git update-ref refs/heads/main HEAD"
+    early = {"do": "run", "command": line}
+    scenes = writes("b.txt")
+    for one in scenes[:2]:
+        one["steps"].insert(0, early)
+    scenes[2]["steps"].insert(0, {"do": "run", "command": "test ! -e new.txt && grep -q 'x = 1' a.py"})
+    before = git(repository, "rev-parse", "main")
+    async with heddle(tmp_path, repository, scenes) as fleet:
+        id = await fleet.start("write b", agent="rogue")
+        await fleet.until_kind(id, "plan-delivered")
+        assert git(repository, "rev-parse", "main") == before
+        assert git(repository, "status", "--porcelain") == ""
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed", rows[0]["why"]
+        assert (await fleet.kinds(id)).count("writes-discarded") == 2
+    assert git(repository, "diff", "--name-only", before, "main") == "b.txt"
+    assert (repository / "a.py").read_text() == "x = 1\n"
+    assert "bad" not in (repository / ".git/description").read_text()
+
+
+SERVE = """
+import http.server, os, pathlib
+handler = http.server.SimpleHTTPRequestHandler
+handler.log_message = lambda *_: None
+pathlib.Path("/tmp/database").mkdir()
+pathlib.Path("/tmp/database/name").write_text("{name}")
+os.chdir("/tmp/database")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 3000), handler)
+if os.fork() == 0:
+    server.serve_forever()
+"""
+ASK = "import sys, urllib.request; sys.stdout.buffer.write(urllib.request.urlopen('http://127.0.0.1:3000/name').read())"
+
+
+async def test_x4_two_sessions_use_one_port_and_one_temporary_file_at_once(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    scenes = []
+    for name in ("one", "two"):
+        three = writes(f"{name}.txt", task=f"write {name}")
+        three[2]["steps"] = [
+            {"do": "run", "command": f"python3 -c {shlex.quote(SERVE.format(name=name))} >/dev/null 2>&1"},
+            {"do": "ask", "text": "go on?", "options": ["yes"], "default": "yes"},
+            {"do": "run", "command": f"python3 -c {shlex.quote(ASK)} >{name}.txt"},
+            {"do": "document", "text": "done\n"},
+        ]
+        scenes += three
+    async with heddle(tmp_path, repository, scenes) as fleet:
+        ids = [await fleet.start("write one"), await fleet.start("write two")]
+        for id in ids:
+            await fleet.until_kind(id, "plan-delivered")
+            await fleet.call("inbox.approve", task=id)
+        for id in ids:
+            await fleet.until_kind(id, "question-asked")  # both serve on the same port now
+        rows = await fleet.until(*ids)
+        assert [row["status"] for row in rows] == ["landed", "landed"], rows
+    assert [(repository / f"{name}.txt").read_text() for name in ("one", "two")] == ["one", "two"]
