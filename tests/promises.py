@@ -194,7 +194,14 @@ PROMISES: dict[str, Promise] = {
     "X1": Promise("API, web and MCP refuse what has no token", owed="the web and MCP"),
     "X2": Promise("an agent cannot write outside its workspace", owed="the sandbox"),
     "X3": Promise("memory and disk admission; flat memory", owed="admission"),
-    "X4": Promise("no two sessions share a port, temp dir or database name", owed="ports and databases"),
+    "X4": Promise(
+        "validations are limited; no two sessions share a port, temp dir or database name",
+        (
+            f"{BOXED}::test_x4_two_sessions_use_one_port_and_one_temporary_file_at_once",
+            f"{BOXED}::test_x4_without_boxes_ports_and_names_are_leased",
+            f"{BOXED}::test_x4_validations_run_in_no_greater_number_than_allowed",
+        ),
+    ),
     "X5": Promise(
         "commands of the repository run only after a person allowed them",
         (

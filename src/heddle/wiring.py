@@ -23,6 +23,7 @@ from heddle.adapters.sandbox import machine
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.sandbox.policy import Shown
+from heddle.adapters.workspaces.apart import PortBlocks
 from heddle.adapters.workspaces.instant import InstantWorkspaces
 from heddle.adapters.workspaces.several import SeveralWorkspaces
 from heddle.adapters.workspaces.worktree import WorktreeWorkspaces
@@ -188,6 +189,7 @@ class Sites:
             trees,
             self._enclosures.none,
             clock,
+            PortBlocks(home / "ports"),
             max_file_bytes=self._max_file_bytes,
         )
         if self._enclosures.tier == 0:

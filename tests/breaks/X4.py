@@ -1,8 +1,10 @@
-"""One network for all."""
+"""One network for all, the same names for all, and no count of what runs."""
 
 import pytest
 
 from heddle.adapters.sandbox import zygote
+from heddle.adapters.workspaces.apart import PortBlocks
+from heddle.engine.world import Worlds
 
 SHARED = """
 import sys
@@ -13,5 +15,7 @@ kernel.NEW_ALL &= ~0x40000000
 
 
 def apply(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Boxes are made without a network namespace of their own."""
+    """Boxes have no network namespace of their own, every lease is the same one, nothing counts as active."""
     monkeypatch.setattr(zygote, "ENTRY", SHARED + zygote.ENTRY)
+    monkeypatch.setattr(PortBlocks, "lease", lambda self, owner: range(20_000, 20_020))
+    monkeypatch.setattr(Worlds, "_active", lambda self, stages: 0)

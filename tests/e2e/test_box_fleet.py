@@ -116,3 +116,41 @@ async def test_x4_two_sessions_use_one_port_and_one_temporary_file_at_once(tmp_p
         rows = await fleet.until(*ids)
         assert [row["status"] for row in rows] == ["landed", "landed"], rows
     assert [(repository / f"{name}.txt").read_text() for name in ("one", "two")] == ["one", "two"]
+
+
+async def test_x4_without_boxes_ports_and_names_are_leased(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    scenes = []
+    for name in ("one", "two"):
+        three = writes(f"{name}.txt", task=f"write {name}")
+        told = '"$PORT $HEDDLE_PORTS $COMPOSE_PROJECT_NAME $HEDDLE_SUFFIX $TMPDIR"'
+        three[2]["steps"] = [
+            {"do": "run", "command": f"echo {told} >{name}.txt"},
+            {"do": "ask", "text": "go on?", "options": ["yes"], "default": "yes"},
+            {"do": "document", "text": "done\n"},
+        ]
+        scenes += three
+    async with heddle(tmp_path, repository, scenes, '[sandbox]\ntier = "0"\n') as fleet:
+        ids = [await fleet.start("write one"), await fleet.start("write two")]
+        rows = await fleet.until(*ids)
+        assert [row["status"] for row in rows] == ["landed", "landed"], rows
+    one, two = ((repository / f"{name}.txt").read_text().split() for name in ("one", "two"))
+    assert len(one) == len(two) == 5
+    assert not set(one) & set(two)
+
+
+async def test_x4_validations_run_in_no_greater_number_than_allowed(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    names = ("one", "two", "three")
+    scenes = [one for name in names for one in writes(f"{name}.txt", task=f"write {name}")]
+    async with heddle(tmp_path, repository, scenes, "[limits]\nvalidations = 1\n") as fleet:
+        ids = [await fleet.start(f"write {name}") for name in names]
+        rows = await fleet.until(*ids)
+        assert [row["status"] for row in rows] == ["landed"] * 3, rows
+        under_way: set[str] = set()
+        for event in (await fleet.call("events", limit=10_000))["events"]:
+            if event["kind"] == "stage-started" and event["data"]["stage"] == "validate":
+                under_way.add(event["stream"])
+            elif event["kind"] in ("verdict-reached", "stage-failed", "plan-outdated", "main-moved"):
+                under_way.discard(event["stream"])
+            assert len(under_way) <= 1, under_way

@@ -11,6 +11,7 @@ import pytest
 from heddle.adapters.git import GitRepository, open_repository
 from heddle.adapters.git.worktrees import GitWorktrees
 from heddle.adapters.sandbox.none import Unconfined
+from heddle.adapters.workspaces.apart import PortBlocks
 from heddle.adapters.workspaces.worktree import WorktreeWorkspace, WorktreeWorkspaces
 from heddle.core.errors import OutsideError, Refused
 from heddle.ports import Command, WorkspaceOrder
@@ -45,9 +46,9 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
     home = Path(os.environ["HEDDLE_HOME"])
     sandbox = Unconfined(home / "holders", Path(os.environ["HEDDLE_RUNTIME_DIR"]), os.environ)
     worktrees = GitWorktrees(repository.store)
-    made = WorktreeWorkspaces(
-        home / "workspaces", home / "trash", repository, worktrees, sandbox, Clock(), max_file_bytes=1000
-    )
+    places = (home / "workspaces", home / "trash")
+    ports = PortBlocks(home / "ports")
+    made = WorktreeWorkspaces(*places, repository, worktrees, sandbox, Clock(), ports, max_file_bytes=1000)
     yield Yard(path, repository, made, sandbox, git(path, "rev-parse", "HEAD"))
     for key in await sandbox.live():
         held = await sandbox.find(key)

@@ -16,6 +16,7 @@ from heddle.adapters.git.worktrees import GitWorktrees
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.workspaces import faults
+from heddle.adapters.workspaces.apart import PortBlocks
 from heddle.adapters.workspaces.instant import InstantWorkspaces
 from heddle.adapters.workspaces.memory import MemoryWorkspaces
 from heddle.adapters.workspaces.worktree import WorktreeWorkspaces
@@ -123,7 +124,8 @@ class Yard:
 def _worktree(folder: Path, repository: GitRepository, sandbox: Unconfined, clock: Clock) -> Workspaces:
     trees = GitWorktrees(repository.store)
     root, trash = folder / "workspaces", folder / "trash"
-    return WorktreeWorkspaces(root, trash, repository, trees, sandbox, clock, max_file_bytes=LIMIT)
+    ports = PortBlocks(root.with_name("ports"))
+    return WorktreeWorkspaces(root, trash, repository, trees, sandbox, clock, ports, max_file_bytes=LIMIT)
 
 
 def _memory(folder: Path, repository: GitRepository, sandbox: Unconfined, clock: Clock) -> Workspaces:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from heddle.adapters.workspaces import faults, plain, recovery, results
+from heddle.adapters.workspaces.apart import PortBlocks, own_names, port_names
 from heddle.adapters.workspaces.documents import load_document, place_document
 from heddle.adapters.workspaces.folder import MARKER, Folder, Marker, is_id
 from heddle.adapters.workspaces.include import include
@@ -45,12 +46,13 @@ class WorktreeWorkspaces:
         worktrees: Worktrees,
         sandbox: Sandbox,
         clock: Clock,
+        ports: PortBlocks,
         *,
         max_file_bytes: int = 10_000_000,
     ) -> None:
         self.root, self.trash = root, trash
         self.repository, self.worktrees, self.sandbox, self.clock = repository, worktrees, sandbox, clock
-        self.max_file_bytes = max_file_bytes
+        self.ports, self.max_file_bytes = ports, max_file_bytes
         self.presence = Presence()
 
     async def create(self, order: WorkspaceOrder) -> "WorktreeWorkspace":
@@ -161,8 +163,10 @@ class WorktreeWorkspace:
                 raise faults.sealed(self.id)
             with faults.outside(self.id):
                 self._house.presence.remember(self._folder, command.key)
+                ports = port_names(self._house.ports.lease(self._folder.path))
                 faults.step("entered")
-            env = {"HEDDLE_OUT": self.out, "TMPDIR": str(self._folder.tmp), **command.env}
+            own = {"HEDDLE_OUT": self.out, "TMPDIR": str(self._folder.tmp)}
+            env = {**own, **own_names(self.id), **ports, **command.env}
             inside = replace(command, cwd=within(self.tree, command.cwd), env=env)
             return await self._house.sandbox.start(inside)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heddle.adapters.workspaces import faults, plain, recovery, results
+from heddle.adapters.workspaces.apart import own_names
 from heddle.adapters.workspaces.documents import load_document, place_document
 from heddle.adapters.workspaces.instant.layout import OUT, Layout, view
 from heddle.adapters.workspaces.presence import live, within
@@ -37,7 +38,7 @@ class InstantWorkspace:
                 self._house.presence.remember(self._layout, command.key)
                 self._layout.note_boot()
                 faults.step("entered")
-            env = {"HEDDLE_OUT": self.out, **command.env}
+            env = {"HEDDLE_OUT": self.out, **own_names(self.id), **command.env}
             enclosed = replace(command, cwd=within(self.tree, command.cwd), env=env)
             return await self._house.boxes.start_in(self._view(), enclosed)
 
