@@ -185,7 +185,12 @@ PROMISES: dict[str, Promise] = {
         (f"{BOXED}::test_p2_nothing_that_research_or_plan_write_is_there_afterwards",),
     ),
     "P3": Promise(
-        "writes outside the scope are stopped or raised", owed="the live watch beyond tool calls, and its break"
+        "writes outside the scope are raised while the agent works, and stopped at the result",
+        (
+            f"{FLEET}::test_p3_a_shell_write_outside_the_scope_is_raised_while_the_agent_works",
+            f"{FLEET}::test_p3_a_write_outside_the_scope_is_raised_and_goes_back",
+            "tests/core/test_words.py::test_an_undeclared_scope_meets_everything",
+        ),
     ),
     "P4": Promise(
         "outside text is data; an agent's command waits for a person",

@@ -90,6 +90,22 @@ async def test_p3_a_write_outside_the_scope_is_raised_and_goes_back(tmp_path: Pa
     assert "elsewhere.txt" not in git(repository, "ls-files")
 
 
+async def test_p3_a_shell_write_outside_the_scope_is_raised_while_the_agent_works(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    steps = [{"do": "run", "command": "echo x > elsewhere.txt"}, {"do": "ask", "text": "go on?", "default": "yes"}]
+    scenes = [scene("execute", *steps, *writes("b.txt")[2]["steps"], attempt=1), *writes("b.txt")]
+    async with heddle(tmp_path, repository, scenes) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "plan-delivered")
+        await fleet.call("inbox.approve", task=id)
+        violated = await fleet.until_kind(id, "scope-violated")
+        assert violated["data"]["paths"] == ["elsewhere.txt"]
+        kinds = await fleet.kinds(id)
+        assert "stage-failed" not in kinds
+        assert "result-delivered" not in kinds
+        assert (await fleet.until(id))[0]["status"] == "landed"
+
+
 async def test_d5_done_without_a_change_is_not_done(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     idle = [scene("execute", {"do": "say", "text": "All done!"}, {"do": "document", "text": "done\n"})]

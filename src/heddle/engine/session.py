@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from heddle.core import events as e
 from heddle.core.permission import inside, permission
 from heddle.core.redaction import redact
-from heddle.core.scope import Scope
 from heddle.core.session import (
     AgentReady,
     Allow,
@@ -31,6 +30,7 @@ from heddle.core.session import (
     UsageReported,
 )
 from heddle.engine.runs import Runs
+from heddle.engine.scopewatch import ScopeWatch
 from heddle.ports import Conversation, Exit, Held
 
 LINE_LIMIT = 16 * 1024 * 1024
@@ -63,7 +63,7 @@ class Session:
 
     task: str
     brief: Brief
-    scope: Scope
+    watch: ScopeWatch
     held: Held
     conversation: Conversation
     runs: Runs
@@ -86,12 +86,14 @@ class Session:
 
     async def play(self) -> Outcome:
         """From the first message (or the transcript so far) to the process's end, with nothing left of it."""
+        watching = asyncio.create_task(self.watch.serve())
         try:
             await self._send(self.conversation.open())
             await self._converse()
         finally:
-            for waiting in self._waiting.values():
-                waiting.cancel()
+            for helper in (watching, *self._waiting.values()):
+                helper.cancel()
+            await asyncio.wait({watching})
         self.outcome.exit = await self._end()
         for fact in self.conversation.exited(self.outcome.exit, self.held.load_errors().decode(errors="replace")):
             await self._take(fact)
@@ -118,6 +120,7 @@ class Session:
             await self._receive(chunk.data)
 
     async def _receive(self, data: bytes) -> None:
+        self.watch.nudge()
         *lines, self._line = (self._line + data).split(b"\n")
         for line in lines:
             self._offset += len(line) + 1
@@ -179,21 +182,17 @@ class Session:
         await self._send(self.conversation.reply(request, reply))
 
     async def _permit(self, asked: PermissionAsked) -> None:
-        reply = permission(asked, self.brief.access, self.brief.tree, self.brief.out, self.scope)
+        reply = permission(asked, self.brief.access, self.brief.tree, self.brief.out, self.watch.scope)
         why = "" if isinstance(reply, Allow) else reply.why
         title = redact(asked.title)[:200]
         await self._record(e.PermissionDecided(self._offset, asked.request, title, isinstance(reply, Allow), why))
         await self._reply(asked.request, reply)
 
     async def _watch_scope(self, kind: str, paths: tuple[str, ...]) -> None:
-        if kind != "edit" or not self.scope.declared:
-            return
-        in_tree = [path for path in paths if not path.startswith("/") or inside(path, self.brief.out) is None]
-        relative = [inside(path, self.brief.tree) for path in in_tree]
-        beyond = self.scope.outside(path for path in relative if path)
-        fresh = tuple(path for path in beyond if path not in self.runs.require(self.task).violations)
-        if fresh:
-            await self.runs.record(self.task, e.ScopeViolated(fresh), by=self.brief.session)
+        if kind == "edit":
+            in_tree = [path for path in paths if not path.startswith("/") or inside(path, self.brief.out) is None]
+            relative = [inside(path, self.brief.tree) for path in in_tree]
+            await self.watch.check(tuple(path for path in relative if path))
 
     async def _ask(self, asked: AnswerAsked) -> None:
         question = f"{self.brief.session}/{asked.request}"

@@ -14,6 +14,7 @@ from heddle.core.task import READ_ONLY, Stage
 from heddle.engine.documents import NAMES, document, load_plan, require_document
 from heddle.engine.prompts import prompt, repair, resumption
 from heddle.engine.runs import Runs
+from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.session import Outcome, Session
 from heddle.engine.site import Outside, Site
 from heddle.ports import Agent, Collected, Command, Workspace, WorkspaceOrder
@@ -114,10 +115,14 @@ class AgentStage:
         async def review(outcome: Outcome) -> str:
             return await self._complaint(workspace, outcome)
 
+        async def look() -> tuple[str, ...]:
+            return tuple(change.path for change in (await workspace.changes()).paths)
+
+        scope = self._scope() if access is Access.WRITE else Scope()
         session = Session(
             task=self.task,
             brief=brief,
-            scope=self._scope(),
+            watch=ScopeWatch(self.runs, self.task, id, scope, look),
             held=held,
             conversation=agent.conversation(brief),
             runs=self.runs,

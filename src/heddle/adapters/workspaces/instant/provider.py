@@ -7,7 +7,7 @@ from pathlib import Path
 
 from heddle.adapters.workspaces import faults, recovery
 from heddle.adapters.workspaces.folder import MARKER, Marker, is_id, load_marker
-from heddle.adapters.workspaces.include import include
+from heddle.adapters.workspaces.include import LIST, include
 from heddle.adapters.workspaces.instant.bases import Bases
 from heddle.adapters.workspaces.instant.layout import Layout, inside
 from heddle.adapters.workspaces.instant.workspace import InstantWorkspace
@@ -42,6 +42,8 @@ class InstantWorkspaces:
         self.boxes, self.clock, self.max_file_bytes = boxes, clock, max_file_bytes
         self.bases = Bases(bases, repository, privates, clock)
         self.presence = Presence()
+        self._listed: dict[str, bool] = {}
+        self._listing = asyncio.Lock()
 
     async def create(self, order: WorkspaceOrder) -> InstantWorkspace:
         """See the port. Raises Refused (workspaces-inside, workspace-taken), OutsideError (workspace-lost, disk-full)."""
@@ -101,14 +103,21 @@ class InstantWorkspaces:
         draft.make_rooms()
         faults.step("folder-made")
         self.privates.make(draft.git, start, base.index, inside(self.privates.shared))
-        if order.include:
+        if order.include and await self._includes(order.base):
             await include(self.repository, order.base, draft.tree, draft.tmp, beneath=base.tree)
         about = draft.tree.lstat()
         marker = Marker(order.id, order.base, start, "", about.st_dev, about.st_ino, draft.git_identity())
-        draft.write_marker(marker)
+        await asyncio.to_thread(draft.write_marker, marker)
         faults.step("marked")
         os.rename(draft.path, layout.path)
         faults.step("placed")
+
+    async def _includes(self, commit: str) -> bool:
+        """Whether a commit lists files to include. It never changes its mind, so that fifty workspaces ask once."""
+        async with self._listing:
+            if commit not in self._listed:
+                self._listed[commit] = bool(await self.repository.read_file(commit, LIST))
+        return self._listed[commit]
 
     def _require_outside(self) -> None:
         inside_of = Path(self.repository.root).resolve()
