@@ -198,7 +198,14 @@ PROMISES: dict[str, Promise] = {
     ),
     "X1": Promise("API, web and MCP refuse what has no token", owed="the web and MCP"),
     "X2": Promise("an agent cannot write outside its workspace", owed="the sandbox"),
-    "X3": Promise("memory and disk admission; flat memory", owed="admission"),
+    "X3": Promise(
+        "sessions wait when the machine has no room; flat memory",
+        (
+            f"{BOXED}::test_x3_ten_launches_against_room_for_three_start_three",
+            f"{BOXED}::test_x3_a_disk_without_room_starts_nothing",
+            f"{GIT}/test_flat_memory.py::test_x3_a_hundred_thousand_facts_leave_memory_flat",
+        ),
+    ),
     "X4": Promise(
         "validations are limited; no two sessions share a port, temp dir or database name",
         (

@@ -21,6 +21,7 @@ from heddle.adapters.git.worktrees import GitWorktrees
 from heddle.adapters.journal.sqlite import SqliteJournal
 from heddle.adapters.sandbox import machine
 from heddle.adapters.sandbox.box import Box
+from heddle.adapters.sandbox.headroom import Headroom
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.sandbox.policy import Shown
 from heddle.adapters.workspaces.apart import PortBlocks
@@ -228,7 +229,9 @@ async def build(
     enclosures = Enclosures(home, runtime, environment, agents.shown)
     await enclosures.choose(own["sandbox.tier"])
     sites = Sites(home, enclosures, own)
-    outside = Outside(sites.site, config, agents, _texts(), clock, enclosures.tier)
+    keep = {"keep_memory_mb": own["limits.keep_memory_mb"], "keep_disk_mb": own["limits.keep_disk_mb"]}
+    room = Headroom(home, **keep)
+    outside = Outside(sites.site, config, agents, _texts(), clock, enclosures.tier, room)
     dispatcher = LocalDispatcher()
     fleet = Fleet(runs, outside, dispatcher)
 

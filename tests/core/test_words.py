@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heddle.core import events as e
-from heddle.core.cycle import Decision, Wait, Who, World, decide
+from heddle.core.cycle import PROBLEM, ROOM, Decision, Wait, Who, World, decide
 from heddle.core.delegation import Delegation
 from heddle.core.errors import KINDS, HeddleError, UserError
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
@@ -396,6 +396,16 @@ def test_a_run_waits_for_its_place_and_for_room() -> None:
     assert state(active, decide(active, World())) == (Status.QUEUED, "landing")
     moved = landing_run(e.StageStarted(Stage.LAND, 1, "k5"), e.MainMoved("m1"))
     assert decide(moved, World(free_validations=0)).reason == "validations"  # type: ignore[union-attr]
+    full = decide(moved, World(no_room="no memory"))
+    assert isinstance(full, Wait)
+    assert (full.who, full.reason, full.detail) == (Who.MACHINE, ROOM, "no memory")
+
+
+def test_a_problem_under_an_attempt_waits_for_the_person() -> None:
+    active = landing_run(e.StageStarted(Stage.LAND, 1, "k5"))
+    stuck = Wait(Who.PERSON, PROBLEM, "the disk is full")
+    assert state(active, stuck) == (Status.WAITING, "the disk is full")
+    assert "heddle doctor" in inbox(active, stuck)[0].act
     assert decide(run_after(), World(free_sessions=0)).reason == "sessions"  # type: ignore[union-attr]
 
 

@@ -1,13 +1,15 @@
 """Whole runs in boxes: what the sandbox promises, seen from a task that somebody started."""
 
+import asyncio
 import os
 import shlex
 from pathlib import Path
 
 import pytest
 
-from heddle.adapters.sandbox import machine, zygote
-from support.fleet import git, heddle, make_repository, write_agent, writes
+from heddle.adapters.sandbox import headroom, machine, zygote
+from heddle.engine import fleet as fleet_module
+from support.fleet import git, heddle, make_repository, scene, write_agent, writes
 
 NO_NAMESPACES = """
 import sys
@@ -154,3 +156,36 @@ async def test_x4_validations_run_in_no_greater_number_than_allowed(tmp_path: Pa
             elif event["kind"] in ("verdict-reached", "stage-failed", "plan-outdated", "main-moved"):
                 under_way.discard(event["stream"])
             assert len(under_way) <= 1, under_way
+
+
+async def test_x3_ten_launches_against_room_for_three_start_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = make_repository(tmp_path / "repo")
+    asks = scene("research", {"do": "ask", "text": "Which?", "options": ["x"], "default": "x"})
+    monkeypatch.setattr(headroom, "memory_mb_available", lambda: 512 + 3 * 40)
+    async with heddle(tmp_path, repository, [asks], "[limits]\nsessions = 10\n") as fleet:
+        ids = [await fleet.start(f"task {number}") for number in range(10)]
+        for id in ids[:3]:
+            await fleet.until_kind(id, "question-asked")
+        rows = (await fleet.call("board"))["tasks"]
+        assert sum("memory for it is missing" in row["why"] for row in rows) == 7
+        started = [id for id in ids if "session-started" in await fleet.kinds(id)]
+        assert started == ids[:3]
+        monkeypatch.setattr(headroom, "memory_mb_available", lambda: 64_000)
+        await fleet.call("inbox.answer", task=ids[0])  # any fact brings the next look
+        await fleet.until_kind(ids[9], "question-asked")
+
+
+async def test_x3_a_disk_without_room_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = make_repository(tmp_path / "repo")
+    monkeypatch.setattr(fleet_module, "RETRY_S", 0.2)
+    monkeypatch.setattr(headroom, "disk_mb", lambda folder: 1000)
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        id = await fleet.start("write b")
+        async with asyncio.timeout(20):
+            while "1000 MB left" not in (await fleet.call("board"))["tasks"][0]["why"]:
+                await asyncio.sleep(0.02)
+        assert "session-started" not in await fleet.kinds(id)
+        monkeypatch.setattr(headroom, "disk_mb", lambda folder: 5000)
+        assert (await fleet.until(id))[0]["status"] == "landed"

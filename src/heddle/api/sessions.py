@@ -21,14 +21,12 @@ class Tail(msgspec.Struct, forbid_unknown_fields=True):
 async def listed(desk: Desk, asked: One) -> dict[str, Any]:
     """Every session of a task with what it used and how it ended."""
     run = desk.require(asked.task)
-    started = [r for r in desk.runs.history(run.task.id) if isinstance(r.event, e.SessionStarted)]
-    return {"schema": "heddle.sessions/1", "sessions": [_session(desk, r.event, r.at) for r in started]}
+    started = [(r.event, r.at) for r in desk.runs.history(run.task.id) if isinstance(r.event, e.SessionStarted)]
+    return {"schema": "heddle.sessions/1", "sessions": [await _session(desk, event, at) for event, at in started]}
 
 
-def _session(desk: Desk, event: e.Event, at: float) -> dict[str, Any]:
-    if not isinstance(event, e.SessionStarted):
-        return {}
-    facts = desk.runs.stream(f"session:{event.session}")
+async def _session(desk: Desk, event: e.SessionStarted, at: float) -> dict[str, Any]:
+    facts = await desk.runs.journal.read(f"session:{event.session}")
     ended = [r for r in facts if isinstance(r.event, e.SessionEnded)]
     tools = [r.event.title for r in facts if isinstance(r.event, e.ToolUsed)]
     return {

@@ -13,6 +13,9 @@ from heddle.core.gate import Decider, Gates
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import UNDO, WITH_AGENT, Stage
 
+ROOM = "room"
+"""The reason of a wait for memory or disk."""
+
 PROBLEM = "problem"
 """The reason of a wait because something outside keeps the work from going on; the person can mend it."""
 
@@ -30,7 +33,7 @@ class World:
     """What a decision needs to know beyond the run. All of it is data; time comes in as `now` (Unix seconds).
 
     `unapproved`: commands of the repository's configuration that no person allowed yet. `approved`: all that one did.
-    `free_sessions`, `free_validations`: room on this machine. `ahead`: the task before this one in the landing queue.
+    `free_sessions`, `free_validations`: what may still start. `no_room`: what the machine lacks. `ahead`: the task before this one in the landing queue.
     `meets`: (task, our glob, their glob) of a running task that may write what this one may.
     `outdated`: (new base, why) when main changed what the plan rests on.
     """
@@ -41,6 +44,7 @@ class World:
     unapproved: tuple[str, ...] = ()
     free_sessions: int = 1
     free_validations: int = 1
+    no_room: str = ""
     ahead: str = ""
     meets: tuple[str, str, str] | None = None
     outdated: tuple[str, str] | None = None
@@ -240,6 +244,8 @@ def _before_execute(run: Run, world: World) -> Decision | None:
 def _room(run: Run, world: World) -> Wait | None:
     if run.stage in WITH_AGENT and world.free_sessions <= 0:
         return Wait(Who.MACHINE, "sessions", "all sessions are in use; one must end first")
+    if run.stage is not Stage.LAND and world.no_room:
+        return Wait(Who.MACHINE, ROOM, world.no_room)
     if run.stage is Stage.LAND and world.ahead:
         return Wait(Who.QUEUE, "queue", f"behind {world.ahead} in the landing queue")
     if run.stage is Stage.VALIDATE:

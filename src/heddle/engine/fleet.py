@@ -12,6 +12,7 @@ from contextlib import suppress
 from heddle.core import events as e
 from heddle.core.cycle import (
     PROBLEM,
+    ROOM,
     Action,
     Decision,
     Hold,
@@ -41,7 +42,7 @@ from heddle.ports import Dispatcher
 log = logging.getLogger("heddle.fleet")
 
 RETRY_S = 15.0
-"""After a failure of the journal or the disk: how long until work is tried again."""
+"""After a failure of the journal or the disk, or without room: how long until work is tried again."""
 
 
 class Fleet:
@@ -82,9 +83,10 @@ class Fleet:
             watcher.cancel()
 
     async def _pause(self) -> None:
-        """Until there is news; with trouble, also after a while."""
+        """Until there is news; with trouble, or without room, also after a while."""
+        full = any(isinstance(known, Wait) and known.reason == ROOM for _, known in self.decisions.values())
         try:
-            await asyncio.wait_for(self._news.wait(), timeout=RETRY_S if self._troubles.get("") else None)
+            await asyncio.wait_for(self._news.wait(), timeout=RETRY_S if full or self._troubles.get("") else None)
         except TimeoutError:
             return
 

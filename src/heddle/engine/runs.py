@@ -1,14 +1,25 @@
 """The runs of all tasks, folded from the journal and kept up to date: the one place through which facts enter."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from heddle.core.errors import Refused, UserError
-from heddle.core.events import CommandsApproved, Event, GatePassed, Recorded, UsageRecorded
+from heddle.core.events import CommandsApproved, Event, GatePassed, Recorded, TurnRecorded, UsageRecorded
 from heddle.core.run import Run, evolve, fold
 from heddle.core.session import Usage
 from heddle.core.task import Stage
 from heddle.ports import Fence, Journal
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is kept in memory of a stream that is no task's: how many facts it has, and how many turns ended in it."""
+
+    seq: int = 0
+    turns: int = 0
 
 
 class Runs:
@@ -21,7 +32,8 @@ class Runs:
         self._records: dict[str, list[Recorded]] = {}
         self._usage: dict[str, Usage] = {}
         self._approved: dict[str, set[str]] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.unreadable: dict[str, str] = {}
 
     async def load(self) -> None:
@@ -52,9 +64,9 @@ class Runs:
         """The facts of a task, oldest first."""
         return self._records.get(f"task:{id}", [])
 
-    def stream(self, name: str) -> Sequence[Recorded]:
-        """The facts of any stream."""
-        return self._records.get(name, [])
+    def tally(self, stream: str) -> Tally:
+        """How far a stream that is no task's has come."""
+        return self._tallies.get(stream, Tally())
 
     def usage(self, id: str) -> Usage | None:
         """What the task's sessions reported so far, or None when nothing was."""
@@ -104,25 +116,38 @@ class Runs:
             self._take(record)
 
     def _seq(self, stream: str) -> int:
-        return self._records[stream][-1].seq if self._records.get(stream) else 0
+        if stream in self._records:
+            return self._records[stream][-1].seq
+        return self.tally(stream).seq
 
     def _take(self, record: Recorded) -> None:
         if record.seq != self._seq(record.stream) + 1 and record.stream.startswith("task:"):
             self.unreadable[record.stream.removeprefix("task:")] = f"a record before number {record.seq} cannot be read"
-        self._records.setdefault(record.stream, []).append(record)
         kind, _, name = record.stream.partition(":")
         if kind == "task":
+            self._records.setdefault(record.stream, []).append(record)
             run = self._runs.get(name)
             fresh = fold([record]) if run is None else evolve(run, record)
             if fresh is not None:
                 self._runs[name] = fresh
                 self._learn_approval(fresh, record.event)
-        elif kind == "session" and isinstance(record.event, UsageRecorded):
-            task = name.partition("-")[0]
-            known = self._usage.get(task)
-            self._usage[task] = known.plus(record.event.usage) if known else record.event.usage
-        elif isinstance(record.event, CommandsApproved):
-            self._approved.setdefault(name, set()).update(record.event.commands)
+        else:
+            self._count(record, name)
+
+    def _count(self, record: Recorded, name: str) -> None:
+        tally = self._tallies[record.stream]
+        tally.seq = record.seq
+        match record.event:
+            case TurnRecorded():
+                tally.turns += 1
+            case UsageRecorded(_, usage):
+                task = name.partition("-")[0]
+                known = self._usage.get(task)
+                self._usage[task] = known.plus(usage) if known else usage
+            case CommandsApproved(commands):
+                self._approved.setdefault(name, set()).update(commands)
+            case _:
+                pass
 
     def _learn_approval(self, run: Run, event: Event) -> None:
         """A person who approves a plan approves its checks."""

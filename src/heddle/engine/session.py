@@ -148,7 +148,7 @@ class Session:
     async def _record(self, event: e.Event) -> None:
         """Record a fact of the session, unless a replay brings it again."""
         self._recorded += 1
-        if len(self.runs.stream(self.stream)) < self._recorded:
+        if self.runs.tally(self.stream).seq < self._recorded:
             await self.runs.record_other(self.stream, event, by=self.brief.session)
 
     async def _take(self, fact: Fact) -> None:
@@ -219,7 +219,7 @@ class Session:
         """A turn ended: take what it left, ask for a mended document a bounded number of times, or close."""
         self._turns += 1
         self.outcome.turn = ended
-        replayed = sum(isinstance(r.event, e.TurnRecorded) for r in self.runs.stream(self.stream))
+        replayed = self.runs.tally(self.stream).turns
         await self._record(e.TurnRecorded(self._offset, ended.outcome, redact(ended.error)[:2000]))
         if self._turns < replayed:  # a later turn is on record: this one was answered with a repair
             return await self._send(self.conversation.prompt("", self._turns + 1))

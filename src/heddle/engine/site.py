@@ -32,6 +32,14 @@ class Agents(Protocol):
         ...
 
 
+class Room(Protocol):
+    """What the machine has left."""
+
+    def missing(self, memory_mb: int) -> str:
+        """Why there is no room for a process of that size now; "" when there is."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
     """All that the engine reaches beyond itself."""
@@ -42,3 +50,4 @@ class Outside:
     texts: Mapping[str, str]
     clock: Clock
     tier: int
+    room: Room

@@ -2,12 +2,16 @@
 
 from heddle.core.cycle import World
 from heddle.core.errors import HeddleError
+from heddle.core.events import StageStarted
 from heddle.core.run import Active, HeldUp, Idle, Run
 from heddle.core.scope import Scope
 from heddle.core.settings import Settings
 from heddle.core.task import STAGES, WITH_AGENT, Stage
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
+
+SETTLING_S = 60.0
+"""How long a session may take to grow to its size."""
 
 
 class Worlds:
@@ -51,6 +55,7 @@ class Worlds:
             unapproved=unapproved(settings, frozenset(approved)),
             free_sessions=settings.sessions - self._active(WITH_AGENT),
             free_validations=settings.validations - self._active({Stage.VALIDATE}),
+            no_room=self._no_room(run, settings),
             ahead=self._ahead(run),
             meets=self._meets(run) if executing else None,
             outdated=await self._outdated(run) if executing else None,
@@ -60,6 +65,30 @@ class Worlds:
 
     def _active(self, stages: set[Stage] | frozenset[Stage]) -> int:
         return sum(isinstance(run.activity, Active) and run.stage in stages for run in self._runs.all())
+
+    def _no_room(self, run: Run, settings: Settings) -> str:
+        """What the machine lacks for the run's next stage; sessions that have just started count as not there yet."""
+        if not isinstance(run.activity, Idle) or run.stage is Stage.LAND:
+            return ""
+        since = self._outside.clock.now() - SETTLING_S
+        young = [
+            other for other in self._runs.all() if isinstance(other.activity, Active) and self._began(other) > since
+        ]
+        sizes = [self._size(other, settings) for other in (run, *young)]
+        return self._outside.room.missing(sum(sizes))
+
+    def _size(self, run: Run, settings: Settings) -> int:
+        """MB of memory that the run's stage takes; a check's is not known."""
+        if run.stage not in WITH_AGENT:
+            return 0
+        try:
+            return self._outside.agents.agent(run.task.agent or settings.agent).memory_mb
+        except HeddleError:  # its stage will say so
+            return 0
+
+    def _began(self, run: Run) -> float:
+        began = (r.at for r in reversed(self._runs.history(run.task.id)) if isinstance(r.event, StageStarted))
+        return next(began, 0.0)
 
     def _ahead(self, run: Run) -> str:
         """The task before this one in the landing queue of the same branch."""

@@ -44,6 +44,8 @@ class Agent(Protocol):
 
     name: str
     capabilities: Capabilities
+    memory_mb: int
+    """What a session of it takes, about."""
 
     def command(self, brief: Brief) -> Command:
         """How to start it: argv, env, stdin. `cwd` is "" (the tree)."""

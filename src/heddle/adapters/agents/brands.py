@@ -24,7 +24,8 @@ class Brand(msgspec.Struct, frozen=True, kw_only=True):
 
     `env`: the only variables of the daemon's environment that it is handed. `install`: how a person gets it.
     `hosts`: "name:port" that it needs to reach. `endpoints`: variables that name a further one as a URL. `shows`:
-    variables that name a file which it reads; never a credential, because every box shows it.
+    variables that name a file which it reads; never a credential, because every box shows it. `memory_mb`: what a
+    session of it takes, about.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Brand(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
     install: str = ""
+    memory_mb: int = 500
     capabilities: Capabilities = Capabilities()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from heddle.adapters.agents.acp.conversation import AcpConversation
 from heddle.adapters.agents.brands import Brand, reach
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import Brief, Capabilities
+from heddle.core.session import Brief
 from heddle.ports import Command
 
 
@@ -16,7 +16,7 @@ class AcpAgent:
         self._brand = brand
         self._env = dict(env)
         self.name = brand.name
-        self.capabilities: Capabilities = brand.capabilities
+        self.capabilities, self.memory_mb = brand.capabilities, brand.memory_mb
 
     def command(self, brief: Brief) -> Command:
         """See the port."""

@@ -37,7 +37,7 @@ class ClaudeAgent:
 
     def __init__(self, brand: Brand, environment: Mapping[str, str]) -> None:
         self.name = brand.name
-        self.capabilities = brand.capabilities
+        self.capabilities, self.memory_mb = brand.capabilities, brand.memory_mb
         self._brand = brand
         self._env = handed_on(brand, environment)
         self._reach = reach(brand, environment)
