@@ -235,6 +235,24 @@ def run_after(*events: e.Event) -> Run:
     return run
 
 
+def test_what_a_plan_asks_is_open_until_its_gate_and_forgotten_with_the_plan() -> None:
+    plan = plan_of(questions=[{"text": "name", "default": "a"}, {"text": "port", "default": "80"}])
+    bound = digest(plan, "base")
+    begun = (e.StageStarted(Stage.RESEARCH, 1, "k1"), e.ResearchDelivered(1, "facts"))
+    begun += (e.GatePassed(Stage.RESEARCH, "research-1", "p"), e.StageStarted(Stage.PLAN, 1, "k2"))
+    delivered = (*begun, e.PlanDelivered(1, plan, bound))
+    asked = run_after(*delivered, e.QuestionAnswered("plan-1", "b"))
+    assert [question.id for question in asked.questions] == ["plan-2"]
+    assert asked.settled == (("name", "b"), ("port", "80"))
+    passed = run_after(*delivered, e.QuestionAnswered("plan-1", "b"), e.GatePassed(Stage.PLAN, bound, "p"))
+    assert (passed.questions, passed.settled) == ((), asked.settled)
+    rejected = run_after(*delivered, e.QuestionAnswered("plan-1", "b"), e.GateRejected(Stage.PLAN, bound, "p", "no"))
+    assert (rejected.questions, rejected.answers) == ((), ())
+    outdated = run_after(*delivered, e.PlanOutdated("m1", "moved"))
+    assert outdated.questions == ()
+    assert run_after().settled == ()
+
+
 def test_facts_before_the_task_tell_of_no_run() -> None:
     assert fold(recorded(e.RunPaused("p"))) is None
     assert fold([]) is None

@@ -585,3 +585,22 @@ async def test_w9_a_task_with_an_unreadable_fact_is_unknown_and_hides_no_other(t
         assert board["set_aside"]
         with pytest.raises(Refused, match="nothing is added"):
             await fleet.call("task.stop", task="T1")
+
+
+async def test_a_plan_asks_all_at_once_and_what_nobody_answers_keeps_its_default(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    asks = '[[questions]]\ntext = "Which name"\ndefault = "alpha"\n[[questions]]\ntext = "Which port"\ndefault = "80"\n'
+    front, rest = PLAN.format(path="b.txt").split("+++\n# Plan", 1)
+    plan = scene("plan", {"do": "document", "text": f"{front}{asks}+++\n# Plan{rest}"})
+    told = scene("execute", *writes("b.txt")[2]["steps"], task="Which name: beta\nWhich port: 80\n")
+    async with heddle(tmp_path, repository, [plan, told, writes("b.txt")[0]]) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "plan-delivered")
+        async with asyncio.timeout(20):
+            while len(items := (await fleet.call("inbox"))["items"]) < 3:
+                await asyncio.sleep(0.02)
+        assert [item["kind"] for item in items] == ["question", "question", "gate-plan"]
+        assert items[0]["act"] == [f'heddle answer {id} --question plan-1 "..."']
+        await fleet.call("inbox.answer", task=id, question="plan-1", text="beta")
+        await fleet.call("inbox.approve", task=id, digest=items[2]["digest"])
+        assert (await fleet.until(id))[0]["status"] == "landed"

@@ -70,6 +70,10 @@ class Landing:
     tree: str
 
 
+PLAN = "plan"
+"""Stands for the session of a question that the plan asks."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenQuestion:
     """A question that nobody answered yet."""
@@ -136,6 +140,13 @@ class Run:
         """The commands that a validation runs."""
         planned = self.plan.commands if self.plan else ()
         return tuple(dict.fromkeys((*self.task.checks, *planned)))
+
+    @property
+    def settled(self) -> tuple[tuple[str, str], ...]:
+        """What the plan asked, each with the person's answer or else its default."""
+        answers = dict(self.answers)
+        asked = enumerate(self.plan.questions if self.plan else (), start=1)
+        return tuple((one.text, answers.get(f"{PLAN}-{n}", one.default)) for n, one in asked)
 
     @property
     def key(self) -> str:
@@ -223,7 +234,8 @@ def _outcome(
         case e.ResearchDelivered(attempt, text):
             return replace(run, activity=AtGate(f"research-{attempt}"), research=text, evidence="")
         case e.PlanDelivered(_, plan, bound) | e.PlanEdited(plan, bound):
-            return replace(run, activity=AtGate(bound), plan=plan, approved="", approved_by="", evidence="")
+            fresh = replace(_without_plan_questions(run), activity=AtGate(bound), plan=plan, evidence="")
+            return replace(fresh, approved="", approved_by="", questions=(*fresh.questions, *_plan_questions(plan)))
         case e.ResultDelivered():
             return replace(run, activity=AtGate(event.commit), result=event, evidence="", verdict=None, violations=())
         case e.VerdictReached(_, verdict):
@@ -235,10 +247,24 @@ def _outcome(
             return replace(run, activity=Idle(), failures=failures, evidence=told, ticket=ticket, violations=())
         case e.PlanOutdated(base, why):
             stage = Stage.PLAN if Stage.PLAN in STAGES[run.task.lane] else first_stage(run.task.lane)
-            fresh = replace(run, activity=Idle(), stage=stage, base=base, evidence=why, approved="", approved_by="")
+            open = _without_plan_questions(run)
+            fresh = replace(open, activity=Idle(), stage=stage, base=base, evidence=why, approved="", approved_by="")
             return replace(fresh, replans=run.replans + 1, ticket=None, result=None, verdict=None)
         case _:  # pragma: no cover
             assert_never(event)
+
+
+def _plan_questions(plan: Plan) -> tuple[OpenQuestion, ...]:
+    """What a plan asks; a person may answer until the plan is approved, then the defaults hold."""
+    asked = enumerate(plan.questions, start=1)
+    return tuple(OpenQuestion(f"{PLAN}-{n}", one.text, one.options, one.default, PLAN) for n, one in asked)
+
+
+def _without_plan_questions(run: Run) -> Run:
+    """The run without what an earlier plan asked and was answered."""
+    questions = tuple(question for question in run.questions if question.session != PLAN)
+    answers = tuple((id, text) for id, text in run.answers if not id.startswith(f"{PLAN}-"))
+    return replace(run, questions=questions, answers=answers)
 
 
 def _judged(run: Run, verdict: Verdict, position: int) -> Run:
@@ -266,11 +292,13 @@ def _gate(run: Run, event: e.GatePassed | e.GateRejected) -> Run:
         case e.GatePassed(stage, bound, by):
             passed = replace(run, activity=Idle(), stage=stage_after(stage, run.task.lane))
             if stage is Stage.PLAN:
-                return replace(passed, approved=bound, approved_by=by)
+                asked = tuple(question for question in run.questions if question.session != PLAN)
+                return replace(passed, approved=bound, approved_by=by, questions=asked)
             return replace(passed, cleared=event.digest) if stage is Stage.VALIDATE else passed
         case e.GateRejected(stage, _, _, reason):
             back = Stage.EXECUTE if stage is Stage.VALIDATE else stage
-            return replace(run, activity=Idle(), stage=back, evidence=reason, ticket=None)
+            kept = _without_plan_questions(run) if stage is Stage.PLAN else run
+            return replace(kept, activity=Idle(), stage=back, evidence=reason, ticket=None)
         case _:  # pragma: no cover
             assert_never(event)
 

@@ -165,7 +165,8 @@ def inbox(run: Run, decision: Decision) -> tuple[Item, ...]:
 def _question_item(run: Run, id: str) -> Item:
     question = next(question for question in run.questions if question.id == id)
     task = run.task.id
-    act = (f'heddle answer {task} "..."',)
+    which = f" --question {id}" if len(run.questions) > 1 else ""
+    act = (f'heddle answer {task}{which} "..."',)
     return Item(
         task, "question", task, run.task.title, question.text, question.options, question.default, act, question.id
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from heddle.core.run import Run
+from heddle.core.run import PLAN, Run
 from heddle.core.settings import Settings
 from heddle.core.task import Stage
 from heddle.engine.documents import NAMES
@@ -24,8 +24,8 @@ def prompt(run: Run, stage: Stage, settings: Settings, texts: Mapping[str, str],
         parts.append(fenced("plan", run.plan.text))
     if stage is Stage.EXECUTE:
         parts.append(_bounds(run))
-    settled = [f"{asked.text}: {asked.default}" for asked in run.plan.questions] if run.plan else []
-    answers = [*settled, *(f"{question}: {answer}" for question, answer in run.answers)]
+    others = [(question, answer) for question, answer in run.answers if not question.startswith(f"{PLAN}-")]
+    answers = [f"{asked}: {answer}" for asked, answer in (*run.settled, *others)]
     if answers:
         parts.append(fenced("answers", "\n".join(answers)))
     if run.evidence:
