@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from claude_cli import program
-from modelserver import Edit, ModelServer, Read, Shell, Turn, When, Write
+from modelserver import Edit, Error, ModelServer, Read, Shell, Turn, When, Write
 from support.fleet import Heddle, git, heddle, make_repository
 
 pytestmark = [pytest.mark.needs("claude"), pytest.mark.needs("sdist"), pytest.mark.timeout(400)]
@@ -112,11 +112,7 @@ async def test_three_tasks_by_real_claude_code_land_on_a_real_project(
     for name in TASKS:
         script(model_server, name, "return value.upper()", "return value.lower()" if name == "shout" else "")
     env = {"ANTHROPIC_BASE_URL": model_server.url, "ANTHROPIC_API_KEY": "test"}
-    brand = tmp_path / "agents"
-    brand.mkdir()
-    known = Path(__file__).parents[2] / "src/heddle/data/agents/claude.toml"
-    named = known.read_text().replace('["claude"]', json.dumps([program()]))
-    (brand / "claude.toml").write_text(named.replace('["claude", "--version"]', json.dumps([program(), "--version"])))
+    write_brand(tmp_path)
     async with heddle(tmp_path, repository, **env) as fleet:
         await fleet.call("repository.allow", root=str(repository))
         ids = {name: await fleet.start(f"Add {name} [[scn:{name}]]", agent="claude") for name in TASKS}
@@ -131,6 +127,32 @@ async def test_three_tasks_by_real_claude_code_land_on_a_real_project(
     assert fails_on_base_and_passes_now(repository, tmp_path)
     assert git(repository, "log", "--format=%an", "-3") == "Ada\nAda\nAda"
     assert git(repository, "status", "--porcelain") == ""
+
+
+async def test_a_credential_that_is_not_taken_ends_the_attempts_at_once(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
+    repository = make_repository(tmp_path / "repo")
+    model_server.play("refused", Turn("", error=Error(401, "invalid x-api-key", times=0)))
+    env = {"ANTHROPIC_BASE_URL": model_server.url, "ANTHROPIC_API_KEY": "wrong"}
+    write_brand(tmp_path)
+    async with heddle(tmp_path, repository, **env) as fleet:
+        id = await fleet.start("Add a thing [[scn:refused]]", agent="claude")
+        rows = await fleet.until(id, limit_s=90)  # the program by itself would retry for minutes, three times
+        assert rows[0]["status"] == "waiting"
+        assert "does not take the agent's credential" in rows[0]["why"]
+        kinds = await fleet.kinds(id)
+        assert kinds.count("session-started") == kinds.count("stage-failed") == 3
+
+
+def write_brand(folder: Path) -> None:
+    """The shipped brand, with the program of the tests."""
+    known = (Path(__file__).parents[2] / "src/heddle/data/agents/claude.toml").read_text()
+    named = known.replace('["claude"]', json.dumps([program()]))
+    (folder / "agents").mkdir()
+    (folder / "agents" / "claude.toml").write_text(
+        named.replace('["claude", "--version"]', json.dumps([program(), "--version"]))
+    )
 
 
 async def overlap_and_kill(fleet: Heddle, server: ModelServer, ids: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from heddle.core.session import (
     Brief,
     DocumentOffered,
     Fact,
+    LimitKind,
     LimitSeen,
     PermissionAsked,
     Reply,
@@ -40,12 +41,16 @@ LEAVE_S = 15.0
 
 @dataclass(slots=True)
 class Outcome:
-    """How a session ended: its last turn, what it handed in, and the process's exit."""
+    """How a session ended: its last turn, what it handed in, and the process's exit.
+
+    `refused`: what the vendor said when it did not take the credential.
+    """
 
     turn: TurnEnded | None = None
     offered: str = ""
     exit: Exit | None = None
     stalled: bool = False
+    refused: str = ""
     agent_session: str = ""
 
     @property
@@ -169,8 +174,11 @@ class Session:
                     await self._reply(request, Allow())
             case UsageReported(usage):
                 await self._record(e.UsageRecorded(self._offset, usage))
-            case LimitSeen(kind, detail, resets_at, _):
+            case LimitSeen(kind, detail, resets_at, retrying):
                 await self._record(e.LimitRecorded(self._offset, kind, redact(detail)[:500], resets_at))
+                if kind is LimitKind.AUTHENTICATION and retrying:  # no retry mends a credential
+                    self.outcome.refused = detail
+                    await self.held.stop(grace_s=2.0)
             case TurnEnded():
                 await self._turn(fact)
             case Said():

@@ -80,6 +80,9 @@ class AgentStage:
 
     def _unhappy(self, outcome: Outcome) -> Failure:
         turn, ended = outcome.turn, outcome.exit
+        if outcome.refused:
+            told = f"the vendor does not take the agent's credential: {outcome.refused}; see: heddle doctor"
+            return Failure("agent-unauthenticated", told)
         if outcome.stalled:
             return Failure("stalled", f"the agent made no progress for {self.settings.stall_s:.0f} s and was ended")
         if ended is not None and ended.why not in ("exited", "stopped"):
