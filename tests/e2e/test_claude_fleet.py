@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from claude_cli import program
 from modelserver import Edit, Error, ModelServer, Read, Shell, Turn, When, Write
+from support.claude_brand import write_brand
 from support.fleet import Heddle, git, heddle, make_repository
 
 pytestmark = [pytest.mark.needs("claude"), pytest.mark.needs("sdist"), pytest.mark.timeout(400)]
@@ -123,7 +123,8 @@ async def test_three_tasks_by_real_claude_code_land_on_a_real_project(
         kinds = {name: await fleet.kinds(id) for name, id in ids.items()}
     assert all(one["approved_by"].startswith("person") for one in told.values())
     assert sum("verdict red" in line["text"] for line in told["shout"]["timeline"]) == 1
-    assert kinds["plural"].count("session-started") == 4  # research, plan, execute killed, execute resumed
+    # research, plan, execute killed, execute resumed; anew when it was killed before it wrote its conversation down
+    assert kinds["plural"].count("session-started") in (4, 5)
     assert fails_on_base_and_passes_now(repository, tmp_path)
     assert git(repository, "log", "--format=%an", "-3") == "Ada\nAda\nAda"
     assert git(repository, "status", "--porcelain") == ""
@@ -143,16 +144,6 @@ async def test_a_credential_that_is_not_taken_ends_the_attempts_at_once(
         assert "does not take the agent's credential" in rows[0]["why"]
         kinds = await fleet.kinds(id)
         assert kinds.count("session-started") == kinds.count("stage-failed") == 3
-
-
-def write_brand(folder: Path) -> None:
-    """The shipped brand, with the program of the tests."""
-    known = (Path(__file__).parents[2] / "src/heddle/data/agents/claude.toml").read_text()
-    named = known.replace('["claude"]', json.dumps([program()]))
-    (folder / "agents").mkdir()
-    (folder / "agents" / "claude.toml").write_text(
-        named.replace('["claude", "--version"]', json.dumps([program(), "--version"]))
-    )
 
 
 async def overlap_and_kill(fleet: Heddle, server: ModelServer, ids: dict[str, str]) -> None:
