@@ -36,6 +36,8 @@ from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.ports import Agent, Workspaces
 
+DAY_S = 86_400.0
+
 
 class SystemClock:
     """The machine's clock."""
@@ -162,22 +164,27 @@ class Sites:
         self._home = home
         self._enclosures = enclosures
         self._max_file_bytes = own["workspace.max_file_mb"] * 1_000_000
-        self._trash_s = own["workspace.trash_days"] * 86_400
+        self._trash_s = own["workspace.trash_days"] * DAY_S
         self._sites: dict[str, Site] = {}
+        self._tidied: dict[str, float] = {}
 
     async def site(self, root: str) -> Site:
         """The repository that `root` lies in. Raises UserError or SetupError when there is none to work in."""
         known = self._sites.get(root)
-        if known is not None and Path(known.repository.root).is_dir():
-            return known
-        repository = await open_repository(Path(root))
-        made = self._sites.get(repository.root)
-        if made is None:
-            workspaces = self._workspaces(repository)
-            made = Site(repository, workspaces)
-            await workspaces.empty_trash(self._trash_s)
-        self._sites[root] = self._sites[repository.root] = made
-        return made
+        if known is None or not Path(known.repository.root).is_dir():
+            repository = await open_repository(Path(root))
+            known = self._sites.get(repository.root) or Site(repository, self._workspaces(repository))
+            self._sites[root] = self._sites[repository.root] = known
+        await self._tidy(known)
+        return known
+
+    async def _tidy(self, site: Site) -> None:
+        """Once a day: what was put away long enough ago is deleted."""
+        now, key = time.time(), site.repository.key
+        if now - self._tidied.get(key, 0.0) > DAY_S:
+            self._tidied[key] = now
+            await site.workspaces.empty_trash(self._trash_s)
+            await self._enclosures.none.prune(now - self._trash_s)
 
     def _workspaces(self, repository: GitRepository) -> Workspaces:
         """New ones from the provider that fits the tier; those of the other are found where they are."""

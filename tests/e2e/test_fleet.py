@@ -349,6 +349,17 @@ async def test_read_only_stages_leave_nothing_behind_and_it_is_told(tmp_path: Pa
     assert (repository / "a.py").read_text() == "x = 1\n"
 
 
+async def test_what_validations_were_made_of_is_let_go_when_the_task_is_over(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        id = await fleet.start("write b")
+        assert (await fleet.until(id))[0]["status"] == "landed"
+        async with asyncio.timeout(20):
+            while git(repository, "for-each-ref", "refs/heddle/onto", "refs/heddle/candidates"):
+                await asyncio.sleep(0.02)
+        assert git(repository, "for-each-ref", "refs/heddle/landed")
+
+
 async def test_two_tasks_land_in_parallel_and_a_conflict_is_planned_anew(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     scenes = writes("b.txt", task="write b") + writes("c.txt", task="write c")

@@ -1,11 +1,13 @@
 """What a box shows, what it withholds, and how it ends."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -280,3 +282,16 @@ async def test_tools_below_home_are_shown_and_secrets_are_not(bench: Bench, tmp_
     boxes = Box(bench.folder / "held", bench.runtime, {**bench.environment, "PATH": path})
     bench.boxes.append(boxes)
     assert await bench.run(boxes, "agent; cat ~/.local/bin/leak 2>/dev/null || echo no") == "the agent\nno\n"
+
+
+async def test_what_ended_long_ago_is_pruned_and_boxes_are_forgotten_together(bench: Bench, box: Box) -> None:
+    for key in ("gone", "again", "living"):
+        await bench.run(box, "true", view=bench.view(key))
+    await box.close_box("gone")
+    await box.close_box("again")
+    await bench.run(box, "true", view=bench.view("again"))  # its second box
+    assert await box.prune(time.time() - 60) == 0
+    assert await box.prune(time.time() + 60) == 1
+    left = {json.loads(path.read_bytes())["key"] for path in (bench.folder / "held").glob("*/spec.json")}
+    assert left == {"again/box-1", "again/box-2", "living/box-1"}
+    assert await bench.run(bench.open(), "echo here", view=bench.view("again")) == "here\n"

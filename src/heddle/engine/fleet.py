@@ -218,7 +218,16 @@ class Fleet:
         except HeddleError as error:
             await self.runs.record(run.task.id, e.WorkspaceKept(id, error.message))
             return
-        await self.runs.record(run.task.id, e.WorkspaceRemoved(id, removal.recovery))
+        after = await self.runs.record(run.task.id, e.WorkspaceRemoved(id, removal.recovery))
+        if after.over and not after.workspaces:
+            await self._forget_attempts(after, site)
+
+    async def _forget_attempts(self, run: Run, site: Site) -> None:
+        """What validations were made of is needed no more; results and what landed keep their refs."""
+        for kind in ("onto", "candidates"):
+            for ref, _ in await site.repository.kept(f"refs/heddle/{kind}"):
+                if ref.rpartition("/")[2].startswith(f"{run.task.id.lower()}-{run.number}-"):
+                    await site.repository.forget(ref)
 
     def decision(self, run: Run) -> Decision:
         """The decision for a run as it is now; one made before its last fact is none, and that is said."""

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class Holders:
         async with self._starting.setdefault(command.key, asyncio.Lock()):
             if held.ended() is not None:
                 return held, ""
-            self._prepare(held.folder, command, how)
+            await asyncio.to_thread(self._prepare, held.folder, command, how)  # many starts wait for the disk at once
             return held, await self._begin(held)
 
     async def find(self, key: str) -> HeldProcess | None:
@@ -64,6 +65,24 @@ class Holders:
             if spec is not None and ("make" in spec) == boxes and await self.of(spec["key"]).lives():
                 keys.append(str(spec["key"]))
         return tuple(keys)
+
+    async def prune(self, before: float) -> int:
+        """Delete what is left of processes that ended before then (Unix seconds); how many.
+
+        The folders of a view's boxes are counted up, so they go together or not at all.
+        """
+        ended, kept = dict[Path, str](), set[str]()
+        for path in sorted(self._root.glob("*/spec.json")):
+            folder = Folder(path.parent)
+            group = str((folder.load(folder.spec) or {}).get("key", "")).rpartition("/box-")[0]
+            if folder.exit.exists() and folder.exit.stat().st_mtime < before:
+                ended[folder.path] = group
+            else:
+                kept.add(group)
+        gone = [path for path, group in ended.items() if not group or group not in kept]
+        for path in gone:
+            await asyncio.to_thread(shutil.rmtree, path)
+        return len(gone)
 
     async def close(self) -> None:
         """Let go of everything; what is held goes on."""
