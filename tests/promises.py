@@ -163,8 +163,9 @@ PROMISES: dict[str, Promise] = {
     "M4": Promise("the oldest clean change lands within a bound", owed="the merge train"),
     "M5": Promise("no resolution drops either side's lines", owed="resolutions"),
     "M6": Promise(
-        "no push; identity and signing as configured; hooks never on the host",
+        "no push; identity and signing as configured; commit hooks run, in the sandbox alone",
         (
+            f"{BOXED}::test_m6_commit_hooks_judge_what_would_land_and_only_in_a_box",
             f"{GIT}/test_git_commits.py::test_a_signature_is_made_as_configured",
             f"{GIT}/test_git_commits.py::test_an_identity_that_is_not_set_is_never_guessed",
             f"{GIT}/test_git_commits.py::test_no_hook_of_the_repository_runs_on_the_host",

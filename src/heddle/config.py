@@ -133,9 +133,8 @@ def _require_type(source: str, key: str, value: object, default: object) -> None
     else:
         right = isinstance(value, type(default))
     if not right:
-        raise _wrong(
-            source, key, {float: "a number", int: "a whole number", str: "a text", list: "a list"}[type(default)]
-        )
+        names = {bool: "true or false", float: "a number", int: "a whole number", str: "a text", list: "a list"}
+        raise _wrong(source, key, names[type(default)])
 
 
 def _unknown(source: str, key: str, known: list[str]) -> SetupError:
@@ -167,10 +166,10 @@ def resolve(layers: list[Layer]) -> list[Value]:
 
 
 def _override(holds: Value, layer: Layer, value: Any) -> Value:
-    """What holds after one more layer: a repository's limits only lower, its gates never replace."""
+    """What holds after one more layer: a repository's limits only lower, its gates and hooks never replace."""
     if layer.narrow and holds.key.startswith("limits."):
         return Value(holds.key, min(value, holds.value), layer.source if value < holds.value else holds.source)
-    if layer.narrow and holds.key.startswith("gates."):
+    if layer.narrow and (holds.key.startswith("gates.") or holds.key == "checks.hooks"):
         return holds
     return Value(holds.key, value, layer.source)
 
@@ -182,6 +181,7 @@ def settings(layers: list[Layer]) -> Settings:
         agent=values["agent.default"],
         model=values["agent.model"],
         checks=_commands("checks.commands", values["checks.commands"]),
+        hooks=values["checks.hooks"],
         setup=_commands("setup.commands", values["setup.commands"]),
         gates=Gates(tuple(rule for layer in _gate_layers(layers) for rule in _gate_rules(layer))),
         delegations=tuple(_delegation(rule) for rule in values["delegation.rules"]),

@@ -1,8 +1,8 @@
-"""Git as it comes: hooks and transports on, an identity guessed, a signature forgotten."""
+"""Git as it comes: hooks and transports on, an identity guessed, a signature forgotten, the person's hooks too."""
 
 import pytest
 
-from heddle.adapters.git import commits, process
+from heddle.adapters.git import GitRepository, commits, process
 from heddle.adapters.git.objects import Store
 
 
@@ -15,6 +15,10 @@ def apply(monkeypatch: pytest.MonkeyPatch) -> None:
     async def no_matter(store: Store) -> None:
         return None
 
+    async def no_hooks(self: GitRepository) -> str:
+        return ""
+
+    monkeypatch.setattr(GitRepository, "commit_hooks", no_hooks)
     monkeypatch.setattr(process, "PINS", {})
     monkeypatch.setattr(commits, "_STRICT", {})
     monkeypatch.setattr(commits, "_signs", never)

@@ -189,3 +189,39 @@ async def test_x3_a_disk_without_room_starts_nothing(tmp_path: Path, monkeypatch
         assert "session-started" not in await fleet.kinds(id)
         monkeypatch.setattr(headroom, "disk_mb", lambda folder: 5000)
         assert (await fleet.until(id))[0]["status"] == "landed"
+
+
+async def test_m6_commit_hooks_judge_what_would_land_and_only_in_a_box(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    outside = tmp_path / "ran-as-the-person"
+    judge = f"touch '{outside}' 2>/dev/null; git diff --cached --name-only | grep -qx b.txt || exit 1\n"
+    judge += "if grep -q bad b.txt; then echo 'b.txt is bad' >&2; exit 1; fi\n"
+    for name, text in (("pre-commit", judge), ("commit-msg", 'sed -i "1s/^/ABC-1 /" "$1"\n')):
+        (repository / ".git/hooks").mkdir(exist_ok=True)
+        (repository / ".git/hooks" / name).write_text(f"#!/bin/sh\n{text}")
+        (repository / ".git/hooks" / name).chmod(0o755)
+    bad = scene("execute", {"do": "write", "path": "b.txt", "text": "bad\n"}, {"do": "document", "text": "d\n"})
+    good = {**writes("b.txt")[2], "attempt": 2}
+    async with heddle(tmp_path, repository, [good, bad, *writes("b.txt")[:2]]) as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed", rows[0]["why"]
+        events = (await fleet.call("events", task=id))["events"]
+        verdicts = [event["data"]["verdict"] for event in events if event["kind"] == "verdict-reached"]
+        assert [verdict["colour"] for verdict in verdicts] == ["red", "green"]
+        assert "b.txt is bad" in verdicts[0]["reason"]
+        assert verdicts[1]["results"][0]["command"] == "(commit hooks)"
+    landed = git(repository, "log", "-1", "--format=%B").splitlines()
+    assert landed[0] == "ABC-1 write b"
+    assert f"Heddle-Task: {id}" in landed
+    assert not outside.exists()
+
+
+async def test_m6_without_a_box_no_commit_hook_runs(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    (repository / ".git/hooks").mkdir(exist_ok=True)
+    (repository / ".git/hooks/pre-commit").write_text("#!/bin/sh\nexit 1\n")
+    (repository / ".git/hooks/pre-commit").chmod(0o755)
+    async with heddle(tmp_path, repository, writes("b.txt"), '[sandbox]\ntier = "0"\n') as fleet:
+        id = await fleet.start("write b")
+        assert (await fleet.until(id))[0]["status"] == "landed"

@@ -14,7 +14,8 @@ DEFAULT_GATES = Gates((GateRule(Stage.PLAN, Decider.PERSON),))
 class Settings:
     """Settings of one repository at one commit.
 
-    `checks` and `setup` are shell commands of the repository; they need a person's approval before they run.
+    `checks` and `setup` are shell commands of the repository; they need a person's approval before they run. `hooks`:
+    whether the person's own commit hooks judge what would land.
     `stall_s`: seconds without any progress fact after which a turn is ended. `turn_s`: the longest a session may take.
     """
 
@@ -22,6 +23,7 @@ class Settings:
     model: str = ""
     checks: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
+    hooks: bool = True
     gates: Gates = DEFAULT_GATES
     delegations: tuple[Delegation, ...] = ()
     bounds: Bounds = Bounds()

@@ -216,13 +216,15 @@ class AgentStage:
             )
 
 
-async def workspace_for(runs: Runs, site: Site, run: Run, stage: Stage, key: str, start: str = "") -> Workspace:
+async def workspace_for(
+    runs: Runs, site: Site, run: Run, stage: Stage, key: str, start: str = "", hooks: str = ""
+) -> Workspace:
     """The workspace of an attempt: made once, found again afterwards, recorded when it exists."""
     id = key.lower()
     goes_on = stage is Stage.EXECUTE and run.result is not None
     begin = start or (run.result.commit if goes_on and run.result else run.base)
     base = start or run.base
-    order = WorkspaceOrder(id, base, begin)
+    order = WorkspaceOrder(id, base, begin, hooks=hooks)
     workspace = await site.workspaces.create(order)
     known = any(isinstance(r.event, e.WorkspaceCreated) and r.event.workspace == id for r in runs.history(run.task.id))
     if not known:

@@ -11,6 +11,7 @@ from heddle.core.run import Run
 from heddle.core.scope import Scope
 from heddle.core.settings import Settings
 from heddle.core.task import Stage
+from heddle.engine.commithooks import run_hooks
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.engine.stages import Failure, set_up, workspace_for
@@ -63,8 +64,13 @@ class Validation:
         if not run.checks:
             reason = "no check is known for this task; name one in heddle.toml or with --check"
             return e.VerdictReached(self.attempt, replace(verdict, colour=Colour.UNKNOWN, reason=reason))
-        results = await self._check(candidate, self.key)
+        hooked, candidate = await self._hooked(candidate, onto, merged.tree)
+        verdict = replace(verdict, candidate=candidate)
+        refused = bool(hooked) and hooked[0].colour is not Colour.GREEN
+        results = hooked if refused else (*hooked, *await self._check(verdict.candidate, self.key))
         judged = _judged(verdict, results)
+        if refused:
+            return e.VerdictReached(self.attempt, judged)
         if judged.colour is Colour.RED and onto != run.base:
             judged = await self._blame(judged)
         return e.VerdictReached(self.attempt, judged)
@@ -88,6 +94,24 @@ class Validation:
         commit = await self.site.repository.commit(tree, [onto], message(run), as_person=True)
         await self.site.repository.keep(ref, commit)
         return commit
+
+    async def _hooked(self, candidate: str, onto: str, tree: str) -> tuple[tuple[CheckResult, ...], str]:
+        """What the person's commit hooks say, and the candidate with the message that they made."""
+        repository = self.site.repository
+        folder = await repository.commit_hooks() if self.settings.hooks else ""
+        if not folder:
+            return (), candidate
+        key = f"{self.key}-hooks"
+        workspace = await workspace_for(self.runs, self.site, self.run, Stage.VALIDATE, key, candidate, folder)
+        if not workspace.hooks:
+            return (), candidate
+        await set_up(workspace, self.settings, key)
+        text = message(self.run)
+        hooked = await run_hooks(workspace, key, onto, text, self.settings)
+        if hooked.result.colour is Colour.GREEN and hooked.message != text:
+            candidate = await repository.commit(tree, [onto], hooked.message, as_person=True)
+            await repository.keep(f"refs/heddle/candidates/{self.key.lower()}", candidate)
+        return (hooked.result,), candidate
 
     def _edited_tests(self, paths: tuple[str, ...]) -> tuple[str, ...]:
         tests = Scope(self.settings.test_paths)

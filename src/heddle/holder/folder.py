@@ -9,9 +9,11 @@
 - exit.json: how it ended, renamed into place
 """
 
+import errno
 import fcntl
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,7 @@ class Folder:
 
     def place(self, file: Path, value: dict[str, Any]) -> None:
         """Put a JSON file into place unless one is there: whole, on disk, and the first one stays. Raises OSError."""
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary = file.with_name(f".{file.name}.{threading.get_native_id()}")
         try:
             _fill(temporary, json.dumps(value).encode(), os.O_TRUNC)
             os.link(temporary, file)
@@ -62,7 +64,8 @@ class Folder:
 
     def reserve(self) -> None:
         """Take the room for the exit, so that a full disk cannot hide an end. Raises OSError when there is none."""
-        _fill(self.room, b" " * ROOM, os.O_TRUNC)
+        if not _allocated(self.room, ROOM):
+            _fill(self.room, b" " * ROOM, os.O_TRUNC)
 
     def settle(self, ended: dict[str, Any]) -> dict[str, Any]:
         """Write how it ended, under the lock; the first answer stands and is returned. Raises OSError."""
@@ -106,6 +109,20 @@ def write_all(fd: int, data: bytes) -> tuple[int, str]:
     except OSError as error:
         return written, error.strerror or str(error)
     return written, ""
+
+
+def _allocated(path: Path, size: int) -> bool:
+    """Take room on disk without waiting for it; False where only writing takes room. Raises OSError when there is none."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, size)
+    except (AttributeError, OSError) as error:  # some systems, and some of their file systems, do not know how
+        if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _fill(path: Path, data: bytes, flags: int = 0) -> None:

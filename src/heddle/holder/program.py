@@ -5,6 +5,9 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+RESTORED = tuple(map(int, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
+"""Worked out once, before the fork: every process that is started pays for what is done after it."""
+
 
 def become_program(order: dict[str, Any], streams: Sequence[int], told: int, prepare: Callable[[], None]) -> NoReturn:
     """In a fork: become `order`'s `argv` in its `cwd` with its `env`, or say on `told` why not and end with 127.
@@ -32,6 +35,7 @@ def become_program(order: dict[str, Any], streams: Sequence[int], told: int, pre
 def restore_signals() -> None:
     """Default actions for all, as a fresh program expects."""
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
+    for number in RESTORED:
+        if signal.getsignal(number) is not signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])

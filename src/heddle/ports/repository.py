@@ -77,6 +77,10 @@ class Repository(Protocol):
         """Whether `old` is reachable from `new`."""
         ...
 
+    async def commit_hooks(self) -> str:
+        """The folder of the person's commit hooks on the host; "" when there are none. Nothing there is run here (M6)."""
+        ...
+
     async def read_file(self, commit: str, path: str) -> bytes | None:
         """A blob of a commit; None when there is no such file."""
         ...

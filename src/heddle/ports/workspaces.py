@@ -12,13 +12,15 @@ from heddle.ports.repository import Change
 class WorkspaceOrder:
     """A workspace to be made. The tree starts as `start`; changes are told against `base`.
 
-    `include`: copy the ignored files that `.worktreeinclude` of `base` names from the main checkout.
+    `include`: copy the ignored files that `.worktreeinclude` of `base` names from the main checkout. `hooks`: a folder
+    of the host with commit hooks, to be shown read-only where they may run; "" for none.
     """
 
     id: str
     base: str
     start: str = ""
     include: bool = True
+    hooks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Workspace(Protocol):
     base: str
     tree: str  # the working tree, seen from inside
     out: str  # where documents for Heddle go, seen from inside
+    hooks: str  # where the person's commit hooks are, seen from inside; "" when none may run here
 
     async def enter(self, command: Command) -> Held:
         """Start (or find again, by key) a process inside. `command.cwd` is relative to the tree ("" is the tree).

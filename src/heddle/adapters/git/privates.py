@@ -75,8 +75,9 @@ class GitPrivates:
 
     def make(self, path: Path, commit: str, index: Path, shared: Sequence[str]) -> None:
         """See the port."""
-        for folder in ("objects/info", "refs/heads", "info", "hooks"):
-            (path / folder).mkdir(parents=True)
+        path.mkdir()
+        for folder in ("objects", "objects/info", "refs", "info", "hooks"):
+            (path / folder).mkdir()
         ignorecase = "\tignorecase = true\n" if sys.platform == "darwin" else ""
         texts = {
             "HEAD": f"{require_id(commit)}\n",

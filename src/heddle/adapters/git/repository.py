@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from heddle.adapters.git import checkouts, commits, merge, trees
+from heddle.adapters.git import checkouts, commits, hooks, merge, trees
 from heddle.adapters.git.landing import BRANCHES, Landing
 from heddle.adapters.git.objects import Store, require_id
 from heddle.core.errors import Bug, Refused, UserError
@@ -140,6 +140,10 @@ class GitRepository:
         answer = await self.store.run("for-each-ref", "--format=%(refname)%00%(objectname)", "--", below)
         pairs = (line.partition("\0") for line in answer.text.splitlines())
         return tuple((ref, commit) for ref, _, commit in pairs)
+
+    async def commit_hooks(self) -> str:
+        """See the port."""
+        return await hooks.commit_hooks(self.store, self._checkout.path)
 
     async def forget(self, ref: str) -> None:
         """See the port. No error when there is no such ref. Raises Refused(slug="recovery-kept")."""

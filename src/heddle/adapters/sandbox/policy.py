@@ -97,7 +97,9 @@ def tools(environment: Mapping[str, str], shown: Shown = NOTHING) -> tuple[str, 
             wanted += _of_folder(os.path.normpath(folder), home)
     for program in shown.programs:
         wanted += [program, *_of_target(os.path.realpath(program), home)]
-    known = sorted({path for path in wanted if not _is_out_of_bounds(path, home)}, key=lambda path: (len(path), path))
+    secrets = [os.path.join(home, name) for name in SECRET]
+    shown_ones = (path for path in dict.fromkeys(wanted) if not _is_out_of_bounds(path, home, secrets))
+    known = sorted(shown_ones, key=lambda path: (len(path), path))
     outermost: list[str] = []
     for path in known:
         if not any(_lies_in(path, other) for other in (*outermost, *SYSTEM, *LINKED)):
@@ -159,10 +161,9 @@ def _environment_of(folder: str) -> Iterable[str]:
         yield os.path.dirname(os.path.realpath(home))
 
 
-def _is_out_of_bounds(path: str, home: str) -> bool:
+def _is_out_of_bounds(path: str, home: str, secrets: Iterable[str]) -> bool:
     """Whether showing it would show more than a tool: all of HOME, the root, or one of the secrets."""
     wide = path == "/" or _lies_in(home, path)
-    secrets = (os.path.join(home, name) for name in SECRET)
     return wide or any(_lies_in(path, secret) or _lies_in(secret, path) for secret in secrets)
 
 

@@ -187,6 +187,7 @@ class MemoryWorkspace:
         self.scratch = Scratch(house.scratch / id)
         self.tree = str(self.scratch.tree)
         self.out = str(self.scratch.out)
+        self.hooks = ""
 
     async def make(self, order: WorkspaceOrder, start: str) -> None:
         """Write the first state. Whatever a crash left in the private folder goes."""

@@ -153,6 +153,7 @@ class WorktreeWorkspace:
         self.base = base
         self.tree = str(folder.tree)
         self.out = str(folder.out)
+        self.hooks = ""  # they would run as the person (M6)
 
     async def enter(self, command: Command) -> Held:
         """See the port."""

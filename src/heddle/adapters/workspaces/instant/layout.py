@@ -4,6 +4,7 @@
            /work    the kernel's
            /git     the session's own git directory
            /home    its HOME
+           /hooks   names the folder of the person's commit hooks, where they may run
            /out     documents for Heddle
            /keys /sealed /heddle.json   see Folder
            /lock    held by the one box that may mount it
@@ -17,6 +18,7 @@ from heddle.adapters.workspaces.folder import Folder
 from heddle.ports import Mount, View
 
 OUT = "/heddle/out"
+HOOKS = "/heddle/hooks"
 GITCONFIG = """[user]
 \tname = agent
 \temail = agent@heddle.invalid
@@ -36,6 +38,7 @@ class Layout(Folder):
         self.work = self.path / "work"
         self.git = self.path / "git"
         self.home = self.path / "home"
+        self.hooks = self.path / "hooks"
         self.boot = self.path / "boot"
 
     def make_rooms(self) -> None:
@@ -85,6 +88,8 @@ def view(layout: Layout, key: str, tree: str, base: Path, shared: tuple[str, ...
     mounts += [Mount("read", f"{git}/{name}", source=str(layout.git / name)) for name in pinned]
     mounts += [Mount("read", at, source=source) for at, source in zip(inside(shared), shared, strict=True)]
     mounts.append(Mount("write", OUT, source=str(layout.out)))
+    if layout.hooks.exists():
+        mounts.append(Mount("read", HOOKS, source=layout.hooks.read_text(errors="surrogateescape"), optional=True))
     return View(key, tuple(mounts), str(layout.home), str(layout.path / "lock"))
 
 

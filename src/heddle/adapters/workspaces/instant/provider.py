@@ -9,6 +9,7 @@ from heddle.adapters.workspaces import faults, recovery
 from heddle.adapters.workspaces.folder import MARKER, Marker, is_id, load_marker
 from heddle.adapters.workspaces.include import LIST, include
 from heddle.adapters.workspaces.instant.bases import Bases
+from heddle.adapters.workspaces.instant.disk import on_disk
 from heddle.adapters.workspaces.instant.layout import Layout, inside
 from heddle.adapters.workspaces.instant.workspace import InstantWorkspace
 from heddle.adapters.workspaces.presence import Presence
@@ -100,17 +101,20 @@ class InstantWorkspaces:
         draft = Layout(self.root / DRAFTS, order.id)
         if draft.path.exists():
             await asyncio.to_thread(shutil.rmtree, draft.path)
-        draft.make_rooms()
-        faults.step("folder-made")
-        self.privates.make(draft.git, start, base.index, inside(self.privates.shared))
+        await on_disk(self._furnish, draft, start, base.index)
+        if order.hooks:
+            draft.hooks.write_text(order.hooks, errors="surrogateescape")
         if order.include and await self._includes(order.base):
             await include(self.repository, order.base, draft.tree, draft.tmp, beneath=base.tree)
-        about = draft.tree.lstat()
-        marker = Marker(order.id, order.base, start, "", about.st_dev, about.st_ino, draft.git_identity())
-        await asyncio.to_thread(draft.write_marker, marker)
+        await on_disk(_mark, draft, order.base, start)
         faults.step("marked")
         os.rename(draft.path, layout.path)
         faults.step("placed")
+
+    def _furnish(self, draft: Layout, start: str, index: Path) -> None:
+        draft.make_rooms()
+        faults.step("folder-made")
+        self.privates.make(draft.git, start, index, inside(self.privates.shared))
 
     async def _includes(self, commit: str) -> bool:
         """Whether a commit lists files to include. It never changes its mind, so that fifty workspaces ask once."""
@@ -127,3 +131,8 @@ class InstantWorkspaces:
                 slug="workspaces-inside",
                 hint="set HEDDLE_HOME to a folder outside the repository",
             )
+
+
+def _mark(draft: Layout, base: str, start: str) -> None:
+    about = draft.tree.lstat()
+    draft.write_marker(Marker(draft.id, base, start, "", about.st_dev, about.st_ino, draft.git_identity()))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from heddle.adapters.workspaces import faults, plain, recovery, results
 from heddle.adapters.workspaces.apart import own_names
 from heddle.adapters.workspaces.documents import load_document, place_document
-from heddle.adapters.workspaces.instant.layout import OUT, Layout, view
+from heddle.adapters.workspaces.instant.disk import on_disk
+from heddle.adapters.workspaces.instant.layout import HOOKS, OUT, Layout, view
 from heddle.adapters.workspaces.presence import live, within
 from heddle.adapters.workspaces.trash import put_away
 from heddle.core.errors import OutsideError
@@ -26,6 +27,7 @@ class InstantWorkspace:
         self._house, self._layout = house, layout
         self.id, self.base = layout.id, base
         self.tree, self.out = house.repository.root, OUT
+        self.hooks = HOOKS if layout.hooks.exists() else ""
 
     async def enter(self, command: Command) -> Held:
         """See the port. Raises Refused(slug="sandbox-unavailable") when it cannot be enclosed (D2)."""
@@ -149,7 +151,7 @@ class InstantWorkspace:
         """No box has it any more, and what it holds is on disk."""
         await self._house.boxes.close_box(self._key)
         with faults.outside(self.id):
-            self._layout.put_on_disk()
+            await on_disk(self._layout.put_on_disk)
 
     async def _live(self) -> list[Held]:
         return await live(self._house.boxes, self._house.presence.entered(self._layout))
