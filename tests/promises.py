@@ -47,7 +47,10 @@ PROMISES: dict[str, Promise] = {
     ),
     "W5": Promise(
         "gc and prune beside commits lose nothing",
-        (f"{GIT}/test_git_objects.py::test_pruning_between_any_two_steps_loses_no_object",),
+        (
+            f"{GIT}/test_git_objects.py::test_pruning_between_any_two_steps_loses_no_object",
+            "tests/contract/test_workspaces.py::test_w5_housekeeping_in_the_repository_takes_nothing_from_a_session",
+        ),
     ),
     "W6": Promise(
         "a crash between any two steps is idempotent after restart",
@@ -135,6 +138,7 @@ PROMISES: dict[str, Promise] = {
     "D4": Promise(
         "after a stop no process, port, lock or socket is left",
         (
+            f"{GIT}/test_box.py::test_d4_after_a_stop_nothing_of_it_is_left",
             f"{HOLDER}::test_a_stop_leaves_no_process_port_lock_or_socket",
             f"{HOLDER}::test_nothing_is_left_either_when_the_parent_left_first",
         ),

@@ -8,10 +8,11 @@ SHORT_SIGHTED = """
 import signal, sys
 sys.path.append(sys.argv[2])
 from heddle.holder import child, reaper
+from heddle.holder.box import minder
 def end_group(main):
     reaper.send(main, signal.SIGKILL, group=True)
     return reaper.reap()
-child.end_all = end_group
+child.end_all = minder.end_all = end_group
 """
 
 

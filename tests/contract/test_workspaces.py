@@ -296,6 +296,35 @@ async def test_a_result_is_one_commit_on_the_base_and_collected_again_the_same(
     assert sample.git("rev-list", "--count", f"{yard.base}..{further.commit}") == "1"
 
 
+async def test_w5_housekeeping_in_the_repository_takes_nothing_from_a_session(
+    yard: Yard, house: Workspaces, workspace: Workspace
+) -> None:
+    """Main moves to another history and everything that no ref keeps is pruned, again and again, while it commits."""
+    sample = yard.sample
+    commits = (
+        "for n in 1 2 3 4 5 6 7 8; do echo $n > own; git add own; git commit -q -m own-$n; done; echo made; exec cat"
+    )
+    held = await yard.enter(workspace, commits)
+    elsewhere = sample.git("commit-tree", "-m", "elsewhere", sample.git("mktree", stdin=""))
+    sample.git("checkout", "-q", "--detach", elsewhere)
+    sample.git("update-ref", "refs/heads/main", elsewhere)
+    age = "now" if yard.kind == "instant" else "2.weeks.ago"  # in the others, objects are born where git prunes
+    for _ in range(3):
+        sample.git("reflog", "expire", "--expire=now", "--all")
+        both = (("gc", "-q", f"--prune={age}"), ("prune", f"--expire={age}"))
+        await asyncio.gather(*(asyncio.to_thread(sample.git, *words) for words in both))
+    await heard(held, b"made")
+    told = await yard.run(
+        workspace, "git fsck --no-dangling --connectivity-only 2>&1; git log -2 --format=%s; cat README"
+    )
+    assert told.splitlines()[:2] == ["own-8", "own-7"]
+    collected = await workspace.collect("kept")
+    sample.git("reflog", "expire", "--expire=now", "--all")
+    sample.git("gc", "-q", "--prune=now")
+    assert sample.git("show", f"{collected.commit}:own") == "8"
+    assert sample.git("log", "-1", "--format=%s", collected.own) == "own-8"
+
+
 async def test_a_result_holds_nothing_ignored_huge_or_foreign_however_the_agent_adds_it(
     yard: Yard, workspace: Workspace
 ) -> None:
