@@ -18,6 +18,9 @@ PASSED = frozenset(("PATH", "USER", "LOGNAME", "LANG", "LANGUAGE", "TERM", "TZ")
 LIMITS = {"NPROC": 1024, "FSIZE": 1 << 30, "CORE": 0, "NOFILE": 16_384}
 """Resource limits of a box: processes, bytes of one file, bytes of a core file, open files of a process."""
 
+RESERVED_PIDS = 300
+"""Numbers that the kernel hands out but once."""
+
 SYSTEM = ("/usr", "/etc", "/opt")
 LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 HIDDEN = (
@@ -63,7 +66,10 @@ def places(view: View, environment: Mapping[str, str], shown: Shown = NOTHING) -
         linked = os.path.islink(path)
         found.append({"kind": "link", "at": path, "source": os.readlink(path)} if linked else _read(path))
     found += [_hide(path) for path in HIDDEN if os.path.exists(path) and not os.path.islink(path)]
-    found += [{"kind": "proc", "at": "/proc"}, {"kind": "dev", "at": "/dev", "size": 64 * MB}]
+    found += [
+        {"kind": "proc", "at": "/proc", "pids": LIMITS["NPROC"] + RESERVED_PIDS},
+        {"kind": "dev", "at": "/dev", "size": 64 * MB},
+    ]
     found += [_empty(TMP, 512 * MB, 0o1777), _empty("/run", 16 * MB, 0o755), _empty("/var", 16 * MB, 0o755)]
     found += [{"kind": "link", "at": f"/var{TMP}", "source": TMP}]
     found += [{"kind": "write", "at": home, "source": view.home}]

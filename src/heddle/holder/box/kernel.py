@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import os
+import re
 import socket
 import struct
 from collections.abc import Sequence
@@ -26,6 +27,11 @@ _CAP_VERSION_3 = 0x20080522
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def release() -> tuple[int, ...]:
+    """The kernel's version, as far as it is numbers: (6, 14) and the like."""
+    return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
 
 
 def unshare(flags: int) -> None:

@@ -9,6 +9,12 @@ from typing import Any
 from heddle.holder.box import kernel
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+MACHINE_WIDE = ("sys", "bus", "fs", "irq", "acpi", "asound", "scsi", "driver", "mtrr", "sysrq-trigger")
+TELLING = ("kcore", "keys", "kmsg", "kpagecount", "kpageflags", "latency_stats", "sched_debug", "timer_list")
+PID_MAX_IS_LOCAL = (6, 14)
+"""Since that kernel, the greatest pid is each namespace's own: it bounds the processes of whoever is not bound by
+RLIMIT_NPROC, which the user id 0 is not."""
+
 TMPFS_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV
 _PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -96,8 +102,18 @@ def forget_volatile(work: str) -> None:
 
 
 def _proc(root: str, place: dict[str, Any]) -> None:
-    with _Open(spot(root, place["at"])) as target:
+    """The box's own processes. What is the machine's in there obeys the user id 0 without any capability: so it is
+    read-only, or covered where even reading tells too much."""
+    at = place["at"]
+    with _Open(spot(root, at)) as target:
         kernel.mount("proc", "proc", f"/proc/self/fd/{target}", TMPFS_FLAGS | kernel.MS_NOEXEC)
+    if kernel.release() >= PID_MAX_IS_LOCAL:
+        Path(f"{root}{at}/sys/kernel/pid_max").write_text(str(place["pids"]))
+    for name in MACHINE_WIDE:
+        _read(root, {"source": f"{root}{at}/{name}", "at": f"{at}/{name}", "optional": True})
+    for name in TELLING:
+        if os.path.exists(f"{root}{at}/{name}"):
+            _read(root, {"source": os.devnull, "at": f"{at}/{name}"})
 
 
 def _dev(root: str, place: dict[str, Any]) -> None:
