@@ -22,6 +22,14 @@ class PrivateGits(Protocol):
         """
         ...
 
+    async def distance(self, old: str, new: str) -> int | None:
+        """How many entries a layer of `new` over the files of `old` has; None when such a layer would not do."""
+        ...
+
+    async def lay_over(self, old: str, below: Path, new: str, tree: Path, index: Path) -> None:
+        """As `lay_out`, but `tree` becomes a layer for an overlay over the files of `old`, whose index is `below`."""
+        ...
+
     def make(self, path: Path, commit: str, index: Path, shared: Sequence[str]) -> None:
         """A git directory at `path`, detached at `commit`, with a link to `index`; a few small files and no process.
 

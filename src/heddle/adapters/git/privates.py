@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from heddle.adapters.git.inside import OUT
+from heddle.adapters.git.layers import difference, lay_over
 from heddle.adapters.git.objects import Store, require_id
 from heddle.core.errors import Bug, OutsideError
 from heddle.ports import Snapshot
@@ -70,7 +71,23 @@ class GitPrivates:
         """See the port."""
         place = self._store.place(work_tree=tree, index=index)
         await self._store.git.run("read-tree", "-m", "-u", require_id(commit), place=place)
+        await self._settle(tree, index)
+
+    async def distance(self, old: str, new: str) -> int | None:
+        """See the port."""
+        found = await difference(self._store, old, new)
+        return found.size if found.is_shallow else None
+
+    async def lay_over(self, old: str, below: Path, new: str, tree: Path, index: Path) -> None:
+        """See the port."""
+        found = await difference(self._store, old, new)
+        await lay_over(self._store, old, new, found, below, tree, index)
+        await self._settle(tree, index)
+
+    async def _settle(self, tree: Path, index: Path) -> None:
+        """Times that git will not doubt, and an index that knows them. What is not in `tree` stays as it was known."""
         await asyncio.to_thread(_settle_times, tree)
+        place = self._store.place(work_tree=tree, index=index)
         await self._store.git.run("update-index", "-q", "--refresh", place=place, ok=(0, 1))
 
     def make(self, path: Path, commit: str, index: Path, shared: Sequence[str]) -> None:

@@ -8,34 +8,38 @@ import asyncio
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from heddle.adapters.workspaces import faults
 from heddle.ports import Repository
 
 LIST = ".worktreeinclude"
 
+Beneath = Callable[[str], Path | None]
+"""Where what lies under a layer has something of that name."""
 
-async def include(repository: Repository, base: str, tree: Path, drafts: Path, beneath: Path | None = None) -> None:
+
+async def include(
+    repository: Repository, base: str, tree: Path, drafts: Path, beneath: Beneath = lambda name: None
+) -> None:
     """Copy what the list of `base` names from the main checkout into `tree`; done before, it changes nothing.
 
     `drafts` is a folder outside the tree on the same disk: a file appears in the tree complete or not at all. Where
-    `tree` is a layer, `beneath` is what lies under it, and has precedence too.
+    `tree` is a layer, what is seen `beneath` it has precedence too.
     """
     patterns = await repository.read_file(base, LIST)
     if patterns:
         names = await repository.ignored(patterns)
-        taken = (tree,) if beneath is None else (tree, beneath)
-        await asyncio.to_thread(_copy, Path(repository.root), taken, names, drafts / "include")
+        await asyncio.to_thread(_copy, Path(repository.root), tree, beneath, names, drafts / "include")
 
 
-def _copy(checkout: Path, layers: tuple[Path, ...], names: Iterable[str], draft: Path) -> None:
-    tree = layers[0]
+def _copy(checkout: Path, tree: Path, beneath: Beneath, names: Iterable[str], draft: Path) -> None:
     for name in names:
         source, target = checkout / name, tree / name
-        if not all(_is_free(layer, layer / name) for layer in layers) or not _is_own(checkout, source, tree, target):
+        free = _is_free(name, lambda path: tree / path) and _is_free(name, beneath)
+        if not free or not _is_own(checkout, source, tree, target):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)
@@ -45,11 +49,13 @@ def _copy(checkout: Path, layers: tuple[Path, ...], names: Iterable[str], draft:
         faults.step("included-one")
 
 
-def _is_free(tree: Path, target: Path) -> bool:
-    """Whether nothing is at the place, and nothing on the way to it but directories of the tree."""
-    below = [parent for parent in target.parents if parent != tree and parent.is_relative_to(tree)]
-    on_the_way = (parent for parent in below if os.path.lexists(parent))
-    return not os.path.lexists(target) and all(parent.is_dir() and not parent.is_symlink() for parent in on_the_way)
+def _is_free(name: str, entry: Beneath) -> bool:
+    """Whether nothing is at the place, and nothing on the way to it but directories."""
+    way = [str(parent) for parent in PurePosixPath(name).parents[:-1]]
+    found = [path for path in map(entry, way) if path is not None and os.path.lexists(path)]
+    target = entry(name)
+    there = target is not None and os.path.lexists(target)
+    return not there and all(path.is_dir() and not path.is_symlink() for path in found)
 
 
 def _is_own(checkout: Path, source: Path, tree: Path, target: Path) -> bool:

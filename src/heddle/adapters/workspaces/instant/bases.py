@@ -1,24 +1,55 @@
-"""Base trees: the files of a commit, laid out once, shared by every workspace that starts there."""
+"""Base trees: the files of a commit, laid out once, shared by every workspace that starts there.
+
+<root>/<commit>/tree    the files; or of another base what differs, as a layer over that one
+               /index   an index in which all of them are unchanged
+               /below   the commit of that other base, when there is one
+
+Main moves on with every landing and every validation starts on a commit of its own, so a base is most often a layer:
+it costs what changed, not what the repository holds.
+"""
 
 import asyncio
 import os
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from weakref import WeakValueDictionary
 
 from heddle.adapters.workspaces import faults
 from heddle.ports import Clock, PrivateGits, Repository
 
 KEEP = "refs/heddle/bases/"
+DEPTH = 4
+"""Layers over the lowest tree: each makes the overlay's look-ups a little slower."""
+
+NEAR = 2_000
+"""Entries of a layer that are worth one: above that the files are laid out anew."""
+
+CANDIDATES = 8
+"""At most so many bases, the newest, are asked how far they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """`tree`: the files, and an empty folder .git to mount at. `index`: an index in which they are unchanged."""
+    """`trees`: the layers, topmost first; the lowest has an empty folder .git to mount at. `index`: see the module."""
 
-    tree: Path
+    trees: tuple[Path, ...]
     index: Path
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every part is there."""
+        return self.index.is_file() and all(tree.is_dir() for tree in self.trees) and (self.trees[-1] / ".git").is_dir()
+
+    def entry(self, name: str) -> Path | None:
+        """Where the layers have what is seen under a name; None when nothing is seen there."""
+        for tree in self.trees:
+            found = _entry(tree, name.split("/"))
+            if found is not None:
+                return found or None
+        return None
 
 
 class Bases:
@@ -31,39 +62,82 @@ class Bases:
 
     async def ensure(self, commit: str) -> Base:
         """The base of a commit, laid out when it is not there. Whoever comes meanwhile waits for the same one."""
-        base = self.of(commit)
         async with self._making.setdefault(commit, asyncio.Lock()):
-            if not self._is_whole(base):
-                await self._lay_out(commit, base)
+            if not self.of(commit).is_whole:
+                await self._lay_out(commit)
+            base = self.of(commit)
+            for tree in base.trees:
+                os.utime(tree.parent)  # asked for: no sweep takes it
         return base
 
     def of(self, commit: str) -> Base:
         """Where the base of a commit is, or will be."""
-        return Base(self.root / commit / "tree", self.root / commit / "index")
+        trees, here = [self.root / commit / "tree"], commit
+        while (here := self._below(here)) and len(trees) <= DEPTH:
+            trees.append(self.root / here / "tree")
+        return Base(tuple(trees), self.root / commit / "index")
 
     async def sweep(self, used: set[str], older_than_s: float) -> None:
-        """Delete the bases that no workspace is made of and that nobody asked for in that long."""
-        for path in sorted(self.root.iterdir()) if self.root.is_dir() else ():
-            if path.name in used or self.clock.now() - path.lstat().st_mtime < older_than_s:
+        """Delete the bases that no workspace and no other base is made of and that nobody asked for in that long."""
+        for name in self._known():
+            path = self.root / name
+            needed = used.union(map(self._below, self._known()))
+            if name in needed or self.clock.now() - path.lstat().st_mtime < older_than_s:
                 continue
-            gone = self.root / f".gone-{path.name}"
+            gone = self.root / f".gone-{name}"
             os.rename(path, gone)
-            await self.repository.forget(f"{KEEP}{path.name}")
+            await self.repository.forget(f"{KEEP}{name}")
             await asyncio.to_thread(shutil.rmtree, gone)
 
-    async def _lay_out(self, commit: str, base: Base) -> None:
+    async def _lay_out(self, commit: str) -> None:
         """Aside, then one rename. What a crash left of an earlier attempt was never visible."""
         await self.repository.keep(f"{KEEP}{commit}", commit)
-        draft = self.root / f".new-{commit}"
+        below, draft = await self._nearest(commit), self.root / f".new-{commit}"
         await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
-        (draft / "tree" / ".git").mkdir(parents=True)
+        (draft / "tree").mkdir(parents=True)
         faults.step("base-begun")
-        await self.privates.lay_out(commit, draft / "tree", draft / "index")
+        if below:
+            await self.privates.lay_over(below, self.of(below).index, commit, draft / "tree", draft / "index")
+            (draft / "below").write_text(below)
+        else:
+            (draft / "tree" / ".git").mkdir()
+            await self.privates.lay_out(commit, draft / "tree", draft / "index")
         faults.step("base-laid-out")
-        if base.tree.parent.exists():
-            await asyncio.to_thread(shutil.rmtree, base.tree.parent)
-        os.rename(draft, base.tree.parent)
+        if (self.root / commit).exists():
+            await asyncio.to_thread(shutil.rmtree, self.root / commit)
+        os.rename(draft, self.root / commit)
 
-    def _is_whole(self, base: Base) -> bool:
-        """Whether both parts are there; a hard link more or less is no matter."""
-        return base.index.is_file() and (base.tree / ".git").is_dir()
+    async def _nearest(self, commit: str) -> str:
+        """The base that a layer for the commit would be smallest over; "" when none is near."""
+        known = [(name, self.of(name)) for name in self._known() if name != commit]
+        fit = [(name, len(base.trees)) for name, base in known if base.is_whole and len(base.trees) <= DEPTH]
+        found = [(await self.privates.distance(name, commit), depth, name) for name, depth in fit[:CANDIDATES]]
+        near = [(far, depth, name) for far, depth, name in found if far is not None and far <= NEAR]
+        return min(near, default=(0, 0, ""))[2]
+
+    def _below(self, commit: str) -> str:
+        try:
+            return (self.root / commit / "below").read_text()
+        except OSError:
+            return ""
+
+    def _known(self) -> list[str]:
+        """Commits that have a folder, the newest first."""
+        found = [path for path in self.root.iterdir() if path.name[0] != "."] if self.root.is_dir() else []
+        return [path.name for path in sorted(found, key=lambda path: path.lstat().st_mtime, reverse=True)]
+
+
+def _entry(tree: Path, names: list[str]) -> Path | Literal[False] | None:
+    """What one layer has under a name: its path; False when it hides what lies below; None when it says nothing."""
+    path = tree
+    for number, name in enumerate(names, start=1):
+        path = path / name
+        try:
+            about = path.lstat()
+        except FileNotFoundError:
+            return None
+        if stat.S_ISCHR(about.st_mode):
+            return False
+        if number < len(names) and not stat.S_ISDIR(about.st_mode):
+            return False
+    return path

@@ -74,14 +74,14 @@ def boot() -> str:
     return _BOOT.read_text().strip() if _BOOT.exists() else ""
 
 
-def view(layout: Layout, key: str, tree: str, base: Path, shared: tuple[str, ...]) -> View:
+def view(layout: Layout, key: str, tree: str, base: tuple[Path, ...], shared: tuple[str, ...]) -> View:
     """What a session sees: its tree where the checkout is, its git directory, the repository's objects, its documents.
 
     Of the git directory the parts that make git run something, or take it elsewhere, cannot be written.
     """
     git = f"{tree}/.git"
     mounts = [
-        Mount("overlay", tree, lower=(str(base),), upper=str(layout.tree), work=str(layout.work)),
+        Mount("overlay", tree, lower=tuple(map(str, base)), upper=str(layout.tree), work=str(layout.work)),
         Mount("write", git, source=str(layout.git)),
     ]
     pinned = ("config", "commondir", "info", "objects/info", "hooks")

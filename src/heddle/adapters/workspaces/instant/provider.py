@@ -105,7 +105,7 @@ class InstantWorkspaces:
         if order.hooks:
             draft.hooks.write_text(order.hooks, errors="surrogateescape")
         if order.include and await self._includes(order.base):
-            await include(self.repository, order.base, draft.tree, draft.tmp, beneath=base.tree)
+            await include(self.repository, order.base, draft.tree, draft.tmp, beneath=base.entry)
         await on_disk(_mark, draft, order.base, start)
         faults.step("marked")
         os.rename(draft.path, layout.path)

@@ -181,7 +181,7 @@ class InstantWorkspace:
         marker = self._layout.load_marker()
         start = marker.start if marker else self.base
         house = self._house
-        base = house.bases.of(start).tree
+        base = house.bases.of(start).trees
         return view(self._layout, self._key, self.tree, base, house.privates.shared)
 
     @property
