@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from heddle.core.cycle import World
-from heddle.core.errors import Refused, UserError
+from heddle.core.errors import OutsideError, Refused, UserError
+from heddle.core.events import Event, WorkspaceRemoved
 from heddle.core.run import AtGate, Run
+from heddle.engine.runs import Runs
 from heddle.engine.world import Worlds
 from support.fleet import PLAN, git, heddle, make_repository, scene, write_agent, writes
 
@@ -388,6 +390,31 @@ async def test_stop_keeps_the_work_and_restore_brings_it_back(tmp_path: Path) ->
             await asyncio.wait_for(fleet.house.journal.wait(fleet.house.journal.position()), 20)
         told = await fleet.call("task.restore", task=id, path=str(tmp_path / "back"))
     assert (Path(told["path"]) / "b.txt").read_text() == "half\n"
+
+
+async def test_w6_a_removal_whose_fact_was_lost_is_told_with_its_recovery_ref(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, lost = Runs.record, [WorkspaceRemoved]
+
+    async def record_but_once(self: Runs, task: str, *events: Event, by: str = "heddle", cause: str = "") -> Run:
+        if lost and isinstance(events[0], lost[0]):
+            lost.pop()
+            raise OutsideError("the journal is busy", slug="journal-busy", hint="wait")
+        return await record(self, task, *events, by=by, cause=cause)
+
+    monkeypatch.setattr(Runs, "record", record_but_once)
+    monkeypatch.setattr("heddle.engine.fleet.RETRY_S", 0.05)
+    repository = make_repository(tmp_path / "repo")
+    half = scene("execute", {"do": "write", "path": "b.txt", "text": "half\n"}, {"do": "ask", "text": "go on?"})
+    async with heddle(tmp_path, repository, [half, *writes("b.txt")]) as fleet:
+        id = await fleet.start("write b", lane="quick", checks=["true"])
+        await fleet.until_kind(id, "question-asked")
+        await fleet.call("task.stop", task=id)
+        removed = await fleet.until_kind(id, "workspace-removed")
+        assert not lost
+        assert removed["data"]["recovery"] in git(repository, "for-each-ref", "--format=%(refname)")
+        assert removed["data"]["recovery"]
 
 
 async def test_undo_takes_a_landed_task_back_through_validation(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ from heddle.ports import Dispatcher
 
 log = logging.getLogger("heddle.fleet")
 
+RECOVERY = "refs/heddle/recovery"
+"""Below it, and the workspace's id, the providers keep what a removed workspace held, counted up from 1."""
+
 RETRY_S = 15.0
 """After a failure of the journal or the disk, or without room: how long until work is tried again."""
 
@@ -209,18 +212,19 @@ class Fleet:
 
     async def _remove(self, run: Run, site: Site, id: str) -> None:
         workspace = await site.workspaces.find(id)
-        if workspace is None:
-            await self.runs.record(run.task.id, e.WorkspaceRemoved(id, ""))
-            return
         try:
-            await workspace.seal()
-            removal = await workspace.remove()
+            if workspace is None:  # a crash came after it was removed, or it was never made
+                kept = [ref for ref, _ in await site.repository.kept(f"{RECOVERY}/{id}")]
+                recovery = max(kept, key=lambda ref: int(ref.rpartition("/")[2]), default="")
+            else:
+                await workspace.seal()
+                recovery = (await workspace.remove()).recovery
         except HeddleError as error:
             await self.runs.record(run.task.id, e.WorkspaceKept(id, error.message))
             return
-        after = await self.runs.record(run.task.id, e.WorkspaceRemoved(id, removal.recovery))
-        if after.over and not after.workspaces:
-            await self._forget_attempts(after, site)
+        if run.over and all(made.workspace == id for made in run.workspaces):  # the last fact: nothing comes after it
+            await self._forget_attempts(run, site)
+        await self.runs.record(run.task.id, e.WorkspaceRemoved(id, recovery))
 
     async def _forget_attempts(self, run: Run, site: Site) -> None:
         """What validations were made of is needed no more; results and what landed keep their refs."""

@@ -41,7 +41,7 @@ class PortBlocks:
                 (self.folder / str(number)).write_text(str(owner))
                 return _ports(number)
         raise OutsideError(
-            "no block of free ports is left", slug="no-ports", hint="end sessions with 'heddle stop', then go on"
+            "no block of free ports is left", slug="no-ports", hint="end a session with 'heddle stop TASK', then go on"
         )
 
 
