@@ -21,6 +21,7 @@ MANY = 50
 SAMPLE = 3
 """So many worktrees are really added to a large repository; the time of MANY is scaled from them."""
 
+CHANGED = 20
 CREATED_S = 0.1
 EDITED = ("src/part0/group0/file0.py", "src/part0/group0/file39.py", "src/part0/group4/file160.py")
 EDIT = f"for f in {' '.join(EDITED)}; do echo '# edited' >> $f; done"
@@ -64,6 +65,7 @@ class Bench:
         async with ground.house() as house:
             cold_s = await timed_async(lambda: house.bases.ensure(ground.base))
             await ground.lay_base(house)
+            next_s = await timed_async(lambda: house.bases.ensure(ground.next_commit(CHANGED)), 3)
             self.created_s = await timed_async(lambda: house.create(ground.order()), 7)
             many_s, made = await self._create_many(house)
             layer_kb = sum(disk_kb(house.root / one.id) for one in made) / MANY
@@ -77,6 +79,7 @@ class Bench:
         self._row(f"{MANY} created, s ({how})", all_s, many_s, 1 / 1000 if self.huge else 0.25)
         self._row(f"{MANY} created, s, of what is promised", CREATED_S, many_s, 1.0)
         self._row("first base, cold, s (1 add)", median(add_s), cold_s, 2.0)
+        self._row(f"next base, {CHANGED} files changed, s (1 add)", median(add_s), next_s, 0.25 if self.huge else 1.0)
         self._row("disk of one, KiB", disk_kb(self.trees[-1]), layer_kb, disk_goal)
         self._row("changes() of 3 edits, s (git status)", self._status_s(), changes_s, 1 / 100)
 

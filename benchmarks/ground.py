@@ -70,6 +70,19 @@ class Ground:
         await house.bases.ensure(self.base)
         os.sync()
 
+    def next_commit(self, changed: int) -> str:
+        """A commit on top of the base that changes so many files; no branch moves."""
+        self.made += 1
+        ref = f"refs/heads/next{self.made}"
+        lines = [b"commit %s\ncommitter Bench <bench@example.com> 1700000001 +0000\n" % ref.encode()]
+        lines.append(b"data 4\nnext\nfrom %s\n" % self.base.encode())
+        for number in range(changed):
+            folder, data = number // PER_FOLDER, b"# changed %d\n" % self.made
+            path = b"src/part%d/group%d/file%d.py" % (folder // 20, folder, number)
+            lines.append(b"M 100644 inline %s\ndata %d\n%s\n" % (path, len(data), data))
+        self.git("fast-import", "--quiet", stdin=b"".join(lines))
+        return self.git("rev-parse", ref).decode().strip()
+
     def add_worktree(self) -> Path:
         """The baseline: a plain worktree."""
         self.made += 1
