@@ -1,12 +1,7 @@
-"""One instant workspace on disk, and the view of the machine that its sessions have.
+"""One instant workspace on disk, and the view of the machine that its sessions have. What Layout has, and besides:
 
 <root>/<id>/tree    the overlay's upper folder: everything that was written, and only that
            /work    the kernel's
-           /git     the session's own git directory
-           /home    its HOME
-           /hooks   names the folder of the person's commit hooks, where they may run
-           /out     documents for Heddle
-           /keys /sealed /heddle.json   see Folder
            /lock    held by the one box that may mount it
            /boot    which boot of the machine has written into it since it was last put safely on disk
 """
@@ -14,44 +9,26 @@
 import os
 from pathlib import Path
 
-from heddle.adapters.workspaces.folder import Folder
+from heddle.adapters.workspaces.private import Layout
 from heddle.ports import Mount, View
 
 OUT = "/heddle/out"
 HOOKS = "/heddle/hooks"
-GITCONFIG = """[user]
-\tname = agent
-\temail = agent@heddle.invalid
-[init]
-\tdefaultBranch = main
-"""
-"""A session's own, for repositories that it makes; the person's stays outside."""
-
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Layout(Folder):
+class LayerLayout(Layout):
     """Paths of one instant workspace."""
 
     def __init__(self, root: Path, id: str) -> None:
         super().__init__(root, id)
         self.work = self.path / "work"
-        self.git = self.path / "git"
-        self.home = self.path / "home"
-        self.hooks = self.path / "hooks"
         self.boot = self.path / "boot"
 
     def make_rooms(self) -> None:
         """All folders but the git directory."""
-        self.make()
-        for path in (self.tree, self.work, self.home):
-            path.mkdir(mode=0o700)
-        (self.home / ".gitconfig").write_text(GITCONFIG)
-
-    def git_identity(self) -> str:
-        """What tells the git directory from any other that may lie there."""
-        about = self.git.lstat()
-        return f"{about.st_dev}:{about.st_ino}"
+        super().make_rooms()
+        self.work.mkdir(mode=0o700)
 
     def note_boot(self) -> None:
         """From now on a crash of the machine may cost what is written: overlays do not wait for the disk."""
@@ -74,7 +51,7 @@ def boot() -> str:
     return _BOOT.read_text().strip() if _BOOT.exists() else ""
 
 
-def view(layout: Layout, key: str, tree: str, base: tuple[Path, ...], shared: tuple[str, ...]) -> View:
+def view(layout: LayerLayout, key: str, tree: str, base: tuple[Path, ...], shared: tuple[str, ...]) -> View:
     """What a session sees: its tree where the checkout is, its git directory, the repository's objects, its documents.
 
     Of the git directory the parts that make git run something, or take it elsewhere, cannot be written.

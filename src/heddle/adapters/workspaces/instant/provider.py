@@ -1,26 +1,19 @@
 """Workspaces in an instant: made by a few small files and one rename, worked in through boxes."""
 
-import asyncio
-import os
-import shutil
 from pathlib import Path
 
-from heddle.adapters.workspaces import faults, recovery
-from heddle.adapters.workspaces.folder import MARKER, Marker, is_id, load_marker
-from heddle.adapters.workspaces.include import LIST, include
+from heddle.adapters.workspaces import faults
+from heddle.adapters.workspaces.folder import MARKER, load_marker
+from heddle.adapters.workspaces.include import Beneath
 from heddle.adapters.workspaces.instant.bases import Bases
-from heddle.adapters.workspaces.instant.disk import on_disk
-from heddle.adapters.workspaces.instant.layout import Layout, inside
+from heddle.adapters.workspaces.instant.layout import LayerLayout, inside
 from heddle.adapters.workspaces.instant.workspace import InstantWorkspace
-from heddle.adapters.workspaces.presence import Presence
-from heddle.adapters.workspaces.trash import delete, trashed
-from heddle.core.errors import Refused
-from heddle.ports import Boxes, Clock, PrivateGits, Repository, WorkspaceOrder, Worktrees
-
-DRAFTS = ".new"
+from heddle.adapters.workspaces.private import Layout, PrivateWorkspace, PrivateWorkspaces
+from heddle.adapters.workspaces.private.disk import on_disk
+from heddle.ports import Boxes, Clock, PrivateGits, Repository, Worktrees
 
 
-class InstantWorkspaces:
+class InstantWorkspaces(PrivateWorkspaces):
     """The Workspaces port over layers. `root`, `trash` and `bases` lie on one disk, and only Heddle writes there."""
 
     provider = "instant"
@@ -38,101 +31,32 @@ class InstantWorkspaces:
         *,
         max_file_bytes: int = 10_000_000,
     ) -> None:
-        self.root, self.trash = root, trash
-        self.repository, self.worktrees, self.privates = repository, worktrees, privates
-        self.boxes, self.clock, self.max_file_bytes = boxes, clock, max_file_bytes
+        parts = (repository, worktrees, privates, boxes, clock)
+        super().__init__(root, trash, *parts, max_file_bytes=max_file_bytes)
         self.bases = Bases(bases, repository, privates, clock)
-        self.presence = Presence()
-        self._listed: dict[str, bool] = {}
-        self._listing = asyncio.Lock()
 
-    async def create(self, order: WorkspaceOrder) -> InstantWorkspace:
-        """See the port. Raises Refused (workspaces-inside, workspace-taken), OutsideError (workspace-lost, disk-full)."""
-        layout = Layout(self.root, order.id)
-        async with self.presence.lock(order.id):
-            found = await self.find(order.id)
-            if found is not None:
-                known = layout.load_marker()
-                if known is None or (known.base, known.start) != (order.base, order.start or order.base):
-                    raise faults.another(order.id)
-                return found
-            self._require_outside()
-            if os.path.lexists(layout.path):
-                raise faults.lost(order.id, "something else lies where it was")
-            with faults.outside(order.id):
-                await self._make(order, layout)
-            return InstantWorkspace(self, layout, order.base)
+    def layout(self, root: Path, id: str) -> LayerLayout:
+        """See PrivateWorkspaces."""
+        return LayerLayout(root, id)
 
-    async def find(self, id: str) -> InstantWorkspace | None:
-        """See the port."""
-        layout = Layout(self.root, id)
-        marker = layout.load_marker()
-        if marker is None or marker.id != id or not layout.is_genuine():
-            return None
-        workspace = InstantWorkspace(self, layout, marker.base)
-        return workspace if workspace.is_ours() else None
+    def workspace(self, layout: Layout, base: str) -> PrivateWorkspace:
+        """See PrivateWorkspaces."""
+        return InstantWorkspace(self, self.layout(layout.root, layout.id), base)
 
-    async def ids(self) -> tuple[str, ...]:
-        """See the port."""
-        if not self.root.is_dir():
-            return ()
-        return tuple(sorted(path.parent.name for path in self.root.glob(f"*/{MARKER}") if is_id(path.parent.name)))
-
-    async def restore(self, recovery_ref: str, path: Path) -> None:
-        """See the port."""
-        await recovery.restore(self.repository, self.worktrees, recovery_ref, path)
+    async def furnish(self, draft: Layout, start: str) -> Beneath:
+        """See PrivateWorkspaces."""
+        base = await self.bases.ensure(start)
+        await on_disk(self._furnish, draft, start, base.index)
+        return base.entry
 
     async def empty_trash(self, older_than_s: float) -> int:
         """See the port. Base trees that nobody needs any more go with it."""
-        deleted = 0
-        for entry in trashed(self.trash):
-            if self.clock.now() - entry.since >= older_than_s:
-                with faults.outside(entry.marker.id):
-                    await delete(entry.path)
-                deleted += 1
+        deleted = await super().empty_trash(older_than_s)
         markers = (load_marker(path) for path in self.root.glob(f"*/{MARKER}")) if self.root.is_dir() else ()
         await self.bases.sweep({marker.start for marker in markers if marker}, older_than_s)
         return deleted
-
-    async def _make(self, order: WorkspaceOrder, layout: Layout) -> None:
-        """Everything in a draft, and one rename: before it there is nothing, after it all of it."""
-        start = order.start or order.base
-        base = await self.bases.ensure(start)
-        draft = Layout(self.root / DRAFTS, order.id)
-        if draft.path.exists():
-            await asyncio.to_thread(shutil.rmtree, draft.path)
-        await on_disk(self._furnish, draft, start, base.index)
-        if order.hooks:
-            draft.hooks.write_text(order.hooks, errors="surrogateescape")
-        if order.include and await self._includes(order.base):
-            await include(self.repository, order.base, draft.tree, draft.tmp, beneath=base.entry)
-        await on_disk(_mark, draft, order.base, start)
-        faults.step("marked")
-        os.rename(draft.path, layout.path)
-        faults.step("placed")
 
     def _furnish(self, draft: Layout, start: str, index: Path) -> None:
         draft.make_rooms()
         faults.step("folder-made")
         self.privates.make(draft.git, start, index, inside(self.privates.shared))
-
-    async def _includes(self, commit: str) -> bool:
-        """Whether a commit lists files to include. It never changes its mind, so that fifty workspaces ask once."""
-        async with self._listing:
-            if commit not in self._listed:
-                self._listed[commit] = bool(await self.repository.read_file(commit, LIST))
-        return self._listed[commit]
-
-    def _require_outside(self) -> None:
-        inside_of = Path(self.repository.root).resolve()
-        if self.root.resolve().is_relative_to(inside_of):
-            raise Refused(
-                f"workspaces may not lie inside the checkout '{inside_of}'",
-                slug="workspaces-inside",
-                hint="set HEDDLE_HOME to a folder outside the repository",
-            )
-
-
-def _mark(draft: Layout, base: str, start: str) -> None:
-    about = draft.tree.lstat()
-    draft.write_marker(Marker(draft.id, base, start, "", about.st_dev, about.st_ino, draft.git_identity()))

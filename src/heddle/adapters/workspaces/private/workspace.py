@@ -1,0 +1,200 @@
+"""One workspace with its own git directory: processes enter through a box, and what they leave is asked for through it."""
+
+import os
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heddle.adapters.workspaces import faults, plain, recovery, results
+from heddle.adapters.workspaces.apart import own_names
+from heddle.adapters.workspaces.documents import load_document, place_document
+from heddle.adapters.workspaces.presence import live, within
+from heddle.adapters.workspaces.private.layout import Layout
+from heddle.adapters.workspaces.trash import put_away
+from heddle.core.errors import OutsideError
+from heddle.ports import Changes, Collected, Command, Held, Removal, Snapshot, View
+
+if TYPE_CHECKING:
+    from heddle.adapters.workspaces.private.provider import PrivateWorkspaces
+
+
+class PrivateWorkspace(ABC):
+    """The Workspace port but for what the tree is made of: the view that a session has, and what that costs to keep."""
+
+    tree: str
+    out: str
+    hooks: str
+
+    def __init__(self, house: "PrivateWorkspaces", layout: Layout, base: str) -> None:
+        self._house, self._layout = house, layout
+        self.id, self.base = layout.id, base
+
+    @abstractmethod
+    def view(self) -> View:
+        """What a session sees of the machine."""
+
+    @abstractmethod
+    def admit(self) -> dict[str, str]:
+        """Called before a process enters; returns the environment that this provider's sessions need."""
+
+    @abstractmethod
+    async def settle(self) -> None:
+        """Called when no box has it any more."""
+
+    async def enter(self, command: Command) -> Held:
+        """See the port. Raises Refused(slug="sandbox-unavailable") when it cannot be enclosed (D2)."""
+        async with self._house.presence.lock(self.id):
+            self.require_whole()
+            known = await self._house.boxes.find(command.key)
+            if known is None and self._layout.sealed.exists():
+                raise faults.sealed(self.id)
+            with faults.outside(self.id):
+                self._house.presence.remember(self._layout, command.key)
+                own = self.admit()
+                faults.step("entered")
+            env = {"HEDDLE_OUT": self.out, **own, **own_names(self.id), **command.env}
+            enclosed = replace(command, cwd=within(self.tree, command.cwd), env=env)
+            return await self._house.boxes.start_in(self.view(), enclosed)
+
+    async def put(self, name: str, data: bytes) -> str:
+        """See the port."""
+        self.require_here()
+        with faults.outside(self.id):
+            place_document(self._layout.out, name, data)
+        return os.path.join(self.out, name)
+
+    async def taken(self, name: str, limit: int = 1_000_000) -> bytes | None:
+        """See the port."""
+        self.require_here()
+        return load_document(self._layout.out, name, limit)
+
+    async def changes(self) -> Changes:
+        """See the port."""
+        snapshot, _ = await self._read(whole=False)
+        return await results.changes(self._house.repository, self.base, snapshot)
+
+    async def collect(self, message: str) -> Collected:
+        """See the port."""
+        snapshot, _ = await self._read(whole=False)
+        with faults.outside(self.id):
+            return await results.collect(self._house.repository, self.id, self.base, snapshot, message)
+
+    async def seal(self) -> None:
+        """See the port."""
+        async with self._house.presence.lock(self.id):
+            with faults.outside(self.id):
+                self._layout.seal()
+                faults.step("sealed")
+                for held in await self._live():
+                    await held.stop(grace_s=2.0)
+                    faults.step("stopped-one")
+            await self._close()
+
+    async def remove(self) -> Removal:
+        """See the port. What is kept is read in a fresh box, in which nobody else is."""
+        async with self._house.presence.lock(self.id):
+            self.require_here()
+            await self._require_idle()
+            await self._close()
+            with faults.outside(self.id):
+                ref = await self._keep(*await self._read(whole=True))
+                faults.step("recovery-kept")
+                await self._close()
+                await self._put_away()
+        return Removal(ref, trashed=True)
+
+    async def export(self, path: Path) -> None:
+        """See the port."""
+        snapshot, _ = await self._read(whole=True)
+        with faults.outside(self.id):
+            await plain.lay_out(self._house.worktrees, path, "export", self.id, snapshot)
+
+    def is_ours(self) -> bool:
+        """Whether tree and git directory are the very ones that were made."""
+        marker = self._layout.load_marker()
+        with suppress(OSError):
+            about = self._layout.tree.lstat()
+            same = marker is not None and (about.st_dev, about.st_ino) == (marker.device, marker.inode)
+            return same and marker is not None and self._layout.git_identity() == marker.gitdir
+        return False
+
+    async def _read(self, *, whole: bool) -> tuple[Snapshot, tuple[str, ...]]:
+        """What is here, by the rules of a result (W8); `whole`: for recovery, which leaves out nothing it can hold.
+
+        Git runs inside, on what the session may have turned it into; the host takes over objects alone.
+        """
+        self.require_here()
+        house, seen = self._house, self.view()
+        base, limit = ("", 0) if whole else (self.base, house.max_file_bytes)
+        ran = await house.boxes.run_in(seen, house.privates.reader(self.tree, base, limit))
+        if ran.status != 0:
+            self.require_here()
+            if not os.path.lexists(self._layout.git / "HEAD"):
+                raise faults.lost(self.id, "its git directory was emptied")
+            raise OutsideError(
+                f"what workspace '{self.id}' holds cannot be read: {_last_line(ran.err)}",
+                slug="session-git-broken",
+                hint="the attempt fails and a new one gets a new workspace",
+                tail=ran.err[-2000:].decode(errors="replace"),
+            )
+        upload_pack = (*await house.boxes.bridge(seen), "git", "upload-pack")
+        read = await house.privates.take_over(ran.out, self.tree, upload_pack, base=self.base, size_limit=limit)
+        self.require_here()
+        return read
+
+    async def _keep(self, snapshot: Snapshot, stash: tuple[str, ...]) -> str:
+        """The recovery ref for what nothing else keeps; empty when everything is kept already."""
+        marker = self._layout.load_marker()
+        start = marker.start if marker else self.base
+        return await recovery.keep_unkept(self._house.repository, self.id, self.base, start, snapshot, stash)
+
+    async def _put_away(self) -> None:
+        """The rename itself: proof and idleness are checked once more right before it."""
+        self.require_here()
+        await self._require_idle()
+        marker = self._layout.load_marker()
+        if marker is None:
+            raise faults.lost(self.id, "its marker is gone")
+        faults.step("proved")
+        put_away(self._layout, marker, self._house.trash, self._house.clock.now())
+        faults.step("trashed")
+
+    async def _close(self) -> None:
+        """No box has it any more, and it is settled."""
+        await self._house.boxes.close_box(self.key)
+        with faults.outside(self.id):
+            await self.settle()
+
+    async def _live(self) -> list[Held]:
+        return await live(self._house.boxes, self._house.presence.entered(self._layout))
+
+    async def _require_idle(self) -> None:
+        """Raises Refused(slug="workspace-in-use") while a process works in it."""
+        for held in await self._live():
+            raise faults.in_use(self.id, f"'{held.key}' lives")
+
+    def require_here(self) -> None:
+        """Raises OutsideError(slug="workspace-lost") unless this is provably the workspace that was made."""
+        marker = self._layout.load_marker()
+        if marker is None or marker.id != self.id or not self._layout.is_genuine():
+            raise faults.lost(self.id, "its folder or marker is gone")
+        if not self.is_ours():
+            raise faults.lost(self.id, "its tree or git directory was deleted or replaced")
+        if not Path(self._house.privates.shared[0]).is_dir():
+            raise faults.lost(self.id, "its repository was moved or is gone")
+
+    def require_whole(self) -> None:
+        """Raises OutsideError(slug="workspace-lost") unless a process may go on in what is here."""
+        self.require_here()
+
+    @property
+    def key(self) -> str:
+        """Names its box on this machine."""
+        return f"{self._house.repository.key}/{self.id}"
+
+
+def _last_line(errors: bytes) -> str:
+    lines = errors.decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else "git ended without a word"
