@@ -445,6 +445,27 @@ async def test_a_conflict_in_the_middle_comes_back_too(yard: Yard, house: Worksp
     )
 
 
+async def test_commits_that_were_dropped_come_back_too_however_often_somebody_looked(
+    yard: Yard, workspace: Workspace
+) -> None:
+    drop = "echo 1 > dropped; git add dropped; git commit -q -m dropped; git rev-parse HEAD; git reset -q --hard HEAD~"
+    dropped = (await yard.run(workspace, drop)).strip()
+    for _ in range(2):
+        assert (await workspace.changes()).paths == ()
+    removal = await workspace.remove()
+    assert dropped in yard.sample.git("rev-list", removal.recovery).splitlines()
+
+
+async def test_many_who_look_at_once_while_it_changes_all_get_an_answer(yard: Yard, workspace: Workspace) -> None:
+    writing = "n=0; while ! test -e stop.log; do n=$((n + 1)); echo $n > number; echo $n >> README; done"
+    held = await yard.enter(workspace, f"echo up; {writing}")
+    await heard(held, b"up")
+    for told_of in await asyncio.gather(*(workspace.changes() for _ in range(6))):
+        assert set(told(told_of)) <= {"number", "README"}
+    await yard.run(workspace, "touch stop.log")
+    assert (await held.exit()).ok
+
+
 async def test_a_workspace_that_holds_nothing_unkept_needs_no_recovery(yard: Yard, house: Workspaces) -> None:
     yard.sample.git("checkout", "-q", "--detach")
     yard.sample.write({"README": "a stash entry older than any workspace\n"})

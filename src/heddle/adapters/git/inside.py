@@ -12,9 +12,8 @@ from heddle.adapters.git import snapshots
 from heddle.adapters.git.commits import write_commit
 from heddle.adapters.git.objects import Store
 from heddle.adapters.git.process import Git
+from heddle.adapters.git.snapshots import OUT
 from heddle.core.errors import HeddleError
-
-OUT = "refs/heddle/out"
 
 
 class OwnStore(Store):

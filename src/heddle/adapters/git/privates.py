@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from heddle.adapters.git.inside import OUT
 from heddle.adapters.git.layers import difference, lay_over
 from heddle.adapters.git.objects import Store, require_id
+from heddle.adapters.git.snapshots import OUT
 from heddle.core.errors import Bug, OutsideError
 from heddle.ports import Snapshot
 

@@ -18,6 +18,10 @@ IGNORED = "ignored by .gitignore"
 UNREADABLE = "not readable"
 
 _LOG_LIMIT = 1_000
+OUT = "refs/heddle/out"
+_KEEPING_ONLY = (OUT, "refs/heddle/recovery/*")
+"""Refs that name what is here because somebody looked: the next who looks must find it all the same."""
+
 _REFS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "ORIG_HEAD")
 
 
@@ -216,7 +220,8 @@ async def _also(store: Store, place: Place, head: str) -> tuple[str, ...]:
 
 async def _tips(store: Store, place: Place, commits: list[str], head: str) -> tuple[str, ...]:
     """Those of `commits` that neither `head`, nor a ref, nor another of them leads to."""
-    args = ("rev-list", "--parents", *commits, "--not", head, "--all", "--")
+    excluded = (f"--exclude={ref}" for ref in _KEEPING_ONLY)
+    args = ("rev-list", "--parents", *commits, "--not", head, *excluded, "--all", "--")
     told = (await store.git.run(*args, place=place)).text.splitlines()
     unnamed = {line.split(" ")[0] for line in told}
     parents = {parent for line in told for parent in line.split(" ")[1:]}

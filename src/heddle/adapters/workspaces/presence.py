@@ -12,15 +12,20 @@ from heddle.ports import Held, Sandbox
 
 
 class Presence:
-    """Who entered which workspace, and one lock per workspace."""
+    """Who entered which workspace, and its locks."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._entered: dict[str, set[str]] = {}
 
     def lock(self, id: str) -> asyncio.Lock:
         """Held by what must not happen to one workspace side by side: entering, sealing, making and removing it."""
         return self._locks.setdefault(id, asyncio.Lock())
+
+    def reading(self, id: str) -> asyncio.Lock:
+        """Held by whoever has the content of one workspace written down and takes it over."""
+        return self._reading.setdefault(id, asyncio.Lock())
 
     def entered(self, folder: Folder) -> set[str]:
         """Keys of all processes that entered, also when the agent deleted what was written down about them."""

@@ -14,7 +14,7 @@ from heddle.adapters.workspaces.presence import live, within
 from heddle.adapters.workspaces.private.layout import Layout
 from heddle.adapters.workspaces.trash import put_away
 from heddle.core.errors import OutsideError
-from heddle.ports import Changes, Collected, Command, Held, Removal, Snapshot, View
+from heddle.ports import Changes, Collected, Command, Held, Ran, Removal, Snapshot, View
 
 if TYPE_CHECKING:
     from heddle.adapters.workspaces.private.provider import PrivateWorkspaces
@@ -128,21 +128,26 @@ class PrivateWorkspace(ABC):
         self.require_here()
         house, seen = self._house, self.view()
         base, limit = ("", 0) if whole else (self.base, house.max_file_bytes)
-        ran = await house.boxes.run_in(seen, house.privates.reader(self.tree, base, limit))
-        if ran.status != 0:
-            self.require_here()
-            if not os.path.lexists(self._layout.git / "HEAD"):
-                raise faults.lost(self.id, "its git directory was emptied")
-            raise OutsideError(
-                f"what workspace '{self.id}' holds cannot be read: {_last_line(ran.err)}",
-                slug="session-git-broken",
-                hint="the attempt fails and a new one gets a new workspace",
-                tail=ran.err[-2000:].decode(errors="replace"),
-            )
-        upload_pack = (*await house.boxes.bridge(seen), "git", "upload-pack")
-        read = await house.privates.take_over(ran.out, self.tree, upload_pack, base=self.base, size_limit=limit)
+        async with house.presence.reading(self.id):  # what is written down for one is not yet there for the next
+            ran = await house.boxes.run_in(seen, house.privates.reader(self.tree, base, limit))
+            if ran.status != 0:
+                raise self._unreadable(ran)
+            upload_pack = (*await house.boxes.bridge(seen), "git", "upload-pack")
+            read = await house.privates.take_over(ran.out, self.tree, upload_pack, base=self.base, size_limit=limit)
         self.require_here()
         return read
+
+    def _unreadable(self, ran: Ran) -> OutsideError:
+        """Why the reader failed; that the workspace is gone comes before all else."""
+        self.require_here()
+        if not os.path.lexists(self._layout.git / "HEAD"):
+            return faults.lost(self.id, "its git directory was emptied")
+        return OutsideError(
+            f"what workspace '{self.id}' holds cannot be read: {_last_line(ran.err)}",
+            slug="session-git-broken",
+            hint="the attempt fails and a new one gets a new workspace",
+            tail=ran.err[-2000:].decode(errors="replace"),
+        )
 
     async def _keep(self, snapshot: Snapshot, stash: tuple[str, ...]) -> str:
         """The recovery ref for what nothing else keeps; empty when everything is kept already."""
