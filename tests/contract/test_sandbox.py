@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from heddle.adapters.sandbox.none import Unconfined
-from heddle.core.errors import UserError
+from heddle.core.errors import Refused, UserError
 from heddle.core.session import Send
 from heddle.holder.reaper import end_marked
-from heddle.ports import Command, Held, Sandbox
+from heddle.ports import Command, Held, Mount, Sandbox, View
 
 pytestmark = pytest.mark.asyncio
 
@@ -305,3 +305,29 @@ async def test_any_key_is_a_name_of_its_own(place: Place) -> None:
 async def test_the_tier_is_told(place: Place) -> None:
     sandbox: Sandbox = place.open()
     assert sandbox.tier == 0
+
+
+ELSEWHERE = (
+    Mount("write", "/heddle/out", source="/tmp"),
+    Mount("read", "/usr", source="/etc"),
+    Mount("empty", "/tmp"),
+    Mount("overlay", "/tmp", source="/tmp", lower=("/usr",), upper="/tmp/u", work="/tmp/w"),
+)
+
+
+@pytest.mark.parametrize("mount", ELSEWHERE)
+async def test_d2_a_view_that_only_a_box_can_give_is_refused_without_one(place: Place, mount: Mount) -> None:
+    sandbox = place.open()
+    view = View("t1", (Mount("write", "/tmp", source="/tmp"), mount), str(place.path), str(place.path / "lock"))
+    asked = (
+        sandbox.start_in(view, shell("never", "true")),
+        sandbox.run_in(view, ("true",)),
+        sandbox.bridge(view),
+    )
+    for asking in asked:
+        with pytest.raises(Refused) as caught:
+            await asking
+        assert caught.value.slug == "sandbox-needs-view"
+        assert "workspace.provider" in caught.value.hint
+    assert await sandbox.find("never") is None
+    await sandbox.close()

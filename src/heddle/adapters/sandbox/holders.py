@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -58,13 +59,22 @@ class Holders:
 
     async def live(self, *, boxes: bool = False) -> tuple[str, ...]:
         """Keys of the processes, or of the boxes, that have not ended; those whose holder was killed are settled."""
-        keys = []
+        specs = [spec for spec in self._unended() if ("make" in spec) == boxes]
+        return tuple([str(spec["key"]) for spec in specs if await self.of(spec["key"]).lives()])
+
+    async def end_view(self, key: str) -> None:
+        """End the processes that were started in the view of that key."""
+        for spec in list(self._unended()):
+            if spec.get("view") == key:
+                await self.of(spec["key"]).stop(0)
+
+    def _unended(self) -> Iterator[dict[str, Any]]:
+        """Specs of what began and has not written down its end."""
         for path in sorted(self._root.glob("*/started.json")):
             folder = Folder(path.parent)
             spec = None if folder.exit.exists() else folder.load(folder.spec)
-            if spec is not None and ("make" in spec) == boxes and await self.of(spec["key"]).lives():
-                keys.append(str(spec["key"]))
-        return tuple(keys)
+            if spec is not None:
+                yield spec
 
     async def prune(self, before: float) -> int:
         """Delete what is left of processes that ended before then (Unix seconds); how many.

@@ -1,12 +1,18 @@
 """Tier 0: no enclosure. The process is held and ended whole, but it may read and write what its user may."""
 
+import asyncio
+import os
+import signal
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from heddle.adapters.sandbox.held import HeldProcess
 from heddle.adapters.sandbox.holders import Holders
-from heddle.ports import Command
+from heddle.core.errors import OutsideError, Refused
+from heddle.ports import Command, Ran, View
 
 INHERITED = frozenset(
     ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "TZ", "TMPDIR")
@@ -14,9 +20,26 @@ INHERITED = frozenset(
 )
 """What a held process gets of the daemon's environment; credentials and tokens are never among it."""
 
+VISIT = """
+import os, sys
+sys.path.append(sys.argv[1])
+from heddle.holder.reaper import die_with_parent
+die_with_parent(int(sys.argv[2]))
+try:
+    os.execvp(sys.argv[3], sys.argv[3:])
+except OSError as error:
+    sys.exit(f"'{sys.argv[3]}' could not be run: {error.strerror}")
+"""
+"""The program that becomes a short command of ours, and ends with the daemon."""
+
+_SOURCE = str(Path(__file__).resolve().parents[3])
+
 
 class Unconfined(Holders):
-    """The Sandbox port without a sandbox."""
+    """The Boxes port without a sandbox: a view is taken when it shows nothing elsewhere than where it is.
+
+    HOME stays the person's, for an agent without enclosure needs their login.
+    """
 
     tier = 0
 
@@ -28,3 +51,73 @@ class Unconfined(Holders):
         """See the port. Raises SetupError (socket-path-too-long, unsafe-runtime), OutsideError (no-holder, no-zygote)."""
         held, _ = await self.hold(replace(command, env={**self._env, **command.env}))
         return held
+
+    async def start_in(self, view: View, command: Command) -> HeldProcess:
+        """See the port. Raises Refused(slug="sandbox-needs-view") for a view that only a box can give."""
+        require_in_place(view)
+        held, _ = await self.hold(replace(command, env={**self._env, **command.env}), view=view.key)
+        return held
+
+    async def run_in(self, view: View, argv: tuple[str, ...], *, stdin: bytes = b"", limit: int = 64_000_000) -> Ran:
+        """See the port. Raises Refused(slug="sandbox-needs-view") too."""
+        require_in_place(view)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", "-c", VISIT, _SOURCE, str(os.getpid()), *argv),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd="/",
+            env=self._env,
+            start_new_session=True,
+        )
+        try:
+            out, err, _ = await asyncio.gather(
+                _read(process.stdout, argv[0], limit),
+                _read(process.stderr, argv[0], limit),
+                _write(process.stdin, stdin),
+            )
+            return Ran(await process.wait(), out, err)
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+
+    async def bridge(self, view: View) -> tuple[str, ...]:
+        """See the port: nothing lies between the host and what runs here."""
+        require_in_place(view)
+        return ()
+
+    async def close_box(self, key: str) -> None:
+        """See the port: what was started in the view ends."""
+        await self.end_view(key)
+
+
+def require_in_place(view: View) -> None:
+    """Raises Refused(slug="sandbox-needs-view") unless each place of the view is where the host has it."""
+    for mount in view.mounts:
+        if mount.kind not in ("read", "write") or mount.at != mount.source:
+            raise Refused(
+                f"'{view.key}' needs a file system of its own, and there is no box to give it one",
+                slug="sandbox-needs-view",
+                hint="choose the workspace provider 'clone', or tier 2; see: heddle config explain workspace.provider",
+            )
+
+
+async def _read(stream: asyncio.StreamReader | None, program: str, limit: int) -> bytes:
+    """All of a stream. Raises OutsideError(slug="output-limit") above the limit, without waiting for its end."""
+    assert stream is not None
+    said = bytearray()
+    while piece := await stream.read(1 << 16):
+        said += piece
+        if len(said) > limit:
+            raise OutsideError(f"'{program}' wrote more than {limit} bytes", slug="output-limit")
+    return bytes(said)
+
+
+async def _write(stream: asyncio.StreamWriter | None, data: bytes) -> None:
+    assert stream is not None
+    with suppress(ConnectionError):
+        stream.write(data)
+        await stream.drain()
+    stream.close()
