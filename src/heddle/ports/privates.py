@@ -30,8 +30,8 @@ class PrivateGits(Protocol):
         """As `lay_out`, but `tree` becomes a layer for an overlay over the files of `old`, whose index is `below`."""
         ...
 
-    def make(self, path: Path, commit: str, index: Path, shared: Sequence[str]) -> None:
-        """A git directory at `path`, detached at `commit`, with a link to `index`; a few small files and no process.
+    def make(self, path: Path, commit: str, shared: Sequence[str]) -> None:
+        """A git directory at `path`, detached at `commit`, without an index; a few small files and no process.
 
         `shared`: where the folders of `shared` are inside, in the same order.
         """

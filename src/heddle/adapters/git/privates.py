@@ -90,7 +90,7 @@ class GitPrivates:
         place = self._store.place(work_tree=tree, index=index)
         await self._store.git.run("update-index", "-q", "--refresh", place=place, ok=(0, 1))
 
-    def make(self, path: Path, commit: str, index: Path, shared: Sequence[str]) -> None:
+    def make(self, path: Path, commit: str, shared: Sequence[str]) -> None:
         """See the port."""
         path.mkdir()
         for folder in ("objects", "objects/info", "refs", "info", "hooks"):
@@ -105,7 +105,6 @@ class GitPrivates:
         }
         for name, text in texts.items():
             (path / name).write_text(text)
-        os.link(index, path / "index")
 
     def reader(self, tree: str, base: str, size_limit: int) -> tuple[str, ...]:
         """See the port."""

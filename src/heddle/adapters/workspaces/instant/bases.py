@@ -1,7 +1,7 @@
 """Base trees: the files of a commit, laid out once, shared by every workspace that starts there.
 
 <root>/<commit>/tree    the files; or of another base what differs, as a layer over that one
-               /index   an index in which all of them are unchanged
+               /git     what git directories begin with: an index in which all of them are unchanged
                /below   the commit of that other base, when there is one
 
 Main moves on with every landing and every validation starts on a commit of its own, so a base is most often a layer:
@@ -33,10 +33,15 @@ CANDIDATES = 8
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """`trees`: the layers, topmost first; the lowest has an empty folder .git to mount at. `index`: see the module."""
+    """`trees`: the layers, topmost first; the lowest has an empty folder .git to mount at. `git`: see the module."""
 
     trees: tuple[Path, ...]
-    index: Path
+    git: Path
+
+    @property
+    def index(self) -> Path:
+        """The one file in `git`."""
+        return self.git / "index"
 
     @property
     def is_whole(self) -> bool:
@@ -75,7 +80,7 @@ class Bases:
         trees, here = [self.root / commit / "tree"], commit
         while (here := self._below(here)) and len(trees) <= DEPTH:
             trees.append(self.root / here / "tree")
-        return Base(tuple(trees), self.root / commit / "index")
+        return Base(tuple(trees), self.root / commit / "git")
 
     async def sweep(self, used: set[str], older_than_s: float) -> None:
         """Delete the bases that no workspace and no other base is made of and that nobody asked for in that long."""
@@ -94,14 +99,15 @@ class Bases:
         await self.repository.keep(f"{KEEP}{commit}", commit)
         below, draft = await self._nearest(commit), self.root / f".new-{commit}"
         await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
-        (draft / "tree").mkdir(parents=True)
+        for name in ("tree", "git"):
+            (draft / name).mkdir(parents=True)
         faults.step("base-begun")
         if below:
-            await self.privates.lay_over(below, self.of(below).index, commit, draft / "tree", draft / "index")
+            await self.privates.lay_over(below, self.of(below).index, commit, draft / "tree", draft / "git" / "index")
             (draft / "below").write_text(below)
         else:
             (draft / "tree" / ".git").mkdir()
-            await self.privates.lay_out(commit, draft / "tree", draft / "index")
+            await self.privates.lay_out(commit, draft / "tree", draft / "git" / "index")
         faults.step("base-laid-out")
         if (self.root / commit).exists():
             await asyncio.to_thread(shutil.rmtree, self.root / commit)

@@ -1,7 +1,8 @@
 """One instant workspace on disk, and the view of the machine that its sessions have. What Layout has, and besides:
 
 <root>/<id>/tree    the overlay's upper folder: everything that was written, and only that
-           /work    the kernel's
+           /git     the same of its own git directory
+           /work    the kernel's, for the tree; /work-git for the git directory
            /lock    held by the one box that may mount it
            /boot    which boot of the machine has written into it since it was last put safely on disk
 """
@@ -9,8 +10,12 @@
 import os
 from pathlib import Path
 
+from heddle.adapters.workspaces.instant.bases import Base
 from heddle.adapters.workspaces.private import Layout
 from heddle.ports import Mount, View
+
+PINNED = ("config", "commondir", "info", "objects/info", "hooks")
+"""Parts of the git directory that make git run something, or take it elsewhere: a session cannot write them."""
 
 OUT = "/heddle/out"
 HOOKS = "/heddle/hooks"
@@ -23,12 +28,14 @@ class LayerLayout(Layout):
     def __init__(self, root: Path, id: str) -> None:
         super().__init__(root, id)
         self.work = self.path / "work"
+        self.work_git = self.path / "work-git"
         self.boot = self.path / "boot"
 
     def make_rooms(self) -> None:
         """All folders but the git directory."""
         super().make_rooms()
-        self.work.mkdir(mode=0o700)
+        for path in (self.work, self.work_git):
+            path.mkdir(mode=0o700)
 
     def note_boot(self) -> None:
         """From now on a crash of the machine may cost what is written: overlays do not wait for the disk."""
@@ -51,18 +58,18 @@ def boot() -> str:
     return _BOOT.read_text().strip() if _BOOT.exists() else ""
 
 
-def view(layout: LayerLayout, key: str, tree: str, base: tuple[Path, ...], shared: tuple[str, ...]) -> View:
+def view(layout: LayerLayout, key: str, tree: str, base: Base, shared: tuple[str, ...]) -> View:
     """What a session sees: its tree where the checkout is, its git directory, the repository's objects, its documents.
 
-    Of the git directory the parts that make git run something, or take it elsewhere, cannot be written.
+    The git directory is a layer too, because all sessions begin with the same index: a link to it would be theirs to
+    write into, and what git believes of the files of every other session with it.
     """
     git = f"{tree}/.git"
     mounts = [
-        Mount("overlay", tree, lower=tuple(map(str, base)), upper=str(layout.tree), work=str(layout.work)),
-        Mount("write", git, source=str(layout.git)),
+        Mount("overlay", tree, lower=tuple(map(str, base.trees)), upper=str(layout.tree), work=str(layout.work)),
+        Mount("overlay", git, lower=(str(base.git),), upper=str(layout.git), work=str(layout.work_git)),
     ]
-    pinned = ("config", "commondir", "info", "objects/info", "hooks")
-    mounts += [Mount("read", f"{git}/{name}", source=str(layout.git / name)) for name in pinned]
+    mounts += [Mount("read", f"{git}/{name}", source=str(layout.git / name)) for name in PINNED]
     mounts += [Mount("read", at, source=source) for at, source in zip(inside(shared), shared, strict=True)]
     mounts.append(Mount("write", OUT, source=str(layout.out)))
     if layout.hooks.exists():

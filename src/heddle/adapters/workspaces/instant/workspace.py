@@ -27,7 +27,7 @@ class InstantWorkspace(PrivateWorkspace):
         """See PrivateWorkspace."""
         marker = self._layout.load_marker()
         base = self._house.bases.of(marker.start if marker else self.base)
-        return view(self._layout, self.key, self.tree, base.trees, self._house.privates.shared)
+        return view(self._layout, self.key, self.tree, base, self._house.privates.shared)
 
     def admit(self) -> dict[str, str]:
         """See PrivateWorkspace."""
