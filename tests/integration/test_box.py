@@ -256,6 +256,13 @@ async def test_what_a_short_command_writes_is_bounded(bench: Bench, box: Box) ->
     await until(lambda: living(bench) == [], "it was ended")
 
 
+async def test_what_a_short_command_leaves_holds_nobody_up(bench: Bench, box: Box) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        ran = await box.run_in(bench.view(), ("sh", "-c", "(trap '' HUP TERM PIPE; exec setsid sleep 300) & echo done"))
+    assert ran.out == b"done\n"
+    await until(lambda: living(bench) == [], "it was ended")
+
+
 async def test_fifty_boxes_work_side_by_side(bench: Bench, box: Box) -> None:
     views = [bench.view(f"t{number}") for number in range(50)]
     said = await asyncio.gather(*(bench.run(box, "echo x > x; ls", view=view) for view in views))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -25,6 +26,9 @@ from heddle.holder.box.entry import bridge
 sys.exit(bridge(sys.argv[2], sys.argv[3], sys.argv[4:]))
 """
 """The program that runs a command in a box on its own three streams."""
+
+VISIT_S = 900.0
+"""How long a short command of Heddle's own may take. A session can stop what works beside it; it cannot make us wait."""
 
 _SOURCE = str(Path(__file__).resolve().parents[3])
 
@@ -128,7 +132,7 @@ class Box(Holders):
 
 
 class _Visit:
-    """A short command in a box, with pipes to the daemon."""
+    """A short command in a box, with pipes to the daemon. It is over when it ends, whatever it left at the pipes."""
 
     def __init__(self, path: str, env: Mapping[str, str], limit: int) -> None:
         self.path, self.env, self.limit = path, env, limit
@@ -139,24 +143,34 @@ class _Visit:
         ours = [pipes[0][1], pipes[1][0], pipes[2][0]]
         order = {"argv": list(argv), "cwd": "/", "env": dict(self.env)}
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        overdue = asyncio.get_running_loop().call_later(VISIT_S, _hang_up, connection)
         try:
             try:
                 await asyncio.to_thread(self._start, connection, order, theirs)
             finally:
                 for fd in theirs:
                     os.close(fd)
-            out, err, _ = await asyncio.gather(
-                asyncio.to_thread(_read, ours[1], self.limit),
-                asyncio.to_thread(_read, ours[2], self.limit),
+            out, err, _, status = await asyncio.gather(
+                asyncio.to_thread(self._read, ours[1], connection),
+                asyncio.to_thread(self._read, ours[2], connection),
                 asyncio.to_thread(_write, ours[0], stdin),
+                asyncio.to_thread(_ended, connection),
             )
             if max(len(out), len(err)) > self.limit:
                 raise OutsideError(f"'{argv[0]}' wrote more than {self.limit} bytes", slug="output-limit")
-            answer, _ = await asyncio.to_thread(receive, connection)
-            status = int(answer["ended"]) if answer and "ended" in answer else 9
             return Ran(os.waitstatus_to_exitcode(status), out, err)
         finally:
+            overdue.cancel()
+            _hang_up(connection)
             connection.close()
+
+    def _read(self, fd: int, connection: socket.socket) -> bytes:
+        """All of a pipe, but not much more than the limit: then everything ends."""
+        with os.fdopen(fd, "rb") as pipe:
+            data = pipe.read(self.limit + 1)
+        if len(data) > self.limit:
+            _hang_up(connection)
+        return data
 
     def _start(self, connection: socket.socket, order: dict[str, Any], streams: list[int]) -> None:
         try:
@@ -170,10 +184,20 @@ class _Visit:
             raise OutsideError(f"'{order['argv'][0]}' could not be run in its box: {reason}", slug="box-entry")
 
 
-def _read(fd: int, limit: int) -> bytes:
-    """All of a pipe, but not much more than the limit."""
-    with os.fdopen(fd, "rb") as pipe:
-        return pipe.read(limit + 1)
+def _ended(connection: socket.socket) -> int:
+    """Wait for the command's end; its wait status. Then all that it left ends, and with that the pipes do."""
+    try:
+        answer, _ = receive(connection)
+    except (OSError, ValueError):
+        answer = None
+    _hang_up(connection)
+    return int(answer["ended"]) if answer and "ended" in answer else int(signal.SIGKILL)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """Its minder ends everything when we leave."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _write(fd: int, data: bytes) -> None:
