@@ -84,7 +84,7 @@ class Bases:
 
     async def sweep(self, used: set[str], older_than_s: float) -> None:
         """Delete the bases that no workspace and no other base is made of and that nobody asked for in that long."""
-        for name in self._known():
+        for name in sorted(self._known(), key=lambda name: -len(self.of(name).trees)):  # what is carried goes after it
             path = self.root / name
             needed = used.union(map(self._below, self._known()))
             if name in needed or self.clock.now() - path.lstat().st_mtime < older_than_s:
