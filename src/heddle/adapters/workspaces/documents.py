@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from heddle.adapters.workspaces import faults
@@ -33,11 +33,16 @@ def load_document(folder: Path, name: str, limit: int) -> bytes | None:
 def place_document(folder: Path, name: str, data: bytes) -> None:
     """Write a plain file directly into a folder, whole or not at all; what has its name, a link too, gives way.
 
+    So does what has the name of the draft: nothing is opened here that somebody else made, be it a link, or a pipe
+    that nobody reads and that would have us wait.
+
     Raises UserError(slug="bad-document-name"), and OSError also when the folder is a link.
     """
     require_name(name)
     with _opened(folder) as at:
-        fd = os.open(_DRAFT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=at)
+        with suppress(FileNotFoundError):
+            os.unlink(_DRAFT, dir_fd=at)
+        fd = os.open(_DRAFT, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=at)
         with os.fdopen(fd, "wb") as file:
             file.write(data)
         faults.step("document-drafted")
