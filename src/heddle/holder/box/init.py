@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from heddle.holder.box import filter, kernel, minder, rooms
-from heddle.holder.reaper import reap
 
 HOSTNAME = "heddle"
 
@@ -108,16 +107,23 @@ class Init:
                     self._accept()
 
     def _reap(self) -> None:
-        """Collect who ended. A minder that was killed has left processes without a master: the box ends."""
+        """Collect who ended. A minder that was killed, or put to sleep, leaves processes without a master: the box ends."""
         try:
             while os.read(self.wake, 512):
                 pass
         except BlockingIOError:
             pass
-        for pid, status in reap().items():
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
             if pid in self.minders and status != 0:
                 os._exit(1)
-            self.minders.discard(pid)
+            if not os.WIFSTOPPED(status):
+                self.minders.discard(pid)
 
     def _accept(self) -> None:
         try:
