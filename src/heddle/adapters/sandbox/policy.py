@@ -3,6 +3,7 @@
 import configparser
 import os
 import pwd
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def places(view: View, environment: Mapping[str, str], shown: Shown = NOTHING) -
     for path in LINKED:
         linked = os.path.islink(path)
         found.append({"kind": "link", "at": path, "source": os.readlink(path)} if linked else _read(path))
-    found += [_hide(path) for path in HIDDEN if os.path.exists(path) and not os.path.islink(path)]
+    found += [_hide(path) for path in hidden() if os.path.exists(path) and not os.path.islink(path)]
     found += [
         {"kind": "proc", "at": "/proc", "pids": LIMITS["NPROC"] + RESERVED_PIDS},
         {"kind": "dev", "at": "/dev", "size": 64 * MB},
@@ -119,6 +120,27 @@ def own_places() -> tuple[str, ...]:
     return tuple(
         dict.fromkeys((sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable)), package))
     )
+
+
+def hidden() -> tuple[str, ...]:
+    """HIDDEN, and for the administrator what nobody else may read below /etc: inside it would be theirs to read."""
+    if os.getuid() != 0:
+        return HIDDEN
+    found = list(HIDDEN)
+    for folder, names, files in os.walk("/etc"):
+        closed = [name for name in (*names, *files) if _is_closed(os.path.join(folder, name))]
+        names[:] = [name for name in names if name not in closed]
+        found += [os.path.join(folder, name) for name in closed]
+    return tuple(dict.fromkeys(path for path in found if not any(path.startswith(f"{other}/") for other in found)))
+
+
+def _is_closed(path: str) -> bool:
+    """Whether it is a file or a folder that others may not read."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:  # it went meanwhile
+        return False
+    return (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and not mode & stat.S_IROTH
 
 
 def _of_folder(folder: str, home: str) -> Iterable[str]:
