@@ -35,6 +35,9 @@ DESTROY = {
 LIMIT = 10_000
 """The size limit of a file in a result."""
 
+OBJECT_MB = 16
+"""What one object of a session's may take of the host's memory."""
+
 
 class Crash(BaseException):
     """Stands for kill -9 of the daemon at a step."""
@@ -136,7 +139,7 @@ def _memory(folder: Path, repository: GitRepository, sandbox: Unconfined, clock:
 def _instant(folder: Path, repository: GitRepository, sandbox: Unconfined | Box, clock: Clock) -> Workspaces:
     assert isinstance(sandbox, Box)
     places = (folder / "workspaces", folder / "trash", folder / "bases")
-    trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store)
+    trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store, OBJECT_MB)
     return InstantWorkspaces(*places, repository, trees, privates, sandbox, clock, max_file_bytes=LIMIT)
 
 

@@ -38,6 +38,10 @@ sys.exit(main())
 _SOURCE = str(Path(__file__).resolve().parents[3])
 
 TOLD_LIMIT = 4_000_000
+OBJECT_MB = 512
+"""What one object of a session's may take of the host's memory. Git itself never loads larger files whole, and a commit
+or a tree of that size is an attack."""
+
 _BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//))[^\x00-\x20\x7f~^:?*\[\\]{1,250}")
 
 
@@ -56,10 +60,11 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GitPrivates:
-    """The PrivateGits port over one repository."""
+    """The PrivateGits port over one repository. `object_mb`: see OBJECT_MB."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, object_mb: int = OBJECT_MB) -> None:
         self._store = store
+        self._bounded = {"GIT_ALLOC_LIMIT": f"{object_mb}m"}
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -118,7 +123,7 @@ class GitPrivates:
         argv = ("fetch", "--no-tags", "--no-write-fetch-head", f"--upload-pack={shlex.join(upload_pack)}")
         # A branch of that name could shadow the ref; the full name with no destination can only mean the one.
         args = (*argv, "--end-of-options", f"{tree}/.git", OUT)
-        await self._store.git.run(*args, place=self._store.place(), config=CHECKED)
+        await self._store.git.run(*args, place=self._store.place(), config=CHECKED, env=self._bounded)
         await self._require_commits((said.out, said.head, said.index, said.worktree, *said.also, *said.stash))
         snapshot = Snapshot(
             head=said.head,
