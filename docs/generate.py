@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: commands, configuration, events. A test compares it with a fresh run.
+"""Writes docs/reference from the code: commands, configuration, events, attacks. A test compares it with a fresh run.
 
 python docs/generate.py          write
 python docs/generate.py --check  exit 1 when something differs
@@ -12,7 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 
 os.environ["COLUMNS"] = "100"
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
+from attacks import suite
 from heddle.core.events import EVENTS
 from heddle.frontends.cli.program import load, parser
 from heddle.frontends.cli.table import COMMANDS
@@ -56,7 +58,12 @@ def events() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"commands.md": commands, "configuration.md": configuration, "events.md": events}
+PAGES = {
+    "commands.md": commands,
+    "configuration.md": configuration,
+    "events.md": events,
+    "attacks.md": suite.table,
+}
 
 
 def main() -> int:

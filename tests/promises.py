@@ -11,6 +11,7 @@ BOXED = "tests/e2e/test_box_fleet.py"
 YARD = "tests/integration/test_workspace_promises.py"
 HOLDER = "tests/integration/test_holder.py"
 GIT = "tests/integration"
+ATTACKS = "tests/attacks"
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,13 @@ PROMISES: dict[str, Promise] = {
         (f"{FLEET}::test_p4_a_command_that_an_agent_wrote_waits_for_a_person",),
     ),
     "X1": Promise("API, web and MCP refuse what has no token", owed="the web and MCP"),
-    "X2": Promise("an agent cannot write outside its workspace", owed="the sandbox"),
+    "X2": Promise(
+        "an agent cannot write outside its workspace, read secrets, reach other sessions",
+        (
+            f"{ATTACKS}/test_attacks.py::test_x2_no_attack_gets_out",
+            f"{ATTACKS}/test_routes.py::test_x2_no_route_leads_out",
+        ),
+    ),
     "X3": Promise(
         "sessions wait when the machine has no room; flat memory",
         (

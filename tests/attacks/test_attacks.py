@@ -1,0 +1,45 @@
+"""X2: nothing gets out of a box; and each attack is a real one, because elsewhere the very same does get through."""
+
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from attacks.attack import TIER_0, TIERS, Attack
+from attacks.scene import Scenes
+from attacks.suite import ATTACKS
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def scenes() -> AsyncIterator[Scenes]:
+    made = Scenes()
+    yield made
+    await made.close()
+
+
+def marked(attack: Attack, *values: object) -> object:
+    """As a parameter of a test."""
+    marks = [pytest.mark.needs(attack.needs)] if attack.needs else []
+    return pytest.param(attack, *values, id="-".join((attack.id, *(f"tier-{value}" for value in values))), marks=marks)
+
+
+@pytest.mark.parametrize(("attack", "tier"), [marked(attack, tier) for attack in ATTACKS for tier in TIERS if tier > 0])
+async def test_x2_no_attack_gets_out(scenes: Scenes, attack: Attack, tier: int) -> None:
+    async with scenes.of(TIERS[tier]) as scene:
+        through = await attack.gets_through(scene)
+        assert through == (tier in attack.passes), scene.said[-3000:]
+        assert through or scene.is_whole(), scene.altered()
+
+
+@pytest.mark.parametrize(
+    "attack", [marked(one) for one in ATTACKS if one.has_control and (os.getuid() == 0 or not one.root)]
+)
+async def test_each_attack_is_a_real_one(scenes: Scenes, attack: Attack, monkeypatch: pytest.MonkeyPatch) -> None:
+    if attack.without is not None:
+        attack.without(monkeypatch)
+    kind = TIERS[0] if attack.control == TIER_0 else "instant"
+    async with scenes.of(kind, fresh=attack.without is not None) as scene:
+        assert await attack.gets_through(scene), scene.said[-3000:]
