@@ -17,6 +17,7 @@ from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.workspaces import faults
 from heddle.adapters.workspaces.apart import PortBlocks
+from heddle.adapters.workspaces.clone import CloneWorkspaces
 from heddle.adapters.workspaces.instant import InstantWorkspaces
 from heddle.adapters.workspaces.memory import MemoryWorkspaces
 from heddle.adapters.workspaces.worktree import WorktreeWorkspaces
@@ -136,6 +137,12 @@ def _memory(folder: Path, repository: GitRepository, sandbox: Unconfined, clock:
     return MemoryWorkspaces(folder / "scratch", repository, trees, sandbox, clock, max_file_bytes=LIMIT)
 
 
+def _clone(folder: Path, repository: GitRepository, sandbox: Unconfined | Box, clock: Clock) -> Workspaces:
+    trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store)
+    parts = (repository, trees, privates, sandbox, clock, PortBlocks(folder / "ports"))
+    return CloneWorkspaces(folder / "workspaces", folder / "trash", *parts, max_file_bytes=LIMIT)
+
+
 def _instant(folder: Path, repository: GitRepository, sandbox: Unconfined | Box, clock: Clock) -> Workspaces:
     assert isinstance(sandbox, Box)
     places = (folder / "workspaces", folder / "trash", folder / "bases")
@@ -147,6 +154,7 @@ PROVIDERS: dict[str, Callable[[Path, GitRepository, Any, Clock], Workspaces]] = 
     "worktree": _worktree,
     "memory": _memory,
     "instant": _instant,
+    "clone": _clone,
 }
 SANDBOXES: dict[str, type[Unconfined] | type[Box]] = {"instant": Box}
 

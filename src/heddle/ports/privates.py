@@ -15,8 +15,12 @@ class PrivateGits(Protocol):
         """Folders of the host with all objects of the repository, for a box to show read-only."""
         ...
 
+    async def check_out(self, commit: str, tree: Path, index: Path) -> None:
+        """The files of a commit at `tree`, all of them, and the index that belongs to them."""
+        ...
+
     async def lay_out(self, commit: str, tree: Path, index: Path) -> None:
-        """The files of a commit at `tree`, and an index in which git finds them unchanged without reading them.
+        """As `check_out`, and git finds all of them unchanged without reading any.
 
         That holds for as long as their inodes and times stay what they are, also through an overlay.
         """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from heddle.adapters.git.layers import difference, lay_over
+from heddle.adapters.git.layers import WHOLE, difference, lay_over
 from heddle.adapters.git.objects import Store, require_id
 from heddle.adapters.git.snapshots import OUT
 from heddle.core.errors import Bug, OutsideError
@@ -72,10 +72,14 @@ class GitPrivates:
         objects = self._store.common / "objects"
         return tuple(dict.fromkeys((str(objects), str(self._store.nursery), *_alternates(objects))))
 
-    async def lay_out(self, commit: str, tree: Path, index: Path) -> None:
+    async def check_out(self, commit: str, tree: Path, index: Path) -> None:
         """See the port."""
         place = self._store.place(work_tree=tree, index=index)
-        await self._store.git.run("read-tree", "-m", "-u", require_id(commit), place=place)
+        await self._store.git.run("read-tree", "-m", "-u", require_id(commit), place=place, config=WHOLE)
+
+    async def lay_out(self, commit: str, tree: Path, index: Path) -> None:
+        """See the port."""
+        await self.check_out(commit, tree, index)
         await self._settle(tree, index)
 
     async def distance(self, old: str, new: str) -> int | None:

@@ -42,6 +42,11 @@ def in_use(id: str, why: str) -> Refused:
     return Refused(f"workspace '{id}' is in use: {why}", slug="workspace-in-use", hint="end it first, then try again")
 
 
+def restless(id: str) -> Refused:
+    """The error for a workspace that changes whenever its work was just kept."""
+    return in_use(id, "it keeps changing")
+
+
 def sealed(id: str) -> Refused:
     """The error for a process that comes too late."""
     return Refused(f"workspace '{id}' is sealed", slug="workspace-sealed", hint="a new attempt gets a new one")

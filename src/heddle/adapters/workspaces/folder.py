@@ -64,7 +64,7 @@ class Folder:
     @property
     def admin(self) -> str:
         """The name of the worktree in the repository; two state folders never share one."""
-        return f"{self.id}-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:6]}"
+        return f"{self.id}-{digest(self.root)}"
 
     def make(self) -> None:
         """The folders around the tree. Raises FileExistsError where something else has a name of theirs."""
@@ -106,6 +106,11 @@ class Folder:
         if not self.keys.is_dir() or not self.is_genuine():
             return ()
         return tuple(sorted(path.read_text(errors="surrogateescape") for path in self.keys.iterdir()))
+
+
+def digest(root: Path) -> str:
+    """Tells the workspaces below one root from those of the same ids below another."""
+    return hashlib.sha256(os.fsencode(root)).hexdigest()[:6]
 
 
 def require_id(id: str) -> None:

@@ -21,9 +21,11 @@ Beneath = Callable[[str], Path | None]
 """Where what lies under a layer has something of that name."""
 
 
-async def include(
-    repository: Repository, base: str, tree: Path, drafts: Path, beneath: Beneath = lambda name: None
-) -> None:
+def nothing(name: str) -> None:
+    """What lies beneath a tree that is no layer."""
+
+
+async def include(repository: Repository, base: str, tree: Path, drafts: Path, beneath: Beneath = nothing) -> None:
     """Copy what the list of `base` names from the main checkout into `tree`; done before, it changes nothing.
 
     `drafts` is a folder outside the tree on the same disk: a file appears in the tree complete or not at all. Where

@@ -10,6 +10,9 @@ from heddle.adapters.workspaces.folder import Folder
 from heddle.core.errors import UserError
 from heddle.ports import Held, Sandbox
 
+TRIES = 3
+"""How often a removal looks again when the workspace changed while its work was being kept."""
+
 
 class Presence:
     """Who entered which workspace, and its locks."""

@@ -12,7 +12,7 @@ from heddle.adapters.workspaces.apart import PortBlocks, own_names, port_names
 from heddle.adapters.workspaces.documents import load_document, place_document
 from heddle.adapters.workspaces.folder import MARKER, Folder, Marker, is_id
 from heddle.adapters.workspaces.include import include
-from heddle.adapters.workspaces.presence import Presence, inhabitant, live, within
+from heddle.adapters.workspaces.presence import TRIES, Presence, inhabitant, live, within
 from heddle.adapters.workspaces.trash import delete, put_away, trashed
 from heddle.core.errors import HeddleError, Refused
 from heddle.ports import (
@@ -28,9 +28,6 @@ from heddle.ports import (
     WorkspaceOrder,
     Worktrees,
 )
-
-TRIES = 3
-"""How often a removal looks again when the workspace changed while its work was being kept."""
 
 
 class WorktreeWorkspaces:
@@ -215,9 +212,7 @@ class WorktreeWorkspace:
                     faults.step("recovery-kept")
                     if await self._snapshot(whole=True) == snapshot and await self._moved_to_trash():
                         return Removal(ref, trashed=True)
-        raise Refused(
-            f"workspace '{self.id}' keeps changing", slug="workspace-in-use", hint="end what writes to it and try again"
-        )
+        raise faults.restless(self.id)
 
     async def export(self, path: Path) -> None:
         """See the port."""

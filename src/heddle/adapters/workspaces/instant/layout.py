@@ -12,6 +12,7 @@ from pathlib import Path
 
 from heddle.adapters.workspaces.instant.bases import Base
 from heddle.adapters.workspaces.private import Layout
+from heddle.adapters.workspaces.private.layout import PINNED
 from heddle.ports import Mount, View
 
 PINNED = ("config", "commondir", "info", "objects/info", "hooks")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class InstantWorkspace(PrivateWorkspace):
     """The Workspace port over one layer. `tree` and `out` are paths inside; the host has no such tree."""
 
+    alone = True
     _house: "InstantWorkspaces"
     _layout: LayerLayout
 

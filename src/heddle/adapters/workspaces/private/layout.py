@@ -17,6 +17,9 @@ GITCONFIG = """[user]
 """
 """A session's own, for repositories that it makes; the person's stays outside."""
 
+PINNED = ("config", "commondir", "info", "objects/info", "hooks")
+"""The parts of a git directory that make git run something, or take it elsewhere."""
+
 
 class Layout(Folder):
     """Paths of one workspace."""

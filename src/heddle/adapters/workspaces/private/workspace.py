@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from heddle.adapters.workspaces import faults, plain, recovery, results
 from heddle.adapters.workspaces.apart import own_names
 from heddle.adapters.workspaces.documents import load_document, place_document
-from heddle.adapters.workspaces.presence import live, within
+from heddle.adapters.workspaces.presence import TRIES, live, within
 from heddle.adapters.workspaces.private.layout import Layout
 from heddle.adapters.workspaces.trash import put_away
 from heddle.core.errors import OutsideError
@@ -26,6 +26,8 @@ class PrivateWorkspace(ABC):
     tree: str
     out: str
     hooks: str
+    alone: bool
+    """Whether nothing outside of its box can write to it."""
 
     def __init__(self, house: "PrivateWorkspaces", layout: Layout, base: str) -> None:
         self._house, self._layout = house, layout
@@ -93,17 +95,22 @@ class PrivateWorkspace(ABC):
             await self._close()
 
     async def remove(self) -> Removal:
-        """See the port. What is kept is read in a fresh box, in which nobody else is."""
+        """See the port. What is kept is read when nobody is in its box, and once more where others could write."""
         async with self._house.presence.lock(self.id):
             self.require_here()
-            await self._require_idle()
+            await self.require_idle()
             await self._close()
             with faults.outside(self.id):
-                ref = await self._keep(*await self._read(whole=True))
-                faults.step("recovery-kept")
-                await self._close()
-                await self._put_away()
-        return Removal(ref, trashed=True)
+                for _ in range(TRIES):
+                    read = await self._read(whole=True)
+                    ref = await self._keep(*read)
+                    faults.step("recovery-kept")
+                    still = self.alone or await self._read(whole=True) == read
+                    await self._close()
+                    if still:
+                        await self.put_away()
+                        return Removal(ref, trashed=True)
+        raise faults.restless(self.id)
 
     async def export(self, path: Path) -> None:
         """See the port."""
@@ -155,10 +162,10 @@ class PrivateWorkspace(ABC):
         start = marker.start if marker else self.base
         return await recovery.keep_unkept(self._house.repository, self.id, self.base, start, snapshot, stash)
 
-    async def _put_away(self) -> None:
+    async def put_away(self) -> None:
         """The rename itself: proof and idleness are checked once more right before it."""
         self.require_here()
-        await self._require_idle()
+        await self.require_idle()
         marker = self._layout.load_marker()
         if marker is None:
             raise faults.lost(self.id, "its marker is gone")
@@ -175,7 +182,7 @@ class PrivateWorkspace(ABC):
     async def _live(self) -> list[Held]:
         return await live(self._house.boxes, self._house.presence.entered(self._layout))
 
-    async def _require_idle(self) -> None:
+    async def require_idle(self) -> None:
         """Raises Refused(slug="workspace-in-use") while a process works in it."""
         for held in await self._live():
             raise faults.in_use(self.id, f"'{held.key}' lives")
