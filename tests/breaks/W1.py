@@ -2,14 +2,15 @@
 
 import pytest
 
+from heddle.adapters.workspaces.private import PrivateWorkspace
 from heddle.adapters.workspaces.worktree import WorktreeWorkspace
-from heddle.ports import Snapshot
 
 
 def apply(monkeypatch: pytest.MonkeyPatch) -> None:
     """No recovery ref is written."""
 
-    async def nothing(self: WorktreeWorkspace, snapshot: Snapshot) -> str:
+    async def nothing(self: object, *held: object) -> str:
         return ""
 
-    monkeypatch.setattr(WorktreeWorkspace, "_keep", nothing)
+    for kind in (WorktreeWorkspace, PrivateWorkspace):
+        monkeypatch.setattr(kind, "_keep", nothing)

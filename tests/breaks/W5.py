@@ -10,13 +10,13 @@ from heddle.adapters.workspaces.instant.bases import KEEP
 
 
 def apply(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no nursery: objects are born among the repository's own; and bases have no ref."""
+    """There is no nursery: objects are born among the repository's own; and nothing keeps what sessions borrow."""
 
     def born(self: Store) -> tuple[Path | None, Path | None]:
         return None, None
 
     async def keep(self: GitRepository, ref: str, commit: str) -> None:
-        if not ref.startswith(KEEP):
+        if not ref.startswith((KEEP, "refs/heddle/clones/")):
             await real(self, ref, commit)
 
     real = GitRepository.keep

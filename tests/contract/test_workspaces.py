@@ -308,7 +308,9 @@ async def test_w5_housekeeping_in_the_repository_takes_nothing_from_a_session(
     elsewhere = sample.git("commit-tree", "-m", "elsewhere", sample.git("mktree", stdin=""))
     sample.git("checkout", "-q", "--detach", elsewhere)
     sample.git("update-ref", "refs/heads/main", elsewhere)
-    age = "now" if yard.kind in ("instant", "clone") else "2.weeks.ago"  # in the others, objects are born where git prunes
+    age = (
+        "now" if yard.kind in ("instant", "clone") else "2.weeks.ago"
+    )  # in the others, objects are born where git prunes
     for _ in range(3):
         sample.git("reflog", "expire", "--expire=now", "--all")
         both = (("gc", "-q", f"--prune={age}"), ("prune", f"--expire={age}"))

@@ -1,21 +1,26 @@
-"""W1-W4, W8 and D6 on real worktrees, with real held processes."""
+"""W1-W4, W8 and D6 on real worktrees and private clones, with real held processes."""
 
 import os
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from heddle.adapters.git import GitRepository, open_repository
+from heddle.adapters.git.privates import GitPrivates
 from heddle.adapters.git.worktrees import GitWorktrees
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.workspaces.apart import PortBlocks
+from heddle.adapters.workspaces.clone import CloneWorkspaces
+from heddle.adapters.workspaces.private import PrivateWorkspace
 from heddle.adapters.workspaces.worktree import WorktreeWorkspace, WorktreeWorkspaces
 from heddle.core.errors import OutsideError, Refused
 from heddle.ports import Command, WorkspaceOrder
 from support.fleet import git, make_repository
+from support.yard import Crash
 
 
 class Clock:
@@ -31,24 +36,29 @@ class Yard:
 
     path: Path
     repository: GitRepository
-    workspaces: WorktreeWorkspaces
+    workspaces: WorktreeWorkspaces | CloneWorkspaces
     sandbox: Unconfined
     base: str
 
-    async def make(self, id: str = "t1-1-execute-1") -> WorktreeWorkspace:
+    async def make(self, id: str = "t1-1-execute-1") -> WorktreeWorkspace | PrivateWorkspace:
         return await self.workspaces.create(WorkspaceOrder(id, self.base))
 
 
-@pytest.fixture
-async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
+@pytest.fixture(params=["worktree", "clone"])
+async def yard(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Yard]:
     path = make_repository(tmp_path / "repo", {"a.txt": "one\n", "b.txt": "two\n", ".gitignore": "*.log\n.env\n"})
     repository = await open_repository(path)
     home = Path(os.environ["HEDDLE_HOME"])
     sandbox = Unconfined(home / "holders", Path(os.environ["HEDDLE_RUNTIME_DIR"]), os.environ)
     worktrees = GitWorktrees(repository.store)
     places = (home / "workspaces", home / "trash")
-    ports = PortBlocks(home / "ports")
-    made = WorktreeWorkspaces(*places, repository, worktrees, sandbox, Clock(), ports, max_file_bytes=1000)
+    rest = (sandbox, Clock(), PortBlocks(home / "ports"))
+    made: WorktreeWorkspaces | CloneWorkspaces
+    if request.param == "worktree":
+        made = WorktreeWorkspaces(*places, repository, worktrees, *rest, max_file_bytes=1000)
+    else:
+        privates = GitPrivates(repository.store)
+        made = CloneWorkspaces(*places, repository, worktrees, privates, *rest, max_file_bytes=1000)
     yield Yard(path, repository, made, sandbox, git(path, "rev-parse", "HEAD"))
     for key in await sandbox.live():
         held = await sandbox.find(key)
@@ -99,7 +109,14 @@ HOSTILE = {
     "marker gone": lambda tree: (tree.parent / "heddle.json").unlink(),
     "tree replaced": lambda tree: (shutil.rmtree(tree), shutil.copytree(tree.parents[3] / "repo", tree, symlinks=True)),
     "tree is a link": lambda tree: (tree.rename(tree.with_name("moved")), tree.symlink_to(tree.with_name("moved"))),
-    "pointer elsewhere": lambda tree: (tree / ".git").write_text("gitdir: /nowhere\n"),
+    "pointer elsewhere": lambda tree: (
+        (tree / ".git").rename(tree / "was"),
+        (tree / ".git").write_text("gitdir: /nowhere\n"),
+    ),
+    "git directory copied": lambda tree: (
+        (tree / ".git").rename(tree / "was"),
+        shutil.copytree(tree / "was", tree / ".git") if (tree / "was").is_dir() else None,
+    ),
     "folder is a link": lambda tree: (
         tree.parent.rename(tree.parent.with_name("real")),
         tree.parent.symlink_to(tree.parent.with_name("real")),
@@ -122,10 +139,12 @@ async def test_w2_what_cannot_be_proved_ours_is_never_removed(yard: Yard, layout
     assert await yard.workspaces.find(workspace.id) is None
 
 
-async def test_w2_workspaces_inside_a_checkout_are_refused(yard: Yard) -> None:
-    yard.workspaces.root = yard.path / "workspaces"
-    with pytest.raises(Refused, match="inside the checkout"):
-        await yard.make()
+async def test_w2_workspaces_inside_a_checkout_are_refused(yard: Yard, tmp_path: Path) -> None:
+    git(yard.path, "worktree", "add", "-q", "--detach", str(tmp_path / "linked"))
+    for place, what in ((yard.path, "checkout"), (tmp_path / "linked", "worktree")):
+        yard.workspaces.root = place / "workspaces"
+        with pytest.raises(Refused, match=f"inside the {what}"):
+            await yard.make()
 
 
 async def test_w3_removal_is_a_rename_to_the_trash_with_everything_in_it(yard: Yard) -> None:
@@ -145,16 +164,17 @@ async def test_w3_work_that_comes_during_a_removal_is_kept_too(yard: Yard, monke
     workspace = await yard.make()
     tree = Path(workspace.tree)
     (tree / "a.txt").write_text("first\n")
-    keep = WorktreeWorkspace._keep
+    kind: Any = type(workspace)
+    keep = kind._keep
     late = iter(["late\n"])
 
-    async def slow(self: WorktreeWorkspace, snapshot: object) -> str:
-        ref = await keep(self, snapshot)  # type: ignore[arg-type]
+    async def slow(self: object, *held: object) -> str:
+        ref: str = await keep(self, *held)
         for text in late:
             (tree / "a.txt").write_text(text)
         return ref
 
-    monkeypatch.setattr(WorktreeWorkspace, "_keep", slow)
+    monkeypatch.setattr(kind, "_keep", slow)
     removal = await workspace.remove()
     assert git(yard.path, "show", f"{removal.recovery}:a.txt") == "late"
 
@@ -217,10 +237,10 @@ async def test_making_a_workspace_again_after_a_crash_finds_or_finishes_it(
     write = Folder.write_marker
 
     def crash(self: Folder, marker: object) -> None:
-        raise KeyboardInterrupt
+        raise Crash
 
     monkeypatch.setattr(Folder, "write_marker", crash)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Crash):
         await yard.make()
     assert await yard.workspaces.find("t1-1-execute-1") is None
     monkeypatch.setattr(Folder, "write_marker", write)

@@ -12,9 +12,10 @@ from heddle.adapters.workspaces.apart import PortBlocks, own_names, port_names
 from heddle.adapters.workspaces.documents import load_document, place_document
 from heddle.adapters.workspaces.folder import MARKER, Folder, Marker, is_id
 from heddle.adapters.workspaces.include import include
+from heddle.adapters.workspaces.outside import require_outside
 from heddle.adapters.workspaces.presence import TRIES, Presence, inhabitant, live, within
 from heddle.adapters.workspaces.trash import delete, put_away, trashed
-from heddle.core.errors import HeddleError, Refused
+from heddle.core.errors import HeddleError
 from heddle.ports import (
     Changes,
     Clock,
@@ -63,8 +64,7 @@ class WorktreeWorkspaces:
             if found is not None:
                 _require_same(order, folder.load_marker())
                 return found
-            self._require_outside()
-            await self._require_in_no_worktree()
+            await require_outside(self.root, self.repository, self.worktrees)
             if os.path.lexists(folder.marker):
                 raise faults.lost(order.id, "something else lies where it was")
             with faults.outside(order.id):
@@ -120,24 +120,6 @@ class WorktreeWorkspaces:
 
     def _folder(self, id: str) -> Folder:
         return Folder(self.root, id)
-
-    def _require_outside(self) -> None:
-        checkout = Path(self.repository.root).resolve()
-        if self.root.resolve().is_relative_to(checkout):
-            raise Refused(
-                f"workspaces may not lie inside the checkout '{checkout}'",
-                slug="workspaces-inside",
-                hint="set HEDDLE_HOME to a folder outside the repository",
-            )
-
-    async def _require_in_no_worktree(self) -> None:
-        for parent in self.root.resolve().parents:
-            if await self.worktrees.identify(parent) is not None:
-                raise Refused(
-                    f"workspaces may not lie inside the worktree '{parent}'",
-                    slug="workspaces-inside",
-                    hint="set HEDDLE_HOME to a folder outside the repository",
-                )
 
 
 class WorktreeWorkspace:

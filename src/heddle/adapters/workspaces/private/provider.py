@@ -9,12 +9,12 @@ from pathlib import Path
 from heddle.adapters.workspaces import faults, recovery
 from heddle.adapters.workspaces.folder import MARKER, Marker, is_id
 from heddle.adapters.workspaces.include import LIST, Beneath, include
+from heddle.adapters.workspaces.outside import require_outside
 from heddle.adapters.workspaces.presence import Presence
 from heddle.adapters.workspaces.private.disk import on_disk
 from heddle.adapters.workspaces.private.layout import Layout
 from heddle.adapters.workspaces.private.workspace import PrivateWorkspace
 from heddle.adapters.workspaces.trash import delete, trashed
-from heddle.core.errors import Refused
 from heddle.ports import Boxes, Clock, PrivateGits, Repository, WorkspaceOrder, Worktrees
 
 DRAFTS = ".new"
@@ -66,7 +66,7 @@ class PrivateWorkspaces(ABC):
                 if known is None or (known.base, known.start) != (order.base, order.start or order.base):
                     raise faults.another(order.id)
                 return found
-            self._require_outside()
+            await require_outside(self.root, self.repository, self.worktrees)
             if os.path.lexists(layout.path):
                 raise faults.lost(order.id, "something else lies where it was")
             with faults.outside(order.id):
@@ -124,15 +124,6 @@ class PrivateWorkspaces(ABC):
             if commit not in self._listed:
                 self._listed[commit] = bool(await self.repository.read_file(commit, LIST))
         return self._listed[commit]
-
-    def _require_outside(self) -> None:
-        inside_of = Path(self.repository.root).resolve()
-        if self.root.resolve().is_relative_to(inside_of):
-            raise Refused(
-                f"workspaces may not lie inside the checkout '{inside_of}'",
-                slug="workspaces-inside",
-                hint="set HEDDLE_HOME to a folder outside the repository",
-            )
 
 
 def _mark(draft: Layout, base: str, start: str) -> None:
