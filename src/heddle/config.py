@@ -27,6 +27,8 @@ from heddle.ports import Repository
 REPOSITORY_FILE = "heddle.toml"
 LOCAL_FILE = ".heddle/local.toml"
 PREFIX = "HEDDLE_"
+PERSONS = ("gates.", "checks.hooks", "sandbox.", "workspace.")
+"""Keys that a repository does not set, however it is asked; its own gates come on top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +168,10 @@ def resolve(layers: list[Layer]) -> list[Value]:
 
 
 def _override(holds: Value, layer: Layer, value: Any) -> Value:
-    """What holds after one more layer: a repository's limits only lower, its gates and hooks never replace."""
+    """What holds after one more layer: a repository's limits only lower, and what is the person's it never replaces."""
     if layer.narrow and holds.key.startswith("limits."):
         return Value(holds.key, min(value, holds.value), layer.source if value < holds.value else holds.source)
-    if layer.narrow and (holds.key.startswith("gates.") or holds.key == "checks.hooks"):
+    if layer.narrow and holds.key.startswith(PERSONS):
         return holds
     return Value(holds.key, value, layer.source)
 

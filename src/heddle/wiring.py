@@ -24,7 +24,9 @@ from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.headroom import Headroom
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.sandbox.policy import Shown
+from heddle.adapters.workspaces import choice
 from heddle.adapters.workspaces.apart import PortBlocks
+from heddle.adapters.workspaces.clone import CloneWorkspaces
 from heddle.adapters.workspaces.instant import InstantWorkspaces
 from heddle.adapters.workspaces.several import SeveralWorkspaces
 from heddle.adapters.workspaces.worktree import WorktreeWorkspaces
@@ -111,24 +113,34 @@ class KnownAgents:
 
 
 class Enclosures:
-    """The sandboxes of this machine. Both share the holders' folders, so either finds what the other started."""
+    """The sandboxes of this machine. Both share the holders' folders, so either finds what the other started.
+
+    `provider` makes new workspaces, in `tier`.
+    """
 
     def __init__(self, home: Path, runtime: Path, environment: Mapping[str, str], shown: Callable[[], Shown]) -> None:
         self._home, self._environment, self._shown = home, environment, shown
         self.none = Unconfined(home / "holders", runtime, environment)
         self.box = Box(home / "holders", runtime, environment, shown)
-        self.tier = 0
+        self.tier, self.provider = 0, "clone"
 
-    async def choose(self, wanted: str) -> None:
-        """Settle on a tier. Raises SetupError(slug="config-wrong-type")."""
+    async def choose(self, tier: str, provider: str) -> None:
+        """Settle on a tier and a provider. Raises SetupError (slug config-wrong-type, config-contradiction)."""
+        wanted = choice.tier_wanted(provider, tier)
         why_not = await machine.try_box(self._probe) if wanted == "auto" else ""
         self.tier = machine.tier_for(wanted, why_not)
+        self.provider = choice.provider_for(provider, self.tier)
+
+    @property
+    def chosen(self) -> Unconfined | Box:
+        """The sandbox of the tier."""
+        return self.box if self.tier >= self.box.tier else self.none
 
     async def findings(self) -> list[dict[str, object]]:
         """What `heddle doctor` says about them."""
-        return [
-            asdict(found) for found in await machine.findings(self.tier, self._probe, self._environment, self._shown())
-        ]
+        found = await machine.findings(self.tier, self._probe, self._environment, self._shown())
+        workspaces = machine.Finding("workspaces", True, choice.MEANS[self.provider])
+        return [asdict(one) for one in (*found, workspaces)]
 
     async def close(self) -> None:
         """Let go of the processes; they go on."""
@@ -187,33 +199,32 @@ class Sites:
             await self._enclosures.none.prune(now - self._trash_s)
 
     def _workspaces(self, repository: GitRepository) -> Workspaces:
-        """New ones from the provider that fits the tier; those of the other are found where they are."""
-        key, home, clock = repository.key, self._home, SystemClock()
+        """New ones from the chosen provider; those that others made are found where they are."""
+        key, home, boxes = repository.key, self._home, self._enclosures
         trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store)
-        plain = WorktreeWorkspaces(
-            home / "workspaces" / key,
-            home / "trash" / key,
-            repository,
-            trees,
-            self._enclosures.none,
-            clock,
-            PortBlocks(home / "ports"),
-            max_file_bytes=self._max_file_bytes,
-        )
-        if self._enclosures.tier == 0:
-            return plain
-        boxed = InstantWorkspaces(
-            home / "instant" / key,
-            home / "instant-trash" / key,
-            home / "bases" / key,
-            repository,
-            trees,
-            privates,
-            self._enclosures.box,
-            clock,
-            max_file_bytes=self._max_file_bytes,
-        )
-        return SeveralWorkspaces(boxed, plain)
+        clock, ports, limit = SystemClock(), PortBlocks(home / "ports"), {"max_file_bytes": self._max_file_bytes}
+
+        def places(kind: str) -> tuple[Path, Path]:
+            return home / kind / key, home / f"{kind}-trash" / key
+
+        made: dict[str, Workspaces] = {
+            "instant": InstantWorkspaces(
+                *places("instant"), home / "bases" / key, repository, trees, privates, boxes.box, clock, **limit
+            ),
+            "clone": CloneWorkspaces(
+                *places("clones"), repository, trees, privates, boxes.chosen, clock, ports, **limit
+            ),
+            "worktree": WorktreeWorkspaces(
+                *(home / "workspaces" / key, home / "trash" / key),
+                repository,
+                trees,
+                boxes.chosen,
+                clock,
+                ports,
+                **limit,
+            ),
+        }
+        return SeveralWorkspaces(made.pop(boxes.provider), *made.values())
 
 
 async def build(
@@ -234,7 +245,7 @@ async def build(
     await runs.load()
     agents = KnownAgents(environment, person_file(environment).parent / "agents")
     enclosures = Enclosures(home, runtime, environment, agents.shown)
-    await enclosures.choose(own["sandbox.tier"])
+    await enclosures.choose(own["sandbox.tier"], own["workspace.provider"])
     sites = Sites(home, enclosures, own)
     keep = {"keep_memory_mb": own["limits.keep_memory_mb"], "keep_disk_mb": own["limits.keep_disk_mb"]}
     room = Headroom(home, **keep)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from heddle.adapters.sandbox import headroom, machine, zygote
+from heddle.core.errors import SetupError
 from heddle.engine import fleet as fleet_module
 from support.fleet import git, heddle, make_repository, scene, write_agent, writes
 
@@ -29,9 +30,10 @@ def no_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_namespaces")
-async def test_d2_a_sandbox_that_was_asked_for_and_cannot_be_had_starts_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("config", ['[sandbox]\ntier = "2"\n', '[workspace]\nprovider = "instant"\n'])
+async def test_d2_a_sandbox_that_was_asked_for_and_cannot_be_had_starts_nothing(tmp_path: Path, config: str) -> None:
     repository = make_repository(tmp_path / "repo")
-    async with heddle(tmp_path, repository, writes("b.txt"), '[sandbox]\ntier = "2"\n') as fleet:
+    async with heddle(tmp_path, repository, writes("b.txt"), config) as fleet:
         id = await fleet.start("write b")
         rows = await fleet.until(id)
         assert rows[0]["status"] == "waiting"
@@ -52,6 +54,91 @@ async def test_a_machine_without_namespaces_works_at_tier_0_and_says_so(tmp_path
         findings = {one["what"]: one for one in (await fleet.call("doctor"))["findings"]}
         assert not findings["box"]["ok"]
         assert "Operation not permitted" in findings["box"]["detail"]
+        assert findings["workspaces"]["detail"].startswith("clone: ")
+    assert made_by("clones") and not made_by("instant", "workspaces")
+
+
+def made_by(*folders: str) -> bool:
+    """Whether providers whose workspaces lie there ever made one: what they held is in the trash by now."""
+    home = Path(os.environ["HEDDLE_HOME"])
+    trash = ("trash" if folder == "workspaces" else f"{folder}-trash" for folder in folders)
+    return any(any((home / name).glob("*/*")) for name in trash)
+
+
+SAYS = 'pwd > where.txt; (git config core.hooksPath "$PWD/own" && echo set || echo kept) >> where.txt 2>/dev/null'
+
+
+@pytest.mark.parametrize(
+    ("config", "folder", "tier", "said"),
+    [
+        ('[workspace]\nprovider = "worktree"\n', "workspaces", 0, "set"),
+        ('[workspace]\nprovider = "clone"\n[sandbox]\ntier = "0"\n', "clones", 0, "set"),
+        ('[workspace]\nprovider = "clone"\n', "clones", 2, "kept"),
+        ('[sandbox]\ntier = "0"\n', "clones", 0, "set"),
+        ("", "instant", 2, "kept"),
+    ],
+)
+async def test_workspaces_are_made_as_the_person_chose(
+    tmp_path: Path, config: str, folder: str, tier: int, said: str
+) -> None:
+    repository = make_repository(tmp_path / "repo")
+    scenes = writes("where.txt")
+    scenes[2]["steps"] = [{"do": "run", "command": SAYS}, {"do": "document", "text": "done\n"}]
+    async with heddle(tmp_path, repository, scenes, config) as fleet:
+        id = await fleet.start("say where")
+        rows = await fleet.until(id)
+        assert (rows[0]["status"], rows[0]["tier"]) == ("landed", tier), rows[0]["why"]
+        findings = {one["what"]: one for one in (await fleet.call("doctor"))["findings"]}
+        assert findings["workspaces"]["detail"].startswith({"workspaces": "worktree"}.get(folder, folder.rstrip("s")))
+    assert made_by(folder) and not made_by(*{"workspaces", "clones", "instant"} - {folder})
+    where, told = (repository / "where.txt").read_text().split()
+    inside = str(repository) if folder == "instant" else f"{os.environ['HEDDLE_HOME']}/{folder}/"
+    assert where.startswith(inside)
+    assert told == said
+    assert bool(git(repository, "config", "--default", "", "core.hooksPath")) == (folder == "workspaces")
+
+
+@pytest.mark.parametrize(
+    ("config", "slug"),
+    [
+        ('[workspace]\nprovider = "jail"\n', "config-wrong-type"),
+        ('[workspace]\nprovider = "instant"\n[sandbox]\ntier = "0"\n', "config-contradiction"),
+        ('[workspace]\nprovider = "worktree"\n[sandbox]\ntier = "2"\n', "config-contradiction"),
+    ],
+)
+async def test_what_cannot_be_had_together_is_told_at_once(tmp_path: Path, config: str, slug: str) -> None:
+    repository = make_repository(tmp_path / "repo")
+    with pytest.raises(SetupError) as caught:
+        async with heddle(tmp_path, repository, writes("b.txt"), config):
+            pass
+    assert caught.value.slug == slug
+    assert "workspace.provider" in caught.value.hint
+
+
+async def test_a_repository_chooses_no_provider(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo", {"heddle.toml": '[workspace]\nprovider = "worktree"\n'})
+    async with heddle(tmp_path, repository) as fleet:
+        asked = await fleet.call("config.explain", root=str(repository), key="workspace.provider")
+        (told,) = asked["values"]
+        assert (told["value"], told["source"]) == ("auto", "defaults.toml")
+        findings = {one["what"]: one for one in (await fleet.call("doctor"))["findings"]}
+        assert findings["workspaces"]["detail"].startswith("instant: ")
+
+
+async def test_a_change_of_provider_strands_no_session(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    scenes = writes("b.txt")
+    scenes[2]["steps"].insert(0, {"do": "ask", "text": "go on?", "options": ["yes"], "default": "yes"})
+    async with heddle(tmp_path, repository, scenes, '[workspace]\nprovider = "worktree"\n', leave=True) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "plan-delivered")
+        await fleet.call("inbox.approve", task=id)
+        await fleet.until_kind(id, "question-asked")
+    async with heddle(tmp_path, repository, scenes, '[workspace]\nprovider = "clone"\n') as fleet:
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed", rows[0]["why"]
+        assert (await fleet.kinds(id)).count("session-started") == 3
+    assert made_by("workspaces") and made_by("clones")
 
 
 ROGUE = "player.Player._denied = lambda self, call, title, paths=None: False"

@@ -53,11 +53,16 @@ class Box(Holders):
         self._generations: dict[str, int] = {}
 
     async def start(self, command: Command) -> HeldProcess:
-        """See the port. Raises Refused(slug="sandbox-needs-view"): nothing is started outside of a box here."""
+        """See the port. Raises Refused(slug="sandbox-needs-view"): nothing is started outside of a box here.
+
+        What another sandbox started is found again.
+        """
+        if self.of(command.key).begun():
+            return (await self.hold(command))[0]
         raise Refused(
             f"'{command.key}' has no view of the machine to be enclosed in",
             slug="sandbox-needs-view",
-            hint="choose the workspace provider 'instant', or tier 0; see: heddle config explain sandbox",
+            hint="choose another workspace provider, or tier 0; see: heddle config explain workspace.provider",
         )
 
     async def start_in(self, view: View, command: Command) -> HeldProcess:
