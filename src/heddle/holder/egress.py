@@ -1,11 +1,14 @@
-"""The one way out of a box: an allow-list proxy, and forwarders to services of this machine that the person named.
+"""The one way out of a sandbox: an allow-list proxy, and forwarders to services of this machine that the person named.
 
-It runs in the holder, on listeners that were made in the box's network. The proxy takes CONNECT requests alone
-(RFC 9110, 9.3.6). A name on the list is resolved once, here, and only the checked address is connected to, so that no
-second answer of a name server leads elsewhere.
+It runs in the holder, on listeners that were made in the box's network, or on the machine's loopback: there everybody
+could ask, so the session's secret is asked for. The proxy takes CONNECT requests alone (RFC 9110, 9.3.6). A name on the
+list is resolved once, here, and only the checked address is connected to, so that no second answer of a name server
+leads elsewhere.
 """
 
+import base64
 import errno
+import hmac
 import ipaddress
 import re
 import select
@@ -33,6 +36,7 @@ HEAD_LIMIT = 16_384
 CHUNK = 65_536
 
 _HEAD = re.compile(rb"CONNECT ([A-Za-z0-9.-]{1,253}):([0-9]{1,5}) HTTP/1\.[01]\r\n")
+_SECRET = re.compile(rb"\r\nproxy-authorization:[ \t]*basic[ \t]+([A-Za-z0-9+/=]+)[ \t]*\r\n", re.IGNORECASE)
 _NAME = re.compile(r"([a-z0-9-]{1,63}\.)*[a-z][a-z0-9-]{0,62}")
 """The last label of an address is a number in any notation (2130706433, 0x7f.1); that of a name is none."""
 
@@ -43,6 +47,10 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _INSIDE_CLOUDS = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168.63.129.16/32"))
 """Public by their numbers, and yet where some clouds tell a machine its secrets."""
 
+USER = "heddle"
+LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
+"""What is never asked of the proxy."""
+
 Resolve = Callable[[str, int], list[str]]
 
 
@@ -52,12 +60,28 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+def proxied(host: str, port: int, secret: str = "") -> dict[str, str]:
+    """The variables by which programs find the proxy; nothing but these tells them."""
+    url = f"http://{f'{USER}:{secret}@' if secret else ''}{host}:{port}"
+    upper = {"HTTPS_PROXY": url, "HTTP_PROXY": url, "ALL_PROXY": url, "NO_PROXY": LOCAL}
+    return upper | {name.lower(): value for name, value in upper.items()}
+
+
 class Egress:
-    """Serves the listeners of one session. `allow`: "name:port" or "*.name:port"; `forwards`: port inside to target."""
+    """Serves the listeners of one session. `allow`: "name:port" or "*.name:port"; `forwards`: port inside to target.
+
+    With a `secret` the proxy serves those alone who name it.
+    """
 
     def __init__(
-        self, allow: Iterable[str], forwards: Mapping[int, tuple[str, int]], resolve: Resolve = resolve
+        self,
+        allow: Iterable[str],
+        forwards: Mapping[int, tuple[str, int]],
+        resolve: Resolve = resolve,
+        *,
+        secret: str = "",
     ) -> None:
+        self._wanted = base64.b64encode(f"{USER}:{secret}".encode()) if secret else b""
         self._allow = frozenset(name.lower() for name in allow)
         self._forwards = dict(forwards)
         self._resolve = resolve
@@ -119,6 +143,9 @@ class Egress:
     def _proxy(self, client: socket.socket) -> None:
         head = _head(client)
         client.settimeout(REQUEST_S)
+        if not self._knows(head):
+            ask = 'Proxy-Authenticate: Basic realm="heddle"\r\n'
+            return self._refuse(client, "407 Proxy Authentication Required", "the session's secret is missing", ask)
         asked = _HEAD.match(head)
         if asked is None:
             return self._refuse(client, "400 Bad Request", "only CONNECT name:port is served")
@@ -134,10 +161,15 @@ class Egress:
         rest = head.partition(b"\r\n\r\n")[2]
         self._join(client, [(address, port) for address in addresses], rest, b"HTTP/1.1 200 Connected\r\n\r\n")
 
-    def _refuse(self, client: socket.socket, status: str, why: str) -> None:
+    def _knows(self, head: bytes) -> bool:
+        """Whether a request comes from the session."""
+        named = _SECRET.search(head)
+        return not self._wanted or (named is not None and hmac.compare_digest(named[1], self._wanted))
+
+    def _refuse(self, client: socket.socket, status: str, why: str, more: str = "") -> None:
         self.refused.append(why)
         body = f"{why}\n"
-        text = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        text = f"HTTP/1.1 {status}\r\n{more}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}"
         client.sendall(text.encode())
 
     def _join(self, client: socket.socket, targets: list[tuple[str, int]], rest: bytes, greeting: bytes = b"") -> None:
