@@ -16,12 +16,15 @@ ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV = 1, 2, 4
 
 _DETACH = 2
 _AT_FDCWD, _AT_RECURSIVE, _AT_EMPTY_PATH = -100, 0x8000, 0x1000
-_PDEATHSIG, _DUMPABLE, _CAPBSET_DROP, _SECCOMP, _SECUREBITS, _NO_NEW_PRIVS = 1, 4, 24, 22, 28, 38
+_PDEATHSIG, _DUMPABLE, _CAPBSET_DROP, _SECUREBITS, _NO_NEW_PRIVS = 1, 4, 24, 28, 38
+_SET_FILTER, _LISTENER = 1, 1 << 3 | 1 << 5
+"""A new listener, and calls that wait for its answer give way to nothing but a deadly signal."""
+
 _NOROOT_FOR_EVER = 0x2F
 """Keep no capabilities by uid 0, nor over a change of uid, nor ambient ones; none of it can be undone."""
 
 _ARM = os.uname().machine == "aarch64"
-_PIVOT_ROOT, _CAPSET = (41, 91) if _ARM else (155, 126)
+_PIVOT_ROOT, _CAPSET, _SECCOMP_CALL = (41, 91, 277) if _ARM else (155, 126, 317)
 _MOUNT_SETATTR = 442
 _CAP_VERSION_3 = 0x20080522
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
@@ -87,8 +90,18 @@ def drop_capabilities() -> None:
     capability = 0
     while _libc.prctl(_CAPBSET_DROP, capability, 0, 0, 0) == 0:
         capability += 1
+    hold_no_capabilities()
+
+
+def hold_no_capabilities() -> None:
+    """No capability now; where no new privileges can be had, none later either. Raises OSError."""
     header, none = struct.pack("=Ii", _CAP_VERSION_3, 0), bytes(24)
     _require(_libc.syscall(ctypes.c_long(_CAPSET), header, none), "dropping capabilities")
+
+
+def forgo_privileges() -> None:
+    """No program gives more rights than we have, for this process and whatever it starts. Raises OSError."""
+    _prctl(_NO_NEW_PRIVS, 1, "no new privileges")
 
 
 def close_up() -> None:
@@ -96,22 +109,28 @@ def close_up() -> None:
     _prctl(_DUMPABLE, 0, "dumpable")
 
 
-def install_filter(program: Sequence[bytes]) -> None:
-    """No new privileges, and a seccomp filter, for this process and whatever it starts. Raises OSError."""
-    _prctl(_NO_NEW_PRIVS, 1, "no new privileges")
+def install_filter(program: Sequence[bytes], *, listener: bool = False) -> int:
+    """No new privileges, and a seccomp filter, for this process and whatever it starts. Raises OSError.
+
+    With a `listener` the answer is a descriptor on which the filter's questions are heard (seccomp_unotify(2)).
+    """
+    forgo_privileges()
     code = b"".join(program)
     buffer = ctypes.create_string_buffer(code, len(code))
 
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
-    told = Program(len(program), ctypes.addressof(buffer))
-    _require(_libc.prctl(_SECCOMP, 2, ctypes.byref(told), 0, 0), "seccomp filter")
+    told = ctypes.byref(Program(len(program), ctypes.addressof(buffer)))
+    flags = ctypes.c_ulong(_LISTENER if listener else 0)
+    result: int = _libc.syscall(ctypes.c_long(_SECCOMP_CALL), ctypes.c_uint(_SET_FILTER), flags, told)
+    _require(min(result, 0), "seccomp filter")
+    return result
 
 
-def end_with_parent() -> None:
-    """Be killed when the thread that forked us ends."""
-    _prctl(_PDEATHSIG, 9, "parent death signal")
+def end_with_parent(number: int = 9) -> None:
+    """Be killed, or get another signal, when the thread that forked us ends."""
+    _prctl(_PDEATHSIG, number, "parent death signal")
 
 
 def _prctl(option: int, value: int, what: str) -> None:

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from heddle.holder.box import filter, kernel
 
-Steps = dict[str, Callable[[], None]]
+Steps = dict[str, Callable[[], object]]
 
 
 def probe(folder: str) -> dict[str, str]:
