@@ -1,16 +1,23 @@
-"""Starting the held process: here, in a box, or as a box."""
+"""Starting the held process: here, here and confined, in a box, or as a box."""
 
 import os
+import secrets
 import signal
 import socket
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from heddle.holder.box.entry import Entry
 from heddle.holder.box.init import become_init
-from heddle.holder.box.network import open_network, proxied
+from heddle.holder.box.network import PROXY, addresses, open_network
+from heddle.holder.confined import enclose, listener_of
+from heddle.holder.egress import Egress, proxied
 from heddle.holder.folder import MARKER, SESSION
-from heddle.holder.program import become_program, restore_signals
+from heddle.holder.program import restore_signals, start_program
 from heddle.holder.reaper import die_with_parent, end_all, reap, send
+from heddle.holder.sockets import serve_sockets
+
+LOOPBACK = "127.0.0.1"
 
 
 class Child(Protocol):
@@ -69,6 +76,20 @@ class LocalChild:
         return end_all(self.pid).get(self.pid)
 
 
+class ConfinedChild(LocalChild):
+    """A process that is our own child, and asks us for its sockets."""
+
+    def __init__(self, pid: int, streams: tuple[int, int, int], failure: str, requests: int) -> None:
+        super().__init__(pid, streams, failure)
+        self.wake = requests
+
+    def collect(self) -> int | None:
+        """See Child."""
+        if self.wake >= 0:
+            serve_sockets(self.wake)
+        return super().collect()
+
+
 class BoxedChild:
     """A process in a box; nothing of it is below us, its minder in there does what we ask."""
 
@@ -106,7 +127,10 @@ def run_child(spec: dict[str, Any]) -> Child:
     try:
         if "enter" in spec:
             return _run_inside(spec, theirs, ours)
-        pid, failure = _run_local(spec, theirs)
+        if "confine" in spec:
+            return _run_confined(spec, theirs, ours)
+        parent = os.getpid()
+        pid, failure = start_program(_order(spec, {}), theirs, lambda: die_with_parent(parent))
         return LocalChild(pid, ours, failure)
     finally:
         for fd in theirs:
@@ -121,26 +145,38 @@ def _run_inside(spec: dict[str, Any], theirs: tuple[int, int, int], ours: tuple[
     except OSError as error:
         entry.failure, entry.ended = f"network: {error}", 127 << 8
     else:
-        env = environment(spec) | (proxied() if egress else {})
-        entry.start({"argv": spec["argv"], "cwd": spec["cwd"], "env": env}, theirs)
+        entry.start(_order(spec, proxied(*PROXY) if egress else {}), theirs)
     return BoxedChild(entry, ours)
 
 
-def environment(spec: dict[str, Any]) -> dict[str, str]:
-    """The environment of the held process, with what tells it from all others."""
-    return {**spec["env"], SESSION: spec["key"], MARKER: spec["marker"]}
-
-
-def _run_local(spec: dict[str, Any], streams: tuple[int, int, int]) -> tuple[int, str]:
-    told_read, told_write = os.pipe()
+def _run_confined(spec: dict[str, Any], theirs: tuple[int, int, int], ours: tuple[int, int, int]) -> Child:
+    """The proxy listens first, so that the process is told where; it serves once nothing is forked here any more."""
+    plan, hosts, secret = spec["confine"], spec["hosts"], secrets.token_hex(16)
+    connects, more = [port for _, port in addresses(spec["forwards"])], dict[str, str]()
+    if hosts:
+        proxy = socket.create_server((LOOPBACK, 0), backlog=256)
+        connects.append(proxy.getsockname()[1])
+        more = proxied(LOOPBACK, connects[-1], secret)
     parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        order = {"argv": spec["argv"], "cwd": spec["cwd"], "env": environment(spec)}
-        become_program(order, streams, told_write, lambda: die_with_parent(parent))
-    os.close(told_write)
-    with os.fdopen(told_read, "rb") as told:
-        return pid, told.read(4096).decode(errors="replace")
+    here, there = socket.socketpair()
+
+    def prepare() -> None:
+        die_with_parent(parent)
+        enclose(plan, connects, there)
+
+    pid, failure = start_program(_order(spec, more), theirs, prepare)
+    there.close()
+    with here:
+        requests = listener_of(here)
+    if hosts:
+        Egress(hosts, {}, secret=secret).serve_proxy(proxy)
+    return ConfinedChild(pid, ours, failure, requests)
+
+
+def _order(spec: dict[str, Any], more: Mapping[str, str]) -> dict[str, Any]:
+    """What is to be run, with what tells it from all others in its environment."""
+    env = {**spec["env"], SESSION: spec["key"], MARKER: spec["marker"], **more}
+    return {"argv": spec["argv"], "cwd": spec["cwd"], "env": env}
 
 
 def _run_box(spec: dict[str, Any]) -> Child:

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import resource
 import selectors
 import signal
 import socket
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from heddle.holder.box import filter, kernel, minder, rooms
+from heddle.holder.program import limit
 
 HOSTNAME = "heddle"
 
@@ -67,11 +67,7 @@ def _enclose(plan: dict[str, Any]) -> None:
     kernel.raise_loopback()
     Path(plan["root"]).mkdir(mode=0o700, exist_ok=True)
     rooms.build(plan["root"], plan["places"])
-    for name, value in plan["limits"].items():
-        number = getattr(resource, f"RLIMIT_{name}")
-        hard = resource.getrlimit(number)[1]
-        least = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(number, (least, least))
+    limit(plan["limits"])
     kernel.drop_capabilities()
     kernel.close_up()
     kernel.install_filter(filter.program())

@@ -15,7 +15,7 @@ import struct
 import time
 from typing import Any, NoReturn
 
-from heddle.holder.program import become_program
+from heddle.holder.program import start_program
 from heddle.holder.reaper import become_subreaper, end_all, reap, send
 
 FRAME_LIMIT = 16 * 1024 * 1024
@@ -60,7 +60,7 @@ class Minder:
         if "listen" in order:
             return listen(self.connection, *order["listen"])
         try:
-            self.child, failure = start(order, streams, self.connection)
+            self.child, failure = start_program(order, streams, self.connection.close)
         finally:
             for fd in streams:
                 os.close(fd)
@@ -90,18 +90,6 @@ class Minder:
     def _ended(self, status: int) -> None:
         self.told = True
         tell(self.connection, {"ended": status})
-
-
-def start(order: dict[str, Any], streams: list[int], connection: socket.socket) -> tuple[int, str]:
-    """Fork and exec; the pid, and why it could not be run."""
-    told_read, told_write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        connection.close()
-        become_program(order, streams, told_write, lambda: None)
-    os.close(told_write)
-    with os.fdopen(told_read, "rb") as told:
-        return pid, told.read(4096).decode(errors="replace")
 
 
 def listen(connection: socket.socket, host: str, port: int) -> None:

@@ -6,14 +6,12 @@ from heddle.holder.egress import Egress
 PROXY = ("127.77.77.77", 3128)
 """Where the proxy is inside: an address of the box's own loopback that no service of the session would take."""
 
-LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
-
 
 def open_network(path: str, hosts: list[str], forwards: list[str]) -> Egress | None:
     """Listen in the box whose init's socket is `path`; None when nothing is to be reached. Raises OSError."""
     if not hosts and not forwards:
         return None
-    targets = {int(port): (host, int(port)) for host, _, port in (name.rpartition(":") for name in forwards)}
+    targets = {port: (host, port) for host, port in addresses(forwards)}
     egress = Egress(hosts, targets)
     if hosts:
         egress.serve_proxy(listener_in(path, *PROXY))
@@ -22,8 +20,6 @@ def open_network(path: str, hosts: list[str], forwards: list[str]) -> Egress | N
     return egress
 
 
-def proxied() -> dict[str, str]:
-    """The variables by which programs find the proxy; nothing but these tells them."""
-    url = f"http://{PROXY[0]}:{PROXY[1]}"
-    upper = {"HTTPS_PROXY": url, "HTTP_PROXY": url, "ALL_PROXY": url, "NO_PROXY": LOCAL}
-    return upper | {name.lower(): value for name, value in upper.items()}
+def addresses(forwards: list[str]) -> list[tuple[str, int]]:
+    """Host and port of each."""
+    return [(host, int(port)) for host, _, port in (name.rpartition(":") for name in forwards)]
