@@ -12,8 +12,9 @@ class Command:
     """A process to hold. `key` names it for ever: the same key is never started twice.
 
     `env` is the whole environment beyond the sandbox's own minimum; `transcript_limit` in bytes. Where the sandbox
-    has a network of its own, `hosts` ("name:port", "*.name:port") are all that it may reach, and `forwards`
-    ("127.0.0.1:8080") are services of this machine that are there inside at the same address.
+    governs the network, `hosts` ("name:port", "*.name:port") are all that it may reach, and `forwards`
+    ("127.0.0.1:8080") are services of this machine that are there inside at the same address. `ports` are leased to the
+    session where it shares the machine's loopback: on them, and on no others, its own servers may listen and be reached.
     """
 
     key: str
@@ -25,6 +26,7 @@ class Command:
     wall_s: float | None = None
     hosts: tuple[str, ...] = ()
     forwards: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

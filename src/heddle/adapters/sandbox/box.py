@@ -14,7 +14,8 @@ from weakref import WeakValueDictionary
 
 from heddle.adapters.sandbox import policy
 from heddle.adapters.sandbox.held import HeldProcess
-from heddle.adapters.sandbox.holders import Holders
+from heddle.adapters.sandbox.holders import Holders, needs_view
+from heddle.adapters.sandbox.pipes import require_within, write_all
 from heddle.core.errors import OutsideError, Refused
 from heddle.holder.box.minder import receive, tell
 from heddle.ports import Command, Ran, View
@@ -48,7 +49,7 @@ class Box(Holders):
         super().__init__(folder, runtime)
         self._shown = shown
         self._environment = dict(environment)
-        self._env = policy.environment_inside(environment)
+        self._env = policy.environment_inside(environment, policy.home_of(environment), policy.TMP)
         self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._generations: dict[str, int] = {}
 
@@ -59,11 +60,7 @@ class Box(Holders):
         """
         if self.of(command.key).begun():
             return (await self.hold(command))[0]
-        raise Refused(
-            f"'{command.key}' has no view of the machine to be enclosed in",
-            slug="sandbox-needs-view",
-            hint="choose another workspace provider, or tier 0; see: heddle config explain workspace.provider",
-        )
+        raise needs_view(command.key)
 
     async def start_in(self, view: View, command: Command) -> HeldProcess:
         """See the port."""
@@ -118,7 +115,7 @@ class Box(Holders):
             "root": str(folder.path / "root"),
             "lock": view.lock,
             "places": policy.places(view, self._environment, self._shown()),
-            "limits": policy.LIMITS,
+            "limits": {**policy.LIMITS, "NPROC": policy.PROCESSES},
         }
         held, failure = await self.hold(Command(key, ("init",), "/"), make=make)
         if not failure and (ended := held.ended()) is not None:
@@ -158,11 +155,10 @@ class _Visit:
             out, err, _, status = await asyncio.gather(
                 asyncio.to_thread(self._read, ours[1], connection),
                 asyncio.to_thread(self._read, ours[2], connection),
-                asyncio.to_thread(_write, ours[0], stdin),
+                asyncio.to_thread(write_all, ours[0], stdin),
                 asyncio.to_thread(_ended, connection),
             )
-            if max(len(out), len(err)) > self.limit:
-                raise OutsideError(f"'{argv[0]}' wrote more than {self.limit} bytes", slug="output-limit")
+            require_within(self.limit, argv[0], out, err)
             return Ran(os.waitstatus_to_exitcode(status), out, err)
         finally:
             overdue.cancel()
@@ -203,8 +199,3 @@ def _hang_up(connection: socket.socket) -> None:
     """Its minder ends everything when we leave."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-
-
-def _write(fd: int, data: bytes) -> None:
-    with suppress(BrokenPipeError), os.fdopen(fd, "wb") as pipe:
-        pipe.write(data)

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from heddle.adapters.sandbox.held import HeldProcess
 from heddle.adapters.sandbox.zygote import Zygote
-from heddle.core.errors import OutsideError, SetupError
+from heddle.core.errors import OutsideError, Refused, SetupError
 from heddle.holder.folder import VERSION, Folder
 from heddle.ports import Command
 
@@ -105,7 +105,7 @@ class Holders:
         held = self._held.get(key)
         if held is None:
             slug = re.sub(r"[^A-Za-z0-9._-]", "_", key)[:60]
-            held = HeldProcess(key, Folder(self._root / f"{slug}-{_digest(key)}"))
+            held = HeldProcess(key, Folder(self._root / f"{slug}-{digest(key)}"))
             self._held[key] = held
         return held
 
@@ -158,7 +158,7 @@ class Holders:
 
         Raises SetupError (slug socket-path-too-long, unsafe-runtime).
         """
-        path = str(self._runtime / f"{_digest(str(folder.path), 16)}.{kind}")
+        path = str(self._runtime / f"{digest(str(folder.path), 16)}.{kind}")
         require_socket_path(path)
         require_private(self._runtime)
         return path
@@ -189,7 +189,17 @@ def require_private(folder: Path) -> None:
         )
 
 
-def _digest(text: str, length: int = 8) -> str:
+def needs_view(key: str) -> Refused:
+    """What is enclosed sees what its view names: without one there is nothing to start it in."""
+    return Refused(
+        f"'{key}' has no view of the machine to be enclosed in",
+        slug="sandbox-needs-view",
+        hint="choose a workspace provider that gives one, or tier 0; see: heddle config explain sandbox",
+    )
+
+
+def digest(text: str, length: int = 8) -> str:
+    """A name for a text, of that many hexadecimal digits."""
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:length]
 
 

@@ -1,4 +1,4 @@
-"""What a box shows of the machine: the system read-only, the person's tools read-only, nothing else of theirs."""
+"""What a sandbox shows of the machine: the system read-only, the person's tools read-only, nothing else of theirs."""
 
 import configparser
 import os
@@ -14,10 +14,19 @@ import heddle
 from heddle.ports import Mount, View
 
 PASSED = frozenset(("PATH", "USER", "LOGNAME", "LANG", "LANGUAGE", "TERM", "TZ"))
-"""What a process in a box gets of the daemon's environment, LC_* beside."""
+"""What a session's process gets of the daemon's environment, LC_* beside."""
 
-LIMITS = {"NPROC": 1024, "FSIZE": 1 << 30, "CORE": 0, "NOFILE": 16_384}
-"""Resource limits of a box: processes, bytes of one file, bytes of a core file, open files of a process."""
+LIMITS = {"FSIZE": 1 << 30, "CORE": 0, "NOFILE": 16_384}
+"""Resource limits: bytes of one file, bytes of a core file, open files of a process."""
+
+PROCESSES = 1024
+"""What a box may hold: in a user namespace of its own, its processes alone are counted."""
+
+TASKS = 8192
+"""How many more processes and threads a session's user may have than at its start, where they cannot be counted apart."""
+
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+"""Of /dev, where there is none of the session's own."""
 
 RESERVED_PIDS = 300
 """Numbers that the kernel hands out but once."""
@@ -62,13 +71,13 @@ NOTHING = Shown()
 def places(view: View, environment: Mapping[str, str], shown: Shown = NOTHING) -> list[dict[str, Any]]:
     """The places of a box in the order in which they are made: see heddle.holder.box.rooms."""
     home = home_of(environment)
-    found: list[dict[str, Any]] = [_read(path) for path in SYSTEM]
+    found = [_read(path) for path in SYSTEM]
     for path in LINKED:
         linked = os.path.islink(path)
         found.append({"kind": "link", "at": path, "source": os.readlink(path)} if linked else _read(path))
     found += [_hide(path) for path in hidden() if os.path.exists(path) and not os.path.islink(path)]
     found += [
-        {"kind": "proc", "at": "/proc", "pids": LIMITS["NPROC"] + RESERVED_PIDS},
+        {"kind": "proc", "at": "/proc", "pids": PROCESSES + RESERVED_PIDS},
         {"kind": "dev", "at": "/dev", "size": 64 * MB},
     ]
     found += [_empty(TMP, 512 * MB, 0o1777), _empty("/run", 16 * MB, 0o755), _empty("/var", 16 * MB, 0o755)]
@@ -76,17 +85,45 @@ def places(view: View, environment: Mapping[str, str], shown: Shown = NOTHING) -
     found += [{"kind": "write", "at": home, "source": view.home}]
     trees = [mount.at for mount in view.mounts if mount.kind in ("overlay", "write")]
     own = own_places()
-    found += [_read(path) for path in tools(environment, shown) if not any(_lies_in(path, tree) for tree in trees)]
+    found += [_read(path) for path in tools(environment, shown) if not any(lies_in(path, tree) for tree in trees)]
     found += [_mount(mount) for mount in view.mounts]
     found += [_read(path) for path in shown.files]
-    found += [_read(path) for path in own if any(_lies_in(path, tree) for tree in trees)]
+    found += [_read(path) for path in own if any(lies_in(path, tree) for tree in trees)]
     return found
 
 
-def environment_inside(environment: Mapping[str, str]) -> dict[str, str]:
-    """What every process in a box has in its environment."""
+def environment_inside(environment: Mapping[str, str], home: str, tmp: str) -> dict[str, str]:
+    """What every process of a session has in its environment; `home` and `tmp` are its own."""
     kept = {name: value for name, value in environment.items() if name in PASSED or name.startswith("LC_")}
-    return {"PATH": os.defpath, **kept, "HOME": home_of(environment), "SHELL": "/bin/sh", "TMPDIR": TMP}
+    return {"PATH": os.defpath, **kept, "HOME": home, "SHELL": "/bin/sh", "TMPDIR": tmp}
+
+
+def rules(view: View, environment: Mapping[str, str], shown: Shown = NOTHING) -> list[tuple[str, str]]:
+    """The same for Landlock, kind and path: see heddle.holder.landlock.
+
+    Rules only add. So a folder with something hidden below it is named entry by entry, and its own list of names is not
+    shown; what comes into it later is not either. And nothing is named that lies where the session may write: it could
+    have put a link there. The terminals in /dev/pts are the person's too, and so is what programs share in /dev/shm.
+    """
+    written = sorted({view.home, *(mount.source for mount in view.mounts if mount.kind == "write")})
+    outermost = [path for path in written if not any(lies_in(path, other) for other in written if other != path)]
+    read = [path for place in (*SYSTEM, *LINKED) for path in _around(place)]
+    read += ["/proc", *tools(environment, shown), *shown.files]
+    read += [mount.source for mount in view.mounts if mount.kind == "read"]
+    found = [("read", path) for path in read if not any(lies_in(path, other) for other in outermost)]
+    found += [("device", f"/dev/{name}") for name in DEVICES]
+    return [*found, *(("write", path) for path in outermost)]
+
+
+def _around(place: str) -> Iterable[str]:
+    """What of a place of the system is nobody's secret; links in it lead to what is shown, or nowhere."""
+    if place in HIDDEN or os.path.islink(place):
+        return
+    if not any(lies_in(path, place) for path in HIDDEN):
+        yield place
+        return
+    for name in sorted(os.listdir(place)) if os.path.isdir(place) else ():
+        yield from _around(os.path.join(place, name))
 
 
 def home_of(environment: Mapping[str, str]) -> str:
@@ -109,7 +146,7 @@ def tools(environment: Mapping[str, str], shown: Shown = NOTHING) -> tuple[str, 
     known = sorted(shown_ones, key=lambda path: (len(path), path))
     outermost: list[str] = []
     for path in known:
-        if not any(_lies_in(path, other) for other in (*outermost, *SYSTEM, *LINKED)):
+        if not any(lies_in(path, other) for other in (*outermost, *SYSTEM, *LINKED)):
             outermost.append(path)
     return tuple(outermost)
 
@@ -150,7 +187,7 @@ def _of_folder(folder: str, home: str) -> Iterable[str]:
     for below, more in COMPANIONS.items():
         if folder == os.path.join(home, below):
             yield from (os.path.join(home, name) for name in more)
-    if any(_lies_in(folder, known) for known in (*SYSTEM, *LINKED)):
+    if any(lies_in(folder, known) for known in (*SYSTEM, *LINKED)):
         return
     for name in sorted(os.listdir(folder))[:LINKS_LIMIT]:
         path = os.path.join(folder, name)
@@ -191,11 +228,12 @@ def _environment_of(folder: str) -> Iterable[str]:
 
 def _is_out_of_bounds(path: str, home: str, secrets: Iterable[str]) -> bool:
     """Whether showing it would show more than a tool: all of HOME, the root, or one of the secrets."""
-    wide = path == "/" or _lies_in(home, path)
-    return wide or any(_lies_in(path, secret) or _lies_in(secret, path) for secret in secrets)
+    wide = path == "/" or lies_in(home, path)
+    return wide or any(lies_in(path, secret) or lies_in(secret, path) for secret in secrets)
 
 
-def _lies_in(path: str, folder: str) -> bool:
+def lies_in(path: str, folder: str) -> bool:
+    """Whether a path is the folder or something below it."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 

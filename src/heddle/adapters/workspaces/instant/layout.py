@@ -15,9 +15,6 @@ from heddle.adapters.workspaces.private import Layout
 from heddle.adapters.workspaces.private.layout import PINNED
 from heddle.ports import Mount, View
 
-PINNED = ("config", "commondir", "info", "objects/info", "hooks")
-"""Parts of the git directory that make git run something, or take it elsewhere: a session cannot write them."""
-
 OUT = "/heddle/out"
 HOOKS = "/heddle/hooks"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")

@@ -1,0 +1,196 @@
+"""Tier 1: a session that keeps the machine's namespaces and may touch only what its view names. No mounts, no helper."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+from heddle.adapters.sandbox import policy
+from heddle.adapters.sandbox.held import HeldProcess
+from heddle.adapters.sandbox.holders import Holders, digest, needs_view
+from heddle.adapters.sandbox.pipes import read_some, require_within, write_all
+from heddle.core.errors import Refused
+from heddle.holder import landlock
+from heddle.holder.folder import MARKER, Folder
+from heddle.holder.reaper import end_marked
+from heddle.ports import Command, Mount, Ran, View
+
+VISIT = """
+import sys
+sys.path.append(sys.argv[1])
+from heddle.holder.visit import visit
+sys.exit(visit(sys.argv[2], sys.argv[3:]))
+"""
+"""The program that runs a command enclosed, on its own three streams."""
+
+_SOURCE = str(Path(__file__).resolve().parents[3])
+_NOT_STARTED = "sandbox: "
+"""How a holder tells that a process could not be enclosed."""
+
+
+class Landlock(Holders):
+    """The Boxes port for views in which everything is at its own place. Each process is enclosed by itself.
+
+    There is no box to be made or lost, and a view's `lock` is not needed: nothing is mounted.
+    """
+
+    tier = 1
+
+    def __init__(
+        self,
+        folder: Path,
+        runtime: Path,
+        environment: Mapping[str, str],
+        shown: Callable[[], policy.Shown] = policy.Shown,
+    ) -> None:
+        super().__init__(folder, runtime)
+        self._environment = dict(environment)
+        self._shown = shown
+        self._entering: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._visits: dict[subprocess.Popen[bytes], str] = {}
+
+    async def start(self, command: Command) -> HeldProcess:
+        """See the port. Raises Refused(slug="sandbox-needs-view")."""
+        raise needs_view(command.key)
+
+    async def start_in(self, view: View, command: Command) -> HeldProcess:
+        """See the port."""
+        async with self._entering.setdefault(view.key, asyncio.Lock()):
+            if self.of(command.key).begun():
+                return (await self.hold(command))[0]
+            plan = {**self._plan(view, network=_needs_network(command)), "ports": list(command.ports)}
+            enclosed = replace(command, env={**self._env(view), **command.env})
+            held, failure = await self.hold(enclosed, view=view.key, confine=plan)
+        if failure.startswith(_NOT_STARTED):
+            raise _unavailable(view.key, failure.removeprefix(_NOT_STARTED))
+        return held
+
+    async def run_in(self, view: View, argv: tuple[str, ...], *, stdin: bytes = b"", limit: int = 64_000_000) -> Ran:
+        """See the port."""
+        command = (*await self.bridge(view), *argv)
+        pipes = [os.pipe() for _ in range(3)]
+        theirs = (pipes[0][0], pipes[1][1], pipes[2][1])
+        try:
+            process = self._visit(view.key, command, theirs)
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        try:
+            out, err, _ = await asyncio.gather(
+                asyncio.to_thread(read_some, pipes[1][0], limit),
+                asyncio.to_thread(read_some, pipes[2][0], limit),
+                asyncio.to_thread(write_all, pipes[0][1], stdin),
+            )
+            require_within(limit, argv[0], out, err)
+            return Ran(await asyncio.to_thread(process.wait), out, err)
+        finally:
+            await asyncio.shield(self._end(process))
+
+    async def bridge(self, view: View) -> tuple[str, ...]:
+        """See the port."""
+        env = {**self._env(view), MARKER: self._marker(view.key)}
+        plan = {**self._plan(view), "ports": [], "env": env}
+        file = self._file(view.key)
+        await asyncio.to_thread(_place, file, json.dumps(plan))
+        return (sys.executable, "-I", "-S", "-c", VISIT, _SOURCE, str(file))
+
+    async def close_box(self, key: str) -> None:
+        """See the port."""
+        async with self._entering.setdefault(key, asyncio.Lock()):
+            await asyncio.gather(*(held.stop(0) for held in await self._living(key)))
+            await asyncio.gather(*(self._end(process) for process, of in list(self._visits.items()) if of == key))
+            await asyncio.to_thread(end_marked, self._marker(key))
+            self._file(key).unlink(missing_ok=True)
+
+    async def _living(self, key: str) -> list[HeldProcess]:
+        """The processes of a view that have not ended: a restarted daemon finds them by their folders."""
+        found = []
+        for path in sorted(self._root.glob("*/started.json")):
+            folder = Folder(path.parent)
+            spec = None if folder.exit.exists() else folder.load(folder.spec)
+            if spec is not None and spec.get("view") == key and await self.of(str(spec["key"])).lives():
+                found.append(self.of(str(spec["key"])))
+        return found
+
+    def _visit(self, key: str, command: tuple[str, ...], streams: tuple[int, int, int]) -> subprocess.Popen[bytes]:
+        """Start it here and not in a thread of its own: it ends with the thread that started it."""
+        stdin, stdout, stderr = streams
+        process = subprocess.Popen(
+            command, stdin=stdin, stdout=stdout, stderr=stderr, cwd="/", env={}, start_new_session=True
+        )
+        self._visits[process] = key
+        return process
+
+    async def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Have it end all that it started, and then itself."""
+        process.terminate()
+        await asyncio.to_thread(process.wait)
+        self._visits.pop(process, None)
+
+    def _plan(self, view: View, *, network: bool = False) -> dict[str, Any]:
+        """What encloses a process of the view. Raises Refused(slug="sandbox-unavailable")."""
+        if why := _why_not(view, landlock.PORTS if network else landlock.LEAST):
+            raise _unavailable(view.key, why)
+        rules = policy.rules(view, self._environment, self._shown())
+        return {"rules": rules, "limits": policy.LIMITS, "tasks": policy.TASKS}
+
+    def _env(self, view: View) -> dict[str, str]:
+        tmp = os.path.join(view.home, ".tmp")
+        with suppress(FileExistsError):  # whatever the session made of it: no rule is made for it
+            os.mkdir(tmp, 0o700)
+        return policy.environment_inside(self._environment, view.home, tmp)
+
+    def _file(self, key: str) -> Path:
+        return self._root / "views" / f"{digest(key, 16)}.json"
+
+    def _marker(self, key: str) -> str:
+        """What the short commands of a view carry, whichever daemon started them."""
+        return digest(f"{self._root}\0{key}", 32)
+
+
+def _needs_network(command: Command) -> bool:
+    return bool(command.hosts or command.forwards or command.ports)
+
+
+def _why_not(view: View, version: int) -> str:
+    """Why such a view cannot be had here by rules that only add; "" when it can."""
+    try:
+        if landlock.abi() < version:
+            needs = "which knows no network" if version == landlock.PORTS else "with which files could be emptied"
+            return f"Landlock of this kernel has version {landlock.abi()}, {needs}"
+    except OSError as error:
+        return error.strerror or str(error)
+    writable = [*(mount.source for mount in view.mounts if mount.kind == "write"), view.home]
+    return next(filter(None, (_why_no_rule(mount, writable) for mount in view.mounts)), "")
+
+
+def _why_no_rule(mount: Mount, writable: list[str]) -> str:
+    if mount.kind not in ("read", "write") or mount.at != mount.source:
+        return f"'{mount.at}' would have to be mounted, and Landlock mounts nothing"
+    if not mount.optional and not os.path.exists(mount.source):
+        return f"'{mount.source}' is not there"
+    if mount.kind == "read" and any(policy.lies_in(mount.source, place) for place in writable):
+        return f"'{mount.source}' lies in a folder that may be written, and Landlock only adds rights"
+    return ""
+
+
+def _unavailable(key: str, why: str) -> Refused:
+    return Refused(
+        f"no sandbox for '{key}': {why}",
+        slug="sandbox-unavailable",
+        hint="see 'heddle doctor' for what this machine can do",
+    )
+
+
+def _place(path: Path, text: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    draft.write_text(text)
+    os.replace(draft, path)
