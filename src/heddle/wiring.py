@@ -22,6 +22,7 @@ from heddle.adapters.journal.sqlite import SqliteJournal
 from heddle.adapters.sandbox import machine
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.headroom import Headroom
+from heddle.adapters.sandbox.landlock import Landlock
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.sandbox.policy import Shown
 from heddle.adapters.workspaces import choice
@@ -113,7 +114,7 @@ class KnownAgents:
 
 
 class Enclosures:
-    """The sandboxes of this machine. Both share the holders' folders, so either finds what the other started.
+    """The sandboxes of this machine. All share the holders' folders, so each finds what another started.
 
     `provider` makes new workspaces, in `tier`.
     """
@@ -121,20 +122,23 @@ class Enclosures:
     def __init__(self, home: Path, runtime: Path, environment: Mapping[str, str], shown: Callable[[], Shown]) -> None:
         self._home, self._environment, self._shown = home, environment, shown
         self.none = Unconfined(home / "holders", runtime, environment)
+        self.landlock = Landlock(home / "holders", runtime, environment, shown)
         self.box = Box(home / "holders", runtime, environment, shown)
         self.tier, self.provider = 0, "clone"
 
     async def choose(self, tier: str, provider: str) -> None:
         """Settle on a tier and a provider. Raises SetupError (slug config-wrong-type, config-contradiction)."""
         wanted = choice.tier_wanted(provider, tier)
-        why_not = await machine.try_box(self._probe) if wanted == "auto" else ""
-        self.tier = machine.tier_for(wanted, why_not)
+        why_no_box = await machine.try_box(self._probe) if wanted == "auto" else ""
+        why_no_landlock = (await machine.try_landlock(self._probe))[1] if why_no_box else ""
+        self.tier = machine.tier_for(wanted, why_no_box, why_no_landlock)
         self.provider = choice.provider_for(provider, self.tier)
 
     @property
-    def chosen(self) -> Unconfined | Box:
+    def chosen(self) -> Unconfined | Landlock | Box:
         """The sandbox of the tier."""
-        return self.box if self.tier >= self.box.tier else self.none
+        sandboxes: dict[int, Unconfined | Landlock | Box] = {0: self.none, 1: self.landlock, 2: self.box}
+        return sandboxes[self.tier]
 
     async def findings(self) -> list[dict[str, object]]:
         """What `heddle doctor` says about them."""
@@ -144,8 +148,8 @@ class Enclosures:
 
     async def close(self) -> None:
         """Let go of the processes; they go on."""
-        await self.none.close()
-        await self.box.close()
+        for sandbox in (self.none, self.landlock, self.box):
+            await sandbox.close()
 
     @property
     def _probe(self) -> Path:

@@ -7,17 +7,21 @@ its own parent.
 import json
 import os
 import signal
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from heddle.holder.box.entry import KEPT
 from heddle.holder.box.kernel import end_with_parent
 from heddle.holder.confined import enclose
-from heddle.holder.program import start_program
+from heddle.holder.program import limit, start_program
 from heddle.holder.reaper import become_subreaper, die_with_parent, end_all
 
 
 def visit(path: str, argv: list[str]) -> int:
-    """Run a command by the plan in a file, which names its `env` beside what `enclose` takes; its exit status."""
+    """Run a command by the plan in a file, which names its `env` beside what `enclose` takes; its exit status.
+
+    Where a signal ended it, the same one ends this program.
+    """
     with open(path, "rb") as file:
         plan: dict[str, Any] = json.load(file)
     become_subreaper()
@@ -36,7 +40,12 @@ def visit(path: str, argv: list[str]) -> int:
         os.write(2, f"{failure}\n".encode())
     status = os.waitpid(pid, 0)[1]
     end_all(pid)
-    return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+    if os.WIFSIGNALED(status):
+        limit({"CORE": 0})
+        with suppress(OSError):  # that of SIGKILL is never another
+            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    return os.waitstatus_to_exitcode(status)
 
 
 def _leave(number: int, _: object) -> NoReturn:

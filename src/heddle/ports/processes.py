@@ -97,7 +97,7 @@ class Mount:
     `at` is where it is inside. read, write: `source` of the host is there. empty: a folder that nothing outlives, of
     at most `size` bytes. overlay: `lower` (topmost first) with everything written kept in `upper`; without an `upper`
     in a folder that nothing outlives. `work` is the kernel's, empty and beside `upper`. `optional`: left out where
-    the host has no `source`.
+    the host has no `source`. Where nothing can be mounted, a place to read inside of one to write is written too.
     """
 
     kind: Literal["read", "write", "empty", "overlay"]

@@ -20,7 +20,7 @@ from heddle.core.errors import Refused
 from heddle.holder import landlock
 from heddle.holder.folder import MARKER, Folder
 from heddle.holder.reaper import end_marked
-from heddle.ports import Command, Mount, Ran, View
+from heddle.ports import Command, Ran, View
 
 VISIT = """
 import sys
@@ -57,7 +57,9 @@ class Landlock(Holders):
         self._visits: dict[subprocess.Popen[bytes], str] = {}
 
     async def start(self, command: Command) -> HeldProcess:
-        """See the port. Raises Refused(slug="sandbox-needs-view")."""
+        """See the port. What was started is found again; else Refused(slug="sandbox-needs-view")."""
+        if self.of(command.key).begun():
+            return (await self.hold(command))[0]
         raise needs_view(command.key)
 
     async def start_in(self, view: View, command: Command) -> HeldProcess:
@@ -135,7 +137,8 @@ class Landlock(Holders):
         self._visits.pop(process, None)
 
     def _plan(self, view: View, *, network: bool = False) -> dict[str, Any]:
-        """What encloses a process of the view. Raises Refused(slug="sandbox-unavailable")."""
+        """What encloses a process of the view. Raises Refused (slug sandbox-needs-view, sandbox-unavailable)."""
+        require_in_place(view)
         if why := _why_not(view, landlock.PORTS if network else landlock.LEAST):
             raise _unavailable(view.key, why)
         rules = policy.rules(view, self._environment, self._shown())
@@ -159,26 +162,27 @@ def _needs_network(command: Command) -> bool:
     return bool(command.hosts or command.forwards or command.ports)
 
 
+def require_in_place(view: View) -> None:
+    """Raises Refused(slug="sandbox-needs-view") unless each place of the view is where the host has it."""
+    for mount in view.mounts:
+        if mount.kind not in ("read", "write") or mount.at != mount.source:
+            raise Refused(
+                f"'{view.key}' needs '{mount.at}' mounted, and there is no box to do it in",
+                slug="sandbox-needs-view",
+                hint="choose the workspace provider 'clone', or tier 2; see: heddle config explain workspace.provider",
+            )
+
+
 def _why_not(view: View, version: int) -> str:
-    """Why such a view cannot be had here by rules that only add; "" when it can."""
+    """Why it cannot be enclosed on this machine; "" when it can."""
     try:
         if landlock.abi() < version:
-            needs = "which knows no network" if version == landlock.PORTS else "with which files could be emptied"
-            return f"Landlock of this kernel has version {landlock.abi()}, {needs}"
+            lacks = "which knows no network" if version == landlock.PORTS else "with which files could be emptied"
+            return f"Landlock of this kernel has version {landlock.abi()}, {lacks}"
     except OSError as error:
         return error.strerror or str(error)
-    writable = [*(mount.source for mount in view.mounts if mount.kind == "write"), view.home]
-    return next(filter(None, (_why_no_rule(mount, writable) for mount in view.mounts)), "")
-
-
-def _why_no_rule(mount: Mount, writable: list[str]) -> str:
-    if mount.kind not in ("read", "write") or mount.at != mount.source:
-        return f"'{mount.at}' would have to be mounted, and Landlock mounts nothing"
-    if not mount.optional and not os.path.exists(mount.source):
-        return f"'{mount.source}' is not there"
-    if mount.kind == "read" and any(policy.lies_in(mount.source, place) for place in writable):
-        return f"'{mount.source}' lies in a folder that may be written, and Landlock only adds rights"
-    return ""
+    places = [*(mount.source for mount in view.mounts if not mount.optional), view.home]
+    return next((f"'{place}' is not there" for place in places if not os.path.exists(place)), "")
 
 
 def _unavailable(key: str, why: str) -> Refused:

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from heddle.adapters.sandbox import policy
 from heddle.core.errors import SetupError
+from heddle.holder import landlock
 
 PROBE = """
 import json, sys
@@ -17,7 +19,13 @@ sys.path.append(sys.argv[1])
 from heddle.holder.box.probe import probe
 json.dump(probe(sys.argv[2]), sys.stdout)
 """
-TIERS = ("auto", "0", "2")
+TRIAL = """
+import json, sys
+sys.path.append(sys.argv[1])
+from heddle.holder.trial import trial
+json.dump(trial(sys.argv[2]), sys.stdout)
+"""
+TIERS = ("auto", "0", "1", "2")
 _SOURCE = str(Path(__file__).resolve().parents[3])
 _APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
@@ -38,23 +46,47 @@ async def try_box(folder: Path) -> str:
     """Why no box can be made over a workspace in `folder`, with the remedy; "" when one can."""
     if not sys.platform.startswith("linux"):
         return f"boxes need Linux; this is {sys.platform}"
+    try:
+        steps: dict[str, str] = await _run(PROBE, folder)
+    except ValueError as error:
+        return str(error)
+    failed = next(((name, why) for name, why in steps.items() if why), None)
+    return "" if failed is None else f"{failed[0]}: {failed[1]}; {_remedy(failed[0])}"
+
+
+async def try_landlock(folder: Path) -> tuple[int, str]:
+    """The version of Landlock here (0: none), and why sessions that reach their hosts cannot be confined by it."""
+    if not sys.platform.startswith("linux"):
+        return 0, f"Landlock needs Linux; this is {sys.platform}"
+    try:
+        told: dict[str, Any] = await _run(TRIAL, folder)
+    except ValueError as error:
+        return 0, str(error)
+    version, why = int(told["version"]), str(told["why"])
+    if not version:
+        return 0, f"{why}; it needs Linux 6.7 or newer, built and booted with Landlock ('landlock' in the option lsm=)"
+    if not why and version < landlock.PORTS:
+        why = f"version {version} knows no network, so agents could not reach their models; Linux 6.7 or newer does"
+    return version, why
+
+
+async def _run(program: str, folder: Path) -> Any:
+    """What a program of ours found out in a process of its own. Raises ValueError when it broke."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", "-c", PROBE, _SOURCE, str(folder)),
+        *(sys.executable, "-I", "-S", "-c", program, _SOURCE, str(folder)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     said, errors = await process.communicate()
     try:
-        steps: dict[str, str] = json.loads(said)
+        return json.loads(said)
     except ValueError:
-        return f"the probe failed: {errors.decode(errors='replace').strip()[-300:]}"
-    failed = next(((name, why) for name, why in steps.items() if why), None)
-    return "" if failed is None else f"{failed[0]}: {failed[1]}; {_remedy(failed[0])}"
+        raise ValueError(f"the probe failed: {errors.decode(errors='replace').strip()[-300:]}") from None
 
 
-def tier_for(wanted: str, why_not: str) -> int:
-    """The tier to work in; `why_not` says why there is no box.
+def tier_for(wanted: str, why_no_box: str, why_no_landlock: str) -> int:
+    """The tier to work in, given why the two that enclose cannot be had ("": they can).
 
     What was asked for and cannot be had is never replaced by less: sessions are then refused one by one, with the
     reason (D2). Raises SetupError(slug="config-wrong-type") for a tier that does not exist.
@@ -66,26 +98,43 @@ def tier_for(wanted: str, why_not: str) -> int:
             hint="see: heddle config explain sandbox.tier",
         )
     if wanted == "auto":
-        return 0 if why_not else 2
+        return (0 if why_no_landlock else 1) if why_no_box else 2
     return int(wanted)
 
 
 async def findings(tier: int, folder: Path, environment: Mapping[str, str], also: policy.Shown) -> list[Finding]:
-    """What `heddle doctor` says about sandboxes."""
-    why_not = await try_box(folder)
+    """What `heddle doctor` says about sandboxes. What nobody needs here is told, and is no fault."""
+    why_no_box = await try_box(folder)
+    version, why_no_landlock = await try_landlock(folder)
     using = {
         0: "tier 0: sessions are isolated by workspace only; an agent may read and write what you may",
+        1: "tier 1 (landlock): own files per session, and the tools below; your processes, file names and loopback stay in sight",
         2: "tier 2 (box): own file system, processes and network per session; nothing of HOME but the tools below",
     }[tier]
     found = [
-        Finding("sandbox", tier >= 2, using),
-        Finding("box", not why_not, why_not or "namespaces, overlay, seccomp: each was tried and works"),
+        Finding("sandbox", tier >= 1, using),
+        Finding("box", not why_no_box, why_no_box or "namespaces, overlay, seccomp: each was tried and works"),
+        Finding("landlock", tier == 2 or not why_no_landlock, why_no_landlock or _landlock(version)),
     ]
-    if tier >= 2:
+    if tier >= 1:
         shown = ", ".join(policy.tools(environment, also)) or "nothing"
-        found.append(Finding("box shows", True, f"/usr, /etc, /opt without their secrets, and read-only: {shown}"))
+        found.append(Finding("shown inside", True, f"/usr, /etc, /opt without their secrets, and read-only: {shown}"))
     found.append(Finding("memory limits", True, _limits()))
     return found
+
+
+def _landlock(version: int) -> str:
+    """What it gives, and what it lacks that a box has."""
+    lacks = [
+        *(
+            ()
+            if version >= landlock.SIGNALS
+            else ("sessions may end your other processes (Linux 6.12 keeps them from it)",)
+        ),
+        "names, sizes and command lines of your other files and processes are seen, modes and times of your files changed",
+        "no terminals, unix sockets, datagrams or shared memory; servers of a session's own on its leased ports alone",
+    ]
+    return f"version {version}, tried and works; against a box it lacks: {'; '.join(lacks)}"
 
 
 def _remedy(step: str) -> str:
@@ -103,7 +152,7 @@ def _remedy(step: str) -> str:
         return "the kernel (5.11 or newer) or the file system refuses an overlay: put HEDDLE_HOME on ext4, xfs or btrfs"
     if step == "processes":
         return "this looks like a container that hides parts of /proc: run Heddle outside of it"
-    return "work goes on in tier 0, by workspaces alone"
+    return "work goes on in a lower tier"
 
 
 def _limits() -> str:

@@ -33,6 +33,7 @@ MARKS = {
 }
 TIERS = {
     0: "sandbox: tier 0 (none): isolated by workspace only; agents can read and write what you can; see: heddle doctor",
+    1: "sandbox: tier 1 (landlock): own files for each session; processes and loopback are shared; see: heddle doctor",
     2: "sandbox: tier 2 (box): own files, processes and network for each session; of your home only the tools on PATH",
 }
 """What encloses a session, for people."""

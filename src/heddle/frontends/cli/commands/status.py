@@ -24,8 +24,8 @@ def run(args: argparse.Namespace) -> int:
         narrate(f"unreadable: {clean(kept['what'])}: {clean(kept['why'])}")
     if told["trouble"]:
         narrate(f"trouble: {clean(told['trouble'])}")
-    if told["tier"] == 0:
-        narrate(TIERS[0])
+    if told["tier"] < max(TIERS):
+        narrate(TIERS[told["tier"]])
     if told["inbox"]:
         narrate(f"{told['inbox']} to settle: heddle inbox")
     if args.next:
