@@ -1,6 +1,7 @@
 """What every Sandbox keeps: a process is started once, heard to its end, fed once, and ended whole.
 
-Real processes throughout. A further sandbox joins by one line in SANDBOXES.
+Real processes throughout. A further sandbox joins by one line in SANDBOXES; one that needs a view is given one in which
+the place of the test may be written.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from heddle.adapters.sandbox.held import HeldProcess
+from heddle.adapters.sandbox.landlock import Landlock
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.core.errors import Refused, UserError
 from heddle.core.session import Send
@@ -25,8 +28,19 @@ from heddle.ports import Command, Held, Mount, Sandbox, View
 
 pytestmark = pytest.mark.asyncio
 
-SANDBOXES: dict[str, Callable[[Path, Mapping[str, str]], Unconfined]] = {
+
+class Confined(Landlock):
+    """Tier 1, with one view for all."""
+
+    async def start(self, command: Command) -> HeldProcess:
+        (place := self._root.parent).joinpath("home").mkdir(exist_ok=True)
+        view = View("all", (Mount("write", str(place), source=str(place)),), str(place / "home"), str(place / "lock"))
+        return await self.start_in(view, command)
+
+
+SANDBOXES: dict[str, Callable[[Path, Mapping[str, str]], Unconfined | Confined]] = {
     "none": lambda place, environment: Unconfined(place / "held", place / "run", environment),
+    "landlock": lambda place, environment: Confined(place / "held", place / "run", environment),
 }
 
 
@@ -37,8 +51,15 @@ class Place:
     kind: str
     path: Path
 
-    def open(self, environment: Mapping[str, str] = os.environ) -> Unconfined:
+    def open(self, environment: Mapping[str, str] = os.environ) -> Unconfined | Confined:
         return SANDBOXES[self.kind](self.path, environment)
+
+    def own_names(self) -> dict[str, str]:
+        """What the sandbox itself says in the environment of a session."""
+        if self.kind == "none":
+            return {}
+        home = self.path / "home"
+        return {"HOME": str(home), "TMPDIR": str(home / ".tmp"), "SHELL": "/bin/sh"}
 
 
 @pytest.fixture(params=sorted(SANDBOXES))
@@ -278,7 +299,7 @@ async def test_credentials_of_the_daemon_do_not_reach_the_process(place: Place) 
     seen = dict(line.split("=", 1) for line in (await heard(held)).decode().splitlines())
     own = {name: seen.pop(name) for name in ("HEDDLE_SESSION", "HEDDLE_HOLDER")}
     seen = {name: value for name, value in seen.items() if name not in ("PWD", "OLDPWD", "SHLVL", "_")}
-    assert seen == {**passed, "GITHUB_TOKEN": "given", "LANG": "de"}
+    assert seen == {**passed, "GITHUB_TOKEN": "given", "LANG": "de", **place.own_names()}
     assert own["HEDDLE_SESSION"] == "env"
     await sandbox.close()
 
@@ -304,7 +325,7 @@ async def test_any_key_is_a_name_of_its_own(place: Place) -> None:
 
 async def test_the_tier_is_told(place: Place) -> None:
     sandbox: Sandbox = place.open()
-    assert sandbox.tier == 0
+    assert sandbox.tier == {"none": 0, "landlock": 1}[place.kind]
 
 
 ELSEWHERE = (
