@@ -1,6 +1,6 @@
 """What people are shown, folded from runs and decisions. One function says what state a task is in, and why."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -194,6 +194,13 @@ def timeline(records: Iterable[e.Recorded]) -> tuple[Line, ...]:
     return tuple(Line(record.at, text, record.by) for record, text in lines if text)
 
 
+def left_out(refused: Sequence[tuple[str, str]]) -> str:
+    """The end of a sentence about a result: which paths it does not hold, and why; empty when it holds all."""
+    more = f" and {len(refused) - 3} more" if refused[3:] else ""
+    named = ", ".join(f"{path} ({why})" for path, why in refused[:3])
+    return f"; left out: {named}{more}" if refused else ""
+
+
 def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fact
     match event:
         case e.TaskAdded(task):
@@ -218,8 +225,8 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"plan {bound} is ready: scope {', '.join(plan.scope.globs)}"
         case e.PlanEdited(_, bound):
             return f"plan was edited, now {bound}"
-        case e.ResultDelivered(_, _, _, _, paths, insertions, deletions, _, _):
-            return f"result: {len(paths)} files, +{insertions} -{deletions}"
+        case e.ResultDelivered(_, _, _, _, paths, insertions, deletions, refused, _):
+            return f"result: {len(paths)} files, +{insertions} -{deletions}{left_out(refused)}"
         case e.VerdictReached(_, verdict):
             return f"verdict {verdict.colour}" + (f": {verdict.reason}" if verdict.colour is not Colour.GREEN else "")
         case e.StageFailed(stage, attempt, _, detail, _):

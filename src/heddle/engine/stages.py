@@ -11,6 +11,7 @@ from heddle.core.scope import Scope
 from heddle.core.session import Access, Brief, TurnOutcome
 from heddle.core.settings import Settings
 from heddle.core.task import READ_ONLY, Stage
+from heddle.core.views import left_out
 from heddle.engine.documents import NAMES, document, load_plan, require_document
 from heddle.engine.prompts import prompt, repair, resumption
 from heddle.engine.runs import Runs
@@ -176,17 +177,16 @@ class AgentStage:
         collected = await workspace.collect(f"{run.task.title}\n\nHeddle-Run: {self.key}")
         paths = tuple(change.path for change in collected.changes.paths)
         if not paths:
-            raise Failure("no-evidence", "the agent says it is done, but nothing differs from the base")
+            told = "the agent says it is done, but nothing differs from the base"
+            raise Failure("no-evidence", told + left_out(collected.changes.refused))
         beyond = self._scope().outside(paths) if self._scope().declared else ()
         if beyond:
             if set(beyond) - set(run.violations):
                 await self.runs.record(self.task, e.ScopeViolated(beyond))
+            told = f"'{beyond[0]}'" + (f" and {len(beyond) - 1} more lie" if beyond[1:] else " lies")
+            told += " outside the approved scope"
             listed = "\n".join(beyond[:50])
-            raise Failure(
-                "outside-scope",
-                f"{len(beyond)} files outside the approved scope, first '{beyond[0]}'",
-                f"These files lie outside the approved scope and must be left as they were:\n{listed}",
-            )
+            raise Failure("outside-scope", told, f"{told}\nThese files must be left as they were:\n{listed}")
         await self._refuse_secrets(collected)
         insertions = sum(change.insertions or 0 for change in collected.changes.paths)
         deletions = sum(change.deletions or 0 for change in collected.changes.paths)

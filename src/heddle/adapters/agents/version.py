@@ -3,7 +3,9 @@
 import asyncio
 import os
 import re
+import signal
 from collections.abc import Mapping
+from contextlib import suppress
 
 from heddle.adapters.agents.brands import Brand
 from heddle.core.errors import SetupError
@@ -11,7 +13,11 @@ from heddle.core.errors import SetupError
 WAIT_S = 30.0
 """How long a program may take to tell its version; a loaded machine is slow."""
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)+")
+SAID_LIMIT = 64_000
+"""Bytes after which what a program tells is no version."""
+
+_GRACE_S = 5.0
+_NUMBER = re.compile(r"(?<!\d)\d{1,9}(?:\.\d{1,9})+(?!\d)")
 
 
 async def run_version(brand: Brand, env: Mapping[str, str] | None = None) -> str:
@@ -32,26 +38,56 @@ async def run_version(brand: Brand, env: Mapping[str, str] | None = None) -> str
 
 
 async def _run(brand: Brand, env: Mapping[str, str]) -> str:
+    command = " ".join(brand.version_command)
     pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
-            *brand.version_command, stdin=null, stdout=pipe, stderr=asyncio.subprocess.STDOUT, env=env
+            *brand.version_command,
+            stdin=null,
+            stdout=pipe,
+            stderr=asyncio.subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
         )
     except OSError as error:
         raise _missing(brand, f"'{brand.version_command[0]}': {error.strerror}") from error
+    assert process.stdout is not None
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), WAIT_S)
+        async with asyncio.timeout(WAIT_S):
+            output = await _said(process.stdout)
+            status = await process.wait() if len(output) <= SAID_LIMIT else 0
     except TimeoutError as error:
-        raise _missing(brand, f"'{' '.join(brand.version_command)}' did not answer within {WAIT_S:.0f} s") from error
+        raise _missing(brand, f"'{command}' did not answer within {WAIT_S:.0f} s") from error
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await _end(process, process.stdout)
+    if len(output) > SAID_LIMIT:
+        raise _wrong(brand, f"'{command}' told more than {SAID_LIMIT} bytes, and no version")
     said = output.decode(errors="replace").strip()
-    if process.returncode != 0:
+    if status != 0:
         last = (said.splitlines() or [""])[-1][:200]
-        raise _missing(brand, f"'{' '.join(brand.version_command)}' failed: {last}")
+        raise _missing(brand, f"'{command}' failed: {last}")
     return said
+
+
+async def _said(stream: asyncio.StreamReader) -> bytes:
+    """All of it, or a little more than the limit: one that never stops talking costs no memory."""
+    said = b""
+    while len(said) <= SAID_LIMIT and (piece := await stream.read(1 << 14)):
+        said += piece
+    return said
+
+
+async def _end(process: asyncio.subprocess.Process, stream: asyncio.StreamReader) -> None:
+    """End what still runs or holds the pipe: also children that the program left behind."""
+    if process.returncode is not None and stream.at_eof():
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_GRACE_S):
+            while await stream.read(1 << 16):  # until the pipe is closed nobody is told of the exit
+                pass
+            await process.wait()
 
 
 def _order(version: str) -> tuple[int, ...]:
