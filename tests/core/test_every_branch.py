@@ -12,7 +12,7 @@ from heddle.core.plan import Plan, digest
 from heddle.core.run import AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted, evolve, fold
 from heddle.core.scope import Scope
 from heddle.core.task import Lane, Stage, Status, Task
-from heddle.core.views import UNREADABLE, inbox, state, timeline
+from heddle.core.views import UNREADABLE, inbox, left_out, state, timeline
 
 TASK = Task("T1", "r", "/r", "main", "do it", checks=("true",))
 PLAN = Plan(Scope(("docs/**",)), ("true",), "text")
@@ -198,6 +198,13 @@ def test_each_fact_has_its_line_or_none() -> None:
         )
     )
     assert len(told) == 1 + len(CLEARED) + 17
+
+
+def test_what_a_result_leaves_out_is_named() -> None:
+    huge = tuple((f"{n}.bin", "too large") for n in range(5))
+    assert left_out(()) == ""
+    assert left_out(huge[:1]) == "; left out: 0.bin (too large)"
+    assert left_out(huge).endswith("2.bin (too large) and 2 more")
 
 
 def test_a_result_is_validated_when_there_is_room() -> None:

@@ -129,8 +129,10 @@ class RemoveWorkspace:
     workspace: str
 
 
-Action: TypeAlias = StartStage | PlayStage | PassGate | Replan | Hold | Stop | RemoveWorkspace
-Decision: TypeAlias = Action | Wait
+Work: TypeAlias = PlayStage | Stop | RemoveWorkspace
+"""What takes long, and is carried out under the dispatcher."""
+
+Decision: TypeAlias = StartStage | PassGate | Replan | Hold | Work | Wait
 
 
 def decide(run: Run, world: World) -> Decision:

@@ -259,5 +259,19 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"workspace removed; its work is kept in {recovery}" if recovery else ""
         case e.WorkspaceKept(workspace, why):
             return f"workspace {workspace} was kept: {why}"
-        case _:
+        case (
+            e.WorkspaceCreated()
+            | e.QuestionWithdrawn()
+            | e.RepositoryAdded()
+            | e.CommandsApproved()
+            | e.AgentAnswered()
+            | e.ToolUsed()
+            | e.PermissionDecided()
+            | e.UsageRecorded()
+            | e.LimitRecorded()
+            | e.TurnRecorded()
+            | e.SessionEnded()
+        ):
             return ""
+        case _:  # pragma: no cover
+            assert_never(event)

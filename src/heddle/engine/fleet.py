@@ -8,12 +8,12 @@ simply decided again, and each carrying-out finds what an earlier one began.
 import asyncio
 import logging
 from contextlib import suppress
+from typing import assert_never
 
 from heddle.core import events as e
 from heddle.core.cycle import (
     PROBLEM,
     ROOM,
-    Action,
     Decision,
     Hold,
     PassGate,
@@ -24,6 +24,7 @@ from heddle.core.cycle import (
     Stop,
     Wait,
     Who,
+    Work,
     decide,
 )
 from heddle.core.errors import HeddleError
@@ -58,7 +59,7 @@ class Fleet:
         self.worlds = Worlds(runs, outside)
         self.decisions: dict[str, tuple[int, Decision]] = {}
         self._troubles: dict[str, str] = {}
-        self._working: dict[str, Action] = {}
+        self._working: dict[str, Work] = {}
         self._news = asyncio.Event()
 
     @property
@@ -138,9 +139,11 @@ class Fleet:
             case PlayStage() | Stop() | RemoveWorkspace():
                 await self._dispatch(run, decision)
                 return True
+            case _:
+                assert_never(decision)
         return False
 
-    async def _dispatch(self, run: Run, action: Action) -> None:
+    async def _dispatch(self, run: Run, action: Work) -> None:
         id = run.task.id
         under_way = self._working.get(id)
         if under_way == action:
@@ -152,7 +155,7 @@ class Fleet:
         self._working[id] = action
         self.dispatcher.submit(id, lambda: self._carry_out(id, action))
 
-    async def _carry_out(self, id: str, action: Action) -> None:
+    async def _carry_out(self, id: str, action: Work) -> None:
         try:
             await self._work(self.runs.require(id), action)
             self._troubles.pop(id, None)
@@ -169,7 +172,7 @@ class Fleet:
                 del self._working[id]
             self._news.set()
 
-    async def _record_bug(self, id: str, action: Action, error: Exception) -> None:
+    async def _record_bug(self, id: str, action: Work, error: Exception) -> None:
         detail = f"{type(error).__name__}: {error}"
         if isinstance(action, PlayStage):
             await self.runs.record(id, e.StageFailed(action.stage, action.attempt, "bug", detail))
@@ -178,7 +181,7 @@ class Fleet:
         else:
             await self.runs.record(id, e.RunHeld("bug", detail))
 
-    async def _work(self, run: Run, action: Action) -> None:
+    async def _work(self, run: Run, action: Work) -> None:
         site = await self.outside.site(run.task.root)
         match action:
             case PlayStage(stage, _, key):
@@ -187,6 +190,8 @@ class Fleet:
                 await self._stop(run, site, why)
             case RemoveWorkspace(workspace):
                 await self._remove(run, site, workspace)
+            case _:
+                assert_never(action)
 
     async def _stage(self, run: Run, site: Site, stage: Stage, key: str) -> None:
         settings: Settings = await self.worlds.settings(run)

@@ -7,6 +7,7 @@ the holder takes each message id once, so a replay answers no request twice and 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from heddle.core import events as e
 from heddle.core.permission import inside, permission
@@ -17,8 +18,10 @@ from heddle.core.session import (
     AnswerAsked,
     Answered,
     Brief,
+    Denied,
     DocumentOffered,
     Fact,
+    Garbled,
     LimitKind,
     LimitSeen,
     PermissionAsked,
@@ -26,6 +29,7 @@ from heddle.core.session import (
     Said,
     Send,
     ToolCalled,
+    ToolEnded,
     TurnEnded,
     TurnOutcome,
     UsageReported,
@@ -181,10 +185,10 @@ class Session:
                     await self.held.stop(grace_s=2.0)
             case TurnEnded():
                 await self._turn(fact)
-            case Said():
+            case Said() | ToolEnded() | Denied() | Garbled():
                 return
             case _:
-                return
+                assert_never(fact)
 
     async def _reply(self, request: str, reply: Reply) -> None:
         await self._send(self.conversation.reply(request, reply))

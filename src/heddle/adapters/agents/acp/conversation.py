@@ -127,6 +127,8 @@ class AcpConversation:
                 yield self._ask(message["id"], params)
             case _ if "id" in message:
                 yield wire.refusal(f"refuse:{message['id']}", message["id"])
+            case _:  # a notification that nobody knows is none of ours
+                pass
 
     def _answered(self, message: Table) -> Iterator[Fact | Send]:
         """An answer counts once, and only when it was asked for."""
