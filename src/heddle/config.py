@@ -18,7 +18,7 @@ from typing import Any
 from heddle.core.cycle import Bounds
 from heddle.core.delegation import Delegation
 from heddle.core.errors import SetupError, UserError
-from heddle.core.gate import Decider, GateRule, Gates
+from heddle.core.gate import STRICTNESS, Decider, GateRule, Gates
 from heddle.core.scope import require_scope
 from heddle.core.settings import Settings
 from heddle.core.task import Lane, Stage
@@ -27,8 +27,14 @@ from heddle.ports import Repository
 REPOSITORY_FILE = "heddle.toml"
 LOCAL_FILE = ".heddle/local.toml"
 PREFIX = "HEDDLE_"
-PERSONS = ("gates.", "checks.hooks", "sandbox.", "workspace.")
-"""Keys that a repository does not set, however it is asked; its own gates come on top."""
+GATED = (Stage.RESEARCH, Stage.PLAN, Stage.EXECUTE, Stage.VALIDATE)
+"""The stages that end at a gate."""
+
+PERSONS = frozenset(
+    ("checks.hooks", "limits.keep_memory_mb", "limits.keep_disk_mb")
+    + ("sandbox.tier", "workspace.provider", "workspace.max_file_mb", "workspace.trash_days")
+)
+"""What a repository has no say in: it is the person's, or the machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +174,20 @@ def resolve(layers: list[Layer]) -> list[Value]:
 
 
 def _override(holds: Value, layer: Layer, value: Any) -> Value:
-    """What holds after one more layer: a repository's limits only lower, and what is the person's it never replaces."""
-    if layer.narrow and holds.key.startswith("limits."):
-        return Value(holds.key, min(value, holds.value), layer.source if value < holds.value else holds.source)
-    if layer.narrow and holds.key.startswith(PERSONS):
+    """What holds after one more layer: a repository's limits only lower, its gates only add."""
+    theirs = Value(holds.key, value, layer.source)
+    if not layer.narrow:
+        return theirs
+    if holds.key in PERSONS:
         return holds
-    return Value(holds.key, value, layer.source)
+    if holds.key.startswith("limits."):
+        return theirs if value < holds.value else holds
+    if holds.key == "gates.rules":
+        return Value(holds.key, [*holds.value, *value], f"{holds.source}, {layer.source}") if holds.value else theirs
+    if holds.key.startswith("gates."):
+        order = [STRICTNESS.index(_decider(holds.key, one)) for one in (value, holds.value)]
+        return theirs if order[0] > order[1] else holds
+    return theirs
 
 
 def settings(layers: list[Layer]) -> Settings:
@@ -185,7 +199,7 @@ def settings(layers: list[Layer]) -> Settings:
         checks=_commands("checks.commands", values["checks.commands"]),
         hooks=values["checks.hooks"],
         setup=_commands("setup.commands", values["setup.commands"]),
-        gates=Gates(tuple(rule for layer in _gate_layers(layers) for rule in _gate_rules(layer))),
+        gates=Gates(tuple(_gate_rules(values))),
         delegations=tuple(_delegation(rule) for rule in values["delegation.rules"]),
         bounds=Bounds(values["limits.attempts"], values["limits.replans"]),
         sessions=values["limits.sessions"],
@@ -199,19 +213,9 @@ def settings(layers: list[Layer]) -> Settings:
     )
 
 
-def _gate_layers(layers: list[Layer]) -> list[Layer]:
-    """The person's gates as one layer over the defaults; each of the repository's layers on its own, to add to them."""
-    own: dict[str, Any] = {}
-    for layer in layers:
-        if not layer.narrow:
-            own |= layer.values.get("gates", {})
-    return [Layer("gates", {"gates": own}), *(layer for layer in layers if layer.narrow)]
-
-
-def _gate_rules(layer: Layer) -> list[GateRule]:
-    table = layer.values.get("gates", {})
-    rules = [GateRule(Stage(key), _decider(key, value)) for key, value in table.items() if key != "rules"]
-    for rule in table.get("rules", []):
+def _gate_rules(values: Mapping[str, Any]) -> list[GateRule]:
+    rules = [GateRule(stage, _decider(f"gates.{stage}", values[f"gates.{stage}"])) for stage in GATED]
+    for rule in values["gates.rules"]:
         _require_rule("gates.rules", rule, {"stage", "decides"}, {"lane", "role", "paths"})
         stage, decides = _stage(rule["stage"]), _decider("gates.rules", rule["decides"])
         lane = str(rule.get("lane", ""))
@@ -251,7 +255,7 @@ def _decider(key: str, name: object) -> Decider:
     try:
         return Decider(str(name))
     except ValueError:
-        raise _wrong("the configuration", f"gates.{key}", f"one of {', '.join(Decider)}") from None
+        raise _wrong("the configuration", key, f"one of {', '.join(Decider)}") from None
 
 
 def _commands(key: str, value: object) -> tuple[str, ...]:
