@@ -73,6 +73,23 @@ def test_the_daemon_lives_on_when_the_command_that_started_it_is_interrupted(rea
     assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
 
 
+def test_a_daemon_in_which_nothing_happens_does_nothing(real_daemon: None) -> None:
+    heddle("status")
+    pid = json.loads(heddle("daemon", "status", "--json").out)["pid"]
+
+    def switches() -> int:
+        told = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
+        return sum(int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0]) for text in told)
+
+    def naps() -> int:
+        before = switches()
+        subprocess.run(["sleep", "0.5"], check=True)
+        return switches() - before
+
+    until(lambda: naps() == 0)
+    assert naps() <= 1
+
+
 def test_commands_that_start_the_daemon_at_once_share_one(real_daemon: None) -> None:
     def pid(_: int) -> tuple[int, int]:
         ended = heddle("status", "--json")

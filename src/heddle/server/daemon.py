@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -50,14 +51,30 @@ def take_lock(home: Path) -> int | None:
     return fd
 
 
+class Listener(uvicorn.Server):
+    """uvicorn that is told when it is `over`: it does not look for it ten times a second, and the signals are ours."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.over = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None are captured."""
+        yield
+
+    async def main_loop(self) -> None:
+        """Wait."""
+        await self.over.wait()
+
+
 async def serve(home: Path, *, keep_aside: bool = False) -> None:
     """Wire everything, listen, and let the fleet run."""
     stopping = asyncio.Event()
     house = await wiring.build(home, Path(places.runtime()), os.environ, stopping.set, keep_aside=keep_aside)
     listener = _listen(places.daemon_socket())
     config = uvicorn.Config(application(house.desk), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    server = Listener(config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
@@ -65,7 +82,7 @@ async def serve(home: Path, *, keep_aside: bool = False) -> None:
     web = asyncio.create_task(server.serve(sockets=[listener]))
     stop = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait({fleet, web, stop}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
+    server.over.set()
     with suppress(asyncio.CancelledError, TimeoutError):
         await asyncio.wait_for(web, timeout=3)
     fleet.cancel()
