@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,15 +65,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(f"'{mark.args[0]}' is missing; add it: {TOOLS[mark.args[0]][1]}", pytrace=False)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker tells the one who prints what it left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["not_run"] = session.config.stash.get(not_run, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Each worker collects the same tests, so that one list is all of them."""
+    node.config.stash.setdefault(not_run, {}).update(getattr(node, "workeroutput", {}).get("not_run", {}))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """A plain list of what was not run, why, and the command that would add it."""
-    if os.environ.get("CI") or config.getoption("broken") or hasattr(config, "workerinput"):
-        return
-    for tool in TOOLS:
-        if not is_here(tool):
-            terminalreporter.write_line(
-                f"not run: tests that need '{tool}', which is not here; add it: {TOOLS[tool][1]}"
-            )
+    """What tests found out, then a plain list of what was not run, why, and the command that would add it."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, text in report.user_properties:
+            terminalreporter.write_line(f"{name}: {text}")
+    for tool, tests in config.stash.get(not_run, {}).items():
+        files = ", ".join(sorted({test.partition("::")[0] for test in tests}))
+        why = f"{len(tests)} tests in {files}, because '{tool}' is not here"
+        terminalreporter.write_line(f"not run: {why}; add it: {TOOLS[tool][1]}")
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ def live(when: str, number: int) -> dict[str, Any]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_w6_a_kill_at_any_journal_commit_changes_nothing(when: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_w6_a_kill_at_any_journal_commit_changes_nothing(
+    when: str, record_property: Callable[[str, object], None]
+) -> None:
     whole = live("never", 0)
     assert whole["status"] == "landed"
     assert whole["commits"] >= LEAST
@@ -43,5 +46,5 @@ def test_w6_a_kill_at_any_journal_commit_changes_nothing(when: str, capsys: pyte
         assert told["facts"] == whole["facts"], f"{when} {number}"
         assert told["refs"] == whole["refs"], f"{when} {number}"
         assert told["left"] == [], f"{when} {number}"
-    with capsys.disabled():
-        print(f"\ncrash suite: N={whole['commits']} commits; {whole['commits']} kills {when} a commit, all recovered")
+    count = whole["commits"]
+    record_property("crash suite", f"N={count} commits; {count} kills {when} a commit, all recovered")
