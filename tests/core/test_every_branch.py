@@ -194,6 +194,7 @@ def test_each_fact_has_its_line_or_none() -> None:
             e.StopRequested("p", ""),
             e.RunStopped("x"),
             e.WorkspaceKept("w", "in use"),
+            e.ToolUsed(0, "edit", "Write a", ("a",)),
             e.SessionEnded(0, None, "exited"),
         )
     )

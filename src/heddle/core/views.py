@@ -243,6 +243,26 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"the branch moved to {onto[:12]}: validated again"
         case e.Landed(commit, branch, checkout):
             return f"landed on {branch} as {commit[:12]} (checkout {checkout})"
+        case e.RunHeld() | e.RunReleased() | e.RunPaused() | e.RunResumed() | e.StopRequested() | e.RunStopped():
+            return _steered(event)
+        case e.WorkspaceRemoved(_, recovery):
+            return f"workspace removed; its work is kept in {recovery}" if recovery else ""
+        case e.WorkspaceKept(workspace, why):
+            return f"workspace {workspace} was kept: {why}"
+        case e.WorkspaceCreated() | e.QuestionWithdrawn() | e.RepositoryAdded() | e.CommandsApproved():
+            return ""
+        case e.AgentAnswered() | e.ToolUsed() | e.PermissionDecided() | e.UsageRecorded() | e.LimitRecorded():
+            return ""  # what a session did is in its transcript
+        case e.TurnRecorded() | e.SessionEnded():
+            return ""
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _steered(
+    event: e.RunHeld | e.RunReleased | e.RunPaused | e.RunResumed | e.StopRequested | e.RunStopped,
+) -> str:
+    match event:
         case e.RunHeld(_, detail):
             return f"waits for a person: {detail}"
         case e.RunReleased(_, note):
@@ -255,23 +275,5 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"stop requested: {why}" if why else "stop requested"
         case e.RunStopped(why):
             return f"stopped: {why}"
-        case e.WorkspaceRemoved(_, recovery):
-            return f"workspace removed; its work is kept in {recovery}" if recovery else ""
-        case e.WorkspaceKept(workspace, why):
-            return f"workspace {workspace} was kept: {why}"
-        case (
-            e.WorkspaceCreated()
-            | e.QuestionWithdrawn()
-            | e.RepositoryAdded()
-            | e.CommandsApproved()
-            | e.AgentAnswered()
-            | e.ToolUsed()
-            | e.PermissionDecided()
-            | e.UsageRecorded()
-            | e.LimitRecorded()
-            | e.TurnRecorded()
-            | e.SessionEnded()
-        ):
-            return ""
         case _:  # pragma: no cover
             assert_never(event)
