@@ -357,6 +357,46 @@ def test_limits_are_told_from_status_and_code_never_from_words(
     assert limit_kind(status, fault) is kind
 
 
+@pytest.mark.parametrize(
+    ("subtype", "reason", "outcome"),
+    [
+        ("error_max_turns", "max_turns", TurnOutcome.FAILED),
+        ("error_max_budget_usd", "budget_exhausted", TurnOutcome.FAILED),
+        ("error_during_execution", "aborted_tools", TurnOutcome.INTERRUPTED),
+    ],
+)
+def test_an_end_that_is_no_success_is_told_as_what_it_is(subtype: str, reason: str, outcome: TurnOutcome) -> None:
+    facts = told(conversation(), **result(subtype=subtype, is_error=True, terminal_reason=reason))
+    (end,) = [fact for fact in facts if isinstance(fact, TurnEnded)]
+    assert end.outcome is outcome
+    assert (subtype in end.error) is (outcome is TurnOutcome.FAILED)
+
+
+def test_a_program_that_was_told_to_leave_says_nothing_more_and_its_turn_has_failed() -> None:
+    """On SIGTERM it exits with 143 and without a result."""
+    (end,) = conversation().exited(Exit(143, None, "exited"), "")
+    assert (end.outcome, "status 143" in end.error) == (TurnOutcome.FAILED, True)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("status", "limits"), [("allowed", 0), ("allowed_warning", 0), ("rejected", 1)])
+def test_a_warning_of_a_limit_is_no_limit(status: str, limits: int) -> None:
+    made = conversation()
+    info = {"status": status, "resetsAt": 2e9, "rateLimitType": "five_hour", "utilization": 0.92}
+    facts = told(made, type="rate_limit_event", rate_limit_info=info)
+    assert [type(fact) for fact in facts] == [LimitSeen] * limits
+    end = told(made, **result(is_error=True, result="no"))[-1]
+    assert end == TurnEnded(TurnOutcome.LIMITED if limits else TurnOutcome.FAILED, "", "no")
+
+
+def test_what_the_model_began_to_say_is_no_measure_of_what_it_said() -> None:
+    """`output_tokens` of a message is that of its start; a result has the true sum."""
+    made = conversation()
+    message = {"content": [{"type": "text", "text": "Done."}], "usage": {"input_tokens": 9, "output_tokens": 1}}
+    facts = told(made, type="assistant", message=message)
+    facts += told(made, **result(result="Done.", usage={"input_tokens": 9, "output_tokens": 40}))
+    assert [fact.usage.output_tokens for fact in facts if isinstance(fact, UsageReported)] == [40]
+
+
 def test_a_bad_request_is_a_failure_and_no_limit() -> None:
     line = result(is_error=True, terminal_reason="api_error", api_error_status=400, result="prompt is too long")
     assert told(conversation(), **line) == [TurnEnded(TurnOutcome.FAILED, "", "prompt is too long")]
