@@ -1,15 +1,18 @@
 """Every test runs in an environment of its own, under a deliberate break when one is named, and skips nothing in CI."""
 
+import asyncio
 import importlib.util
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from heddle.adapters.sandbox.machine import try_box
 from modelserver.fixture import model_server
 
 __all__ = ["model_server"]
@@ -24,6 +27,11 @@ TOOLS = {
     ),
     "ssh-keygen": ("", "apt-get install openssh-client"),
     "tmux": ("", "apt-get install tmux"),
+    "boxes": (
+        "",
+        "let ordinary users make namespaces; 'heddle doctor' names the setting, for instance"
+        " sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+    ),
 }
 """What a machine may lack: the variable that names it, and the command that adds it."""
 
@@ -35,8 +43,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--break", dest="broken", default="", metavar="ID", help="apply tests/breaks/ID.py")
 
 
+@lru_cache
 def is_here(tool: str) -> bool:
-    """Whether a tool can be used."""
+    """Whether a tool can be used; boxes are really tried."""
+    if tool == "boxes":
+        with tempfile.TemporaryDirectory(prefix="hd-") as folder:
+            return not asyncio.run(try_box(Path(folder)))
     variable = TOOLS[tool][0]
     named = os.environ.get(variable, "") if variable else ""
     return Path(named).exists() if named else tool != "sdist" and shutil.which(tool) is not None

@@ -24,7 +24,12 @@ pytestmark = pytest.mark.asyncio
 LATE = 30 * 86_400.0
 
 
-@pytest_asyncio.fixture(params=sorted(PROVIDERS))
+KINDS = [
+    pytest.param(kind, marks=pytest.mark.needs("boxes") if kind == "instant" else ()) for kind in sorted(PROVIDERS)
+]
+
+
+@pytest_asyncio.fixture(params=KINDS)
 async def yard(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Yard]:
     sample = Sample(tmp_path)
     sample.commit({".gitignore": "*.log\nkept/\n.env\n", "tool.sh": "#!/bin/sh\n"}, "second")

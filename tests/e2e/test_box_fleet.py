@@ -145,6 +145,7 @@ ROGUE = "player.Player._denied = lambda self, call, title, paths=None: False"
 """An agent that does what it likes, whatever mode it was put into."""
 
 
+@pytest.mark.needs("boxes")
 async def test_p2_nothing_that_research_or_plan_write_is_there_afterwards(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     write_agent(tmp_path, "rogue", ROGUE)
@@ -183,6 +184,7 @@ if os.fork() == 0:
 ASK = "import sys, urllib.request; sys.stdout.buffer.write(urllib.request.urlopen('http://127.0.0.1:3000/name').read())"
 
 
+@pytest.mark.needs("boxes")
 async def test_x4_two_sessions_use_one_port_and_one_temporary_file_at_once(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     scenes = []
@@ -278,6 +280,7 @@ async def test_x3_a_disk_without_room_starts_nothing(tmp_path: Path, monkeypatch
         assert (await fleet.until(id))[0]["status"] == "landed"
 
 
+@pytest.mark.needs("boxes")
 async def test_m6_commit_hooks_judge_what_would_land_and_only_in_a_box(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     outside = tmp_path / "ran-as-the-person"

@@ -13,7 +13,7 @@ from support.claude_brand import write_brand
 from support.command_line import heddle
 from support.fleet import PLAN, git, make_repository
 
-pytestmark = [pytest.mark.needs("claude"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.needs("claude"), pytest.mark.needs("boxes"), pytest.mark.timeout(240)]
 
 
 def script(server: ModelServer) -> None:

@@ -20,7 +20,7 @@ from heddle.core.errors import OutsideError, Refused
 from heddle.ports import Mount
 from support.boxes import Bench
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.needs("boxes")]
 
 DEADLINE_S = 20.0
 
