@@ -31,7 +31,7 @@ def live(when: str, number: int) -> dict[str, Any]:
         return told
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_w6_a_kill_at_any_journal_commit_changes_nothing(
     when: str, record_property: Callable[[str, object], None]
