@@ -121,6 +121,8 @@ async def test_three_tasks_by_real_claude_code_land_on_a_real_project(
         assert [row["status"] for row in rows] == ["landed"] * 3, [row["why"] for row in rows]
         told = {name: await fleet.call("task.show", task=id) for name, id in ids.items()}
         kinds = {name: await fleet.kinds(id) for name, id in ids.items()}
+        spans = [await executing(fleet, id) for id in ids.values()]
+    assert max(begun for begun, _ in spans) < min(ended for _, ended in spans)  # by the journal, too
     assert all(one["approved_by"].startswith("person") for one in told.values())
     assert sum("verdict red" in line["text"] for line in told["shout"]["timeline"]) == 1
     # research, plan, execute killed, execute resumed; anew when it was killed before it wrote its conversation down
@@ -144,6 +146,13 @@ async def test_a_credential_that_is_not_taken_ends_the_attempts_at_once(
         assert "does not take the agent's credential" in rows[0]["why"]
         kinds = await fleet.kinds(id)
         assert kinds.count("session-started") == kinds.count("stage-failed") == 3
+
+
+async def executing(fleet: Heddle, id: str) -> tuple[float, float]:
+    """When the task's first execute stage began, and when the first result came of one, by the events."""
+    events = (await fleet.call("events", task=id))["events"]
+    begun = next(one["at"] for one in events if one["kind"] == "stage-started" and one["data"]["stage"] == "execute")
+    return begun, next(one["at"] for one in events if one["kind"] == "result-delivered")
 
 
 async def overlap_and_kill(fleet: Heddle, server: ModelServer, ids: dict[str, str]) -> None:
