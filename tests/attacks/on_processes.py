@@ -39,8 +39,9 @@ async def outlives(scene: Scene) -> bool:
 async def outlives_stop(scene: Scene) -> bool:
     """It was stopped, and something that it started is still there."""
     assert scene.attacker is not None
-    await scene.hear("begun")
     async with asyncio.timeout(PATIENCE_S):
+        while not (scene.of(scene.mine) / "tree" / "asleep").exists() and scene.attacker.ended() is None:
+            await asyncio.sleep(0.01)
         await scene.attacker.stop(0)
     return named(scene.word) != []
 
@@ -112,7 +113,7 @@ ATTACKS = (
     Attack(
         row="15b",
         name="a process that outlives a stop",
-        script=LEAVE + "kill -STOP $PPID; echo begun; exec cat",
+        script=LEAVE + "kill -STOP $PPID; touch asleep; exec cat",
         stays=True,
         through=outlives_stop,
         control="a box that does not mind when one of its minders sleeps",

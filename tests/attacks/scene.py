@@ -225,7 +225,7 @@ async def open_scene(kind: str) -> AsyncIterator[Scene]:
     """`kind` is a provider of workspaces. The folder's name is short, because paths of sockets are limited."""
     folder = Path(tempfile.mkdtemp(prefix="ha-"))
     async with AsyncExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.callback(_delete, folder)
         sample = _person(folder)
         victims = stack.enter_context(Victims(folder, sample.env))
         terminal = stack.enter_context(Terminal())
@@ -239,6 +239,15 @@ async def open_scene(kind: str) -> AsyncIterator[Scene]:
             scene.base.mkdir(parents=True)
             (scene.base / "README").write_text("hello\n")
         yield scene
+
+
+def _delete(folder: Path) -> None:
+    """All of it, also folders that the kernel or an attack left without any right."""
+    for parent, names, _ in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder)
 
 
 def _person(folder: Path) -> Sample:

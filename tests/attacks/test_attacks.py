@@ -2,15 +2,20 @@
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from attacks.attack import TIER_0, TIERS, Attack
 from attacks.scene import Scenes
-from attacks.suite import ATTACKS
+from attacks.suite import ATTACKS, ELSEWHERE, OWED
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+CATALOGUE = {*range(1, 42), 49, 51, 53, 54, 55, 56}
+"""The numbers by which attacks on a sandbox, and on who reads what it left, are known here."""
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -43,3 +48,12 @@ async def test_each_attack_is_a_real_one(scenes: Scenes, attack: Attack, monkeyp
     kind = TIERS[0] if attack.control == TIER_0 else "instant"
     async with scenes.of(kind, fresh=attack.without is not None) as scene:
         assert await attack.gets_through(scene), scene.said[-3000:]
+
+
+async def test_none_is_forgotten() -> None:
+    rows = [*(attack.row for attack in ATTACKS), *ELSEWHERE, *OWED]
+    assert len(rows) == len(set(rows))
+    assert {int(row.rstrip("bcde")) for row in rows} >= CATALOGUE
+    for _, test in ELSEWHERE.values():
+        path, _, name = test.partition("::")
+        assert f"def {name}(" in (Path(__file__).parents[2] / path).read_text(), test
