@@ -340,14 +340,20 @@ async def test_no_known_check_is_unknown_and_never_green(tmp_path: Path) -> None
     assert not (repository / "b.txt").exists()
 
 
-async def test_read_only_stages_leave_nothing_behind_and_it_is_told(tmp_path: Path) -> None:
+ROGUE = "player.Player._denied = lambda self, call, title, paths=None: False"
+"""An agent that writes in whatever mode it was put into."""
+
+
+@pytest.mark.parametrize("tier", ["0", "auto"])
+async def test_read_only_stages_leave_nothing_behind_and_it_is_told(tmp_path: Path, tier: str) -> None:
     repository = make_repository(tmp_path / "repo")
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    write_agent(tmp_path, "rogue", ROGUE)
     nosy = scene("research", {"do": "read", "path": "a.py"}, {"do": "write", "path": "a.py", "text": "bad\n"})
     nosy["steps"].append({"do": "document", "text": "# Research\n"})
-    async with heddle(tmp_path, repository, [nosy, *writes("b.txt")]) as fleet:
-        id = await fleet.start("write b")
+    async with heddle(tmp_path, repository, [nosy, *writes("b.txt")], f'[sandbox]\ntier = "{tier}"\n') as fleet:
+        id = await fleet.start("write b", agent="rogue")
         assert (await fleet.until(id))[0]["status"] == "landed"
+        assert (await fleet.until_kind(id, "writes-discarded"))["data"] == {"stage": "research", "paths": ["a.py"]}
     assert (repository / "a.py").read_text() == "x = 1\n"
 
 
