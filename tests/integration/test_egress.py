@@ -1,5 +1,6 @@
 """The way out of a box: who is let through, who is not, and that bytes arrive whole whatever the ends do."""
 
+import base64
 import socket
 import subprocess
 import sys
@@ -230,6 +231,33 @@ def test_a_request_that_drips_is_cut_off_in_time(monkeypatch: pytest.MonkeyPatch
                 pass
             return
     pytest.fail("it was let drip on")
+
+
+LOGIN = base64.b64encode(b"heddle:5ecret").decode()
+STRANGERS = {
+    "nothing": "",
+    "another": f"Proxy-Authorization: Basic {base64.b64encode(b'heddle:other').decode()}\r\n",
+    "half of it": f"Proxy-Authorization: Basic {LOGIN[:-4]}\r\n",
+    "another scheme": f"Proxy-Authorization: Bearer {LOGIN}\r\n",
+    "for a server": f"Authorization: Basic {LOGIN}\r\n",
+    "bare": "Proxy-Authorization: Basic 5ecret\r\n",
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_who_does_not_name_the_secret_learns_nothing(name: str) -> None:
+    made = Egress(["api.example:443"], {}, secret="5ecret")
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        made.serve_proxy(listener)
+        port = int(listener.getsockname()[1])
+        for host in ("api.example", "other.example"):
+            said = asked(port, f"CONNECT {host}:443 HTTP/1.1\r\n{STRANGERS[name]}\r\n".encode())
+            assert said.startswith(b"HTTP/1.1 407 "), said
+            assert b"\r\nProxy-Authenticate: Basic " in said
+        assert asked(port, SENSELESS["plain request"]).startswith(b"HTTP/1.1 407 ")
+        for header in (f"Proxy-Authorization: Basic {LOGIN}", f"X: y\r\nproxy-authorization:basic  {LOGIN}"):
+            said = asked(port, f"CONNECT other.example:443 HTTP/1.1\r\n{header}\r\n\r\n".encode())
+            assert said.startswith(b"HTTP/1.1 403 "), said
 
 
 PRIVATE = [

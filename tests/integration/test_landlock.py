@@ -158,6 +158,23 @@ async def test_the_system_is_shown_without_its_secrets(ground: Ground, sandbox: 
         assert "refused" in await ground.run(sandbox, f"cat {path}/* {path} 2>/dev/null || echo refused")
 
 
+async def test_a_place_with_something_hidden_below_it_is_named_entry_by_entry(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = ground.folder / "etc"
+    for name in ("shadow", "hosts", "ssh/key", "ssl/certs/a", "ssl/private/key", "app/conf"):
+        (system / name).parent.mkdir(parents=True, exist_ok=True)
+        (system / name).touch()
+    (system / "link").symlink_to(ground.secret)
+    monkeypatch.setattr(policy, "SYSTEM", (str(system), str(ground.folder / "absent")))
+    monkeypatch.setattr(policy, "LINKED", ())
+    monkeypatch.setattr(
+        policy, "HIDDEN", tuple(f"{system}/{name}" for name in ("shadow", "ssh", "ssl/private", "gone"))
+    )
+    named = {path for _, path in policy.rules(ground.view(), ground.environment) if policy.lies_in(path, str(system))}
+    assert named == {f"{system}/{name}" for name in ("app", "hosts", "ssl/certs")}
+
+
 async def test_limits_hold_and_leave_room_for_the_person(ground: Ground, sandbox: Landlock) -> None:
     script = (
         "import resource as r; print(*(r.getrlimit(k)[1] for k in (r.RLIMIT_FSIZE, r.RLIMIT_CORE, r.RLIMIT_NOFILE)))"
