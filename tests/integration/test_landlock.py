@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from claude_cli import program
 from heddle.adapters.sandbox import machine, policy, zygote
 from heddle.adapters.sandbox.landlock import Landlock
 from heddle.core.errors import OutsideError, Refused
 from heddle.core.session import Send
 from heddle.holder import landlock
 from heddle.ports import Command, Held, Mount
+from modelserver import ModelServer, Read, Shell, Turn, Write
 from support.ground import Ground
 from support.reaches import REACHES, RUN, by_the_person, targets, unproven
 
@@ -267,6 +269,37 @@ async def test_what_rules_over_files_do_not_govern_is_as_the_documents_say(groun
     )
     assert said == "12\n"
     assert ground.work.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.needs("claude")
+async def test_claude_code_works_in_it(ground: Ground, model_server: ModelServer) -> None:
+    """Its model is reached over a forward; its tools read, write, run and commit, and reach nothing of the person's."""
+    steal = f"cat {ground.secret} > stolen || echo refused > said; git add -A; git -c user.name=a -c user.email=a@b commit -qm c"
+    turns = (
+        Turn("", [Write("new.txt", "new\n")]),
+        Turn("", [Read("new.txt")]),
+        Turn("", [Shell(steal)]),
+        Turn("Done."),
+    )
+    model_server.play("enclosed", *turns)
+    sandbox = ground.open(program())
+    await ground.run(sandbox, "git init -qb main .")
+    argv = (program(), "-p", "[[scn:enclosed]] go", "--output-format=json", "--permission-mode=bypassPermissions")
+    env = {
+        "ANTHROPIC_BASE_URL": model_server.url,
+        "ANTHROPIC_API_KEY": "test",
+        "IS_SANDBOX": "1",
+        "DISABLE_AUTOUPDATER": "1",
+    }
+    forwards = (model_server.url.removeprefix("http://"),)
+    held = await sandbox.start_in(ground.view(), ground.command("claude", *argv, env=env, forwards=forwards))
+    await held.close_input()
+    ended = await held.exit()
+    assert ended.ok, (ended, held.load_output(), held.load_errors())
+    assert json.loads(held.load_output())["result"] == "Done."
+    said = await ground.run(sandbox, "git show --stat --format= HEAD; cat new.txt said")
+    assert said.endswith("new\nrefused\n")
+    assert "new.txt" in said
 
 
 # -------------------------------------------------------------------------------------------------------- the network

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from heddle.adapters.sandbox import policy
 from heddle.adapters.sandbox.landlock import Landlock
 from heddle.ports import Command, Mount, View
 
@@ -31,9 +32,10 @@ class Ground:
         """The daemon's environment, with a secret in it."""
         return {**os.environ, "HOME": str(self.home), "SECRET_TOKEN": "hunter2"}
 
-    def open(self) -> Landlock:
-        """A sandbox as a daemon has it after its start."""
-        self.opened.append(Landlock(self.folder / "held", self.runtime, self.environment))
+    def open(self, *programs: str) -> Landlock:
+        """A sandbox as a daemon has it after its start; `programs` are shown inside."""
+        shown = policy.Shown(programs=programs)
+        self.opened.append(Landlock(self.folder / "held", self.runtime, self.environment, lambda: shown))
         return self.opened[-1]
 
     def view(self, key: str = "t1", *mounts: Mount) -> View:
