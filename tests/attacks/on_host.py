@@ -10,7 +10,7 @@ from attacks.scene import Scene
 from attacks.victims import SECRET
 from heddle.adapters.git.privates import GitPrivates
 from heddle.adapters.workspaces import documents
-from heddle.adapters.workspaces.instant import workspace
+from heddle.adapters.workspaces.private import workspace
 from heddle.ports import Collected
 from support import yard
 
