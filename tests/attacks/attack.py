@@ -9,7 +9,7 @@ from attacks.scene import Scene
 from attacks.victims import SECRET
 from heddle.adapters.sandbox import zygote
 
-TIERS = {0: "worktree", 2: "instant"}
+TIERS = {0: "worktree", 1: "confined", 2: "instant"}
 """The provider of workspaces at each tier. Tier 0 encloses nothing: it is where attacks are seen to be real ones."""
 
 Verdict = Callable[[Scene], Awaitable[bool]]

@@ -6,7 +6,7 @@ from attacks.attack import Attack, altered, succeeded, told
 from attacks.scene import Scene
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.workspaces.instant import layout, workspace
-from heddle.core.errors import Refused
+from heddle.core.errors import OutsideError, Refused
 from heddle.ports import Mount, View
 
 
@@ -29,7 +29,7 @@ async def remade(scene: Scene) -> bool:
             await sandbox.close_box(f"{scene.house.repository.key}/{scene.mine.id}")  # type: ignore[attr-defined]
     try:
         await scene.play('ls -A bait; cat "$PERSON/.netrc" bait/* bait/.netrc evil src/* .git/objects/info/* .git/*/*')
-    except Refused:
+    except (Refused, OutsideError):
         return False
     return await told(scene) or await altered(scene)
 

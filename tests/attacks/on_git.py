@@ -57,6 +57,7 @@ ATTACKS = (
     ),
     Attack(
         row="4b",
+        passes=frozenset({1}),
         name="hooks and configuration of its own git directory",
         script="""
 cd .git; echo pwned >> config; echo pwned > commondir; echo pwned > info/attributes; echo pwned > hooks/post-checkout
@@ -72,12 +73,14 @@ done
     ),
     Attack(
         row="5",
+        passes=frozenset({1}),
         name="have the host's git run a program",
         script='git config core.fsmonitor "$PWN"; git config core.hooksPath "$PWD"; echo new > new.txt',
         through=ran,
     ),
     Attack(
         row="5b",
+        passes=frozenset({1}),
         name="a filter that Heddle's own git runs",
         script="""
 for where in --local --global; do git config $where filter.evil.clean "$PWN; cat"; done
@@ -107,6 +110,7 @@ git update-ref refs/heads/main "$new"; git update-ref refs/heads/evil "$new"; gi
     ),
     Attack(
         row="8",
+        passes=frozenset({1}),
         name="another git directory",
         script="""
 git init -q evil; git -C evil config core.fsmonitor "$PWN"
@@ -116,6 +120,7 @@ rm -rf .git; mv .git aside; echo "gitdir: $PWD/evil/.git" > .git
     ),
     Attack(
         row="9",
+        passes=frozenset({1}),
         name="another common directory",
         script=PIN
         + 'git init -q evil; git -C evil config core.fsmonitor "$PWN"; echo "$PWD/evil/.git" > "$git/commondir"',
@@ -123,6 +128,7 @@ rm -rf .git; mv .git aside; echo "gitdir: $PWD/evil/.git" > .git
     ),
     Attack(
         row="11",
+        passes=frozenset({1}),
         name="a repository inside",
         script="""
 git init -q inner; git -C inner -c user.name=x -c user.email=x@y commit -q --allow-empty -m inner

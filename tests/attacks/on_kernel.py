@@ -45,6 +45,7 @@ if attempt(call, {number}{args}) is not None:
 ATTACKS = (
     Attack(
         row="13",
+        passes=frozenset({1}),
         name="more processes than anybody needs",
         python=True,
         script="""
@@ -72,7 +73,10 @@ for pid in born:
         python=True,
         script="""
 import errno, fcntl, pty, termios
-keyboard, screen = pty.openpty()
+pair = attempt(pty.openpty)
+if pair is None:
+    sys.exit()
+keyboard, screen = pair
 if os.fork() == 0:
     os.setsid()
     fcntl.ioctl(screen, termios.TIOCSCTTY, 0)
@@ -232,6 +236,7 @@ for folder, _, names in os.walk("/etc"):
     ),
     Attack(
         row="30c",
+        passes=frozenset({1}),
         name="folders of the system's",
         python=True,
         script="""

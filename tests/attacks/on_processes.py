@@ -106,7 +106,7 @@ ATTACKS = (
     Attack(
         row="15",
         name="a process that outlives its session",
-        script=LEAVE + "kill -9 $PPID; exec cat",
+        script=LEAVE + "kill -9 $PPID && exec cat",
         stays=True,
         through=outlives,
     ),
@@ -171,6 +171,7 @@ for path in glob.glob(os.environ["RUN"] + "/*") + glob.glob("/run/**/*.[si]", re
     ),
     Attack(
         row="20",
+        passes=frozenset({1}),
         name="the environment of other processes",
         script="""
 wanted = b"-".join((b"TOP", b"SECRET", b"4711"))

@@ -35,7 +35,8 @@ def marked(attack: Attack, *values: object) -> object:
 async def test_x2_no_attack_gets_out(scenes: Scenes, attack: Attack, tier: int) -> None:
     async with scenes.of(TIERS[tier]) as scene:
         through = await attack.gets_through(scene)
-        assert through == (tier in attack.passes), scene.said[-3000:]
+        known = tier in attack.passes and (os.getuid() == 0 or not attack.root)
+        assert through == known, scene.said[-3000:]
         assert through or scene.is_whole(), scene.altered()
 
 

@@ -14,6 +14,7 @@ from heddle.adapters.git import GitRepository, open_repository, worktrees
 from heddle.adapters.git.privates import GitPrivates
 from heddle.adapters.git.worktrees import GitWorktrees
 from heddle.adapters.sandbox.box import Box
+from heddle.adapters.sandbox.landlock import Landlock
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.workspaces import faults
 from heddle.adapters.workspaces.apart import PortBlocks
@@ -63,7 +64,7 @@ class Yard:
     runtime: Path
     sample: Sample
     clock: Clock = field(default_factory=Clock)
-    sandboxes: list[Unconfined | Box] = field(default_factory=list)
+    sandboxes: list[Unconfined | Landlock | Box] = field(default_factory=list)
 
     async def open(self) -> Workspaces:
         sandbox = SANDBOXES.get(self.kind, Unconfined)(self.folder / "held", self.runtime, self.sample.env)
@@ -81,7 +82,7 @@ class Yard:
     async def enter(self, workspace: Workspace, script: str, *, key: str = "", cwd: str = "") -> Held:
         """Start a shell script inside."""
         env = {"GIT_CONFIG_NOSYSTEM": "1"}
-        if self.kind != "instant":  # there the session has a HOME of its own
+        if self.kind not in SANDBOXES:  # there the session has a HOME of its own
             env["GIT_CONFIG_GLOBAL"] = self.sample.env["GIT_CONFIG_GLOBAL"]
         key = key or f"{workspace.id}.{len(list((self.folder / 'held').glob('*')))}"
         return await workspace.enter(Command(key, ("sh", "-ec", script), cwd, env, stdin="pipe"))
@@ -95,7 +96,7 @@ class Yard:
 
     async def destroy(self, workspace: Workspace, how: str) -> None:
         """Take the place of the tree away, from inside where that can be done, else from outside."""
-        if self.kind != "instant":
+        if self.kind not in SANDBOXES:
             held = await self.enter(workspace, f"{DESTROY[how]}; echo gone; exec cat", key="k")
             return await heard(held, b"gone")
         await heard(await self.enter(workspace, "echo here; exec cat", key="k"), b"here")
@@ -137,8 +138,8 @@ def _memory(folder: Path, repository: GitRepository, sandbox: Unconfined, clock:
     return MemoryWorkspaces(folder / "scratch", repository, trees, sandbox, clock, max_file_bytes=LIMIT)
 
 
-def _clone(folder: Path, repository: GitRepository, sandbox: Unconfined | Box, clock: Clock) -> Workspaces:
-    trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store)
+def _clone(folder: Path, repository: GitRepository, sandbox: Unconfined | Landlock, clock: Clock) -> Workspaces:
+    trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store, OBJECT_MB)
     parts = (repository, trees, privates, sandbox, clock, PortBlocks(folder / "ports"))
     return CloneWorkspaces(folder / "workspaces", folder / "trash", *parts, max_file_bytes=LIMIT)
 
@@ -155,8 +156,9 @@ PROVIDERS: dict[str, Callable[[Path, GitRepository, Any, Clock], Workspaces]] = 
     "memory": _memory,
     "instant": _instant,
     "clone": _clone,
+    "confined": _clone,
 }
-SANDBOXES: dict[str, type[Unconfined] | type[Box]] = {"instant": Box}
+SANDBOXES: dict[str, type[Unconfined] | type[Landlock] | type[Box]] = {"instant": Box, "confined": Landlock}
 
 
 async def heard(held: Held, wanted: bytes) -> None:
