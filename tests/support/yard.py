@@ -100,7 +100,9 @@ class Yard:
             held = await self.enter(workspace, f"{DESTROY[how]}; echo gone; exec cat", key="k")
             return await heard(held, b"gone")
         await heard(await self.enter(workspace, "echo here; exec cat", key="k"), b"here")
-        place = self.folder / "workspaces" / workspace.id / ("git" if how == "emptied" else "tree")
+        own = self.folder / "workspaces" / workspace.id
+        git = own / ("git" if self.kind == "instant" else "tree/.git")
+        place = git if how == "emptied" else own / "tree"
         aside = place.with_name("aside")
         place.rename(aside)
         if how == "replaced":

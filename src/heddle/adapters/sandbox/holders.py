@@ -16,7 +16,7 @@ from heddle.adapters.sandbox.held import HeldProcess
 from heddle.adapters.sandbox.zygote import Zygote
 from heddle.core.errors import OutsideError, Refused, SetupError
 from heddle.holder.folder import VERSION, Folder
-from heddle.ports import Command
+from heddle.ports import Command, View
 
 SOCKET_LIMIT = 103
 """Bytes of a unix socket's path that every supported system takes."""
@@ -63,10 +63,9 @@ class Holders:
         return tuple([str(spec["key"]) for spec in specs if await self.of(spec["key"]).lives()])
 
     async def end_view(self, key: str) -> None:
-        """End the processes that were started in the view of that key."""
-        for spec in list(self._unended()):
-            if spec.get("view") == key:
-                await self.of(spec["key"]).stop(0)
+        """End the processes that were started in the view of that key, by whichever daemon."""
+        started = [self.of(spec["key"]) for spec in self._unended() if spec.get("view") == key]
+        await asyncio.gather(*[held.stop(0) for held in started if await held.lives()])
 
     def _unended(self) -> Iterator[dict[str, Any]]:
         """Specs of what began and has not written down its end."""
@@ -196,6 +195,17 @@ def needs_view(key: str) -> Refused:
         slug="sandbox-needs-view",
         hint="choose a workspace provider that gives one, or tier 0; see: heddle config explain sandbox",
     )
+
+
+def require_in_place(view: View) -> None:
+    """Raises Refused(slug="sandbox-needs-view") unless each place of the view is where the host has it."""
+    for mount in view.mounts:
+        if mount.kind not in ("read", "write") or mount.at != mount.source:
+            raise Refused(
+                f"'{view.key}' needs a file system of its own, and there is no box to give it one",
+                slug="sandbox-needs-view",
+                hint="choose the workspace provider 'clone', or tier 2; see: heddle config explain workspace.provider",
+            )
 
 
 def digest(text: str, length: int = 8) -> str:

@@ -14,11 +14,11 @@ from weakref import WeakValueDictionary
 
 from heddle.adapters.sandbox import policy
 from heddle.adapters.sandbox.held import HeldProcess
-from heddle.adapters.sandbox.holders import Holders, digest, needs_view
+from heddle.adapters.sandbox.holders import Holders, digest, needs_view, require_in_place
 from heddle.adapters.sandbox.pipes import read_some, require_within, write_all
 from heddle.core.errors import Refused
 from heddle.holder import landlock
-from heddle.holder.folder import MARKER, Folder
+from heddle.holder.folder import MARKER
 from heddle.holder.reaper import end_marked
 from heddle.ports import Command, Ran, View
 
@@ -106,20 +106,10 @@ class Landlock(Holders):
     async def close_box(self, key: str) -> None:
         """See the port."""
         async with self._entering.setdefault(key, asyncio.Lock()):
-            await asyncio.gather(*(held.stop(0) for held in await self._living(key)))
+            await self.end_view(key)
             await asyncio.gather(*(self._end(process) for process, of in list(self._visits.items()) if of == key))
             await asyncio.to_thread(end_marked, self._marker(key))
             self._file(key).unlink(missing_ok=True)
-
-    async def _living(self, key: str) -> list[HeldProcess]:
-        """The processes of a view that have not ended: a restarted daemon finds them by their folders."""
-        found = []
-        for path in sorted(self._root.glob("*/started.json")):
-            folder = Folder(path.parent)
-            spec = None if folder.exit.exists() else folder.load(folder.spec)
-            if spec is not None and spec.get("view") == key and await self.of(str(spec["key"])).lives():
-                found.append(self.of(str(spec["key"])))
-        return found
 
     def _visit(self, key: str, command: tuple[str, ...], streams: tuple[int, int, int]) -> subprocess.Popen[bytes]:
         """Start it here and not in a thread of its own: it ends with the thread that started it."""
@@ -160,17 +150,6 @@ class Landlock(Holders):
 
 def _needs_network(command: Command) -> bool:
     return bool(command.hosts or command.forwards or command.ports)
-
-
-def require_in_place(view: View) -> None:
-    """Raises Refused(slug="sandbox-needs-view") unless each place of the view is where the host has it."""
-    for mount in view.mounts:
-        if mount.kind not in ("read", "write") or mount.at != mount.source:
-            raise Refused(
-                f"'{view.key}' needs '{mount.at}' mounted, and there is no box to do it in",
-                slug="sandbox-needs-view",
-                hint="choose the workspace provider 'clone', or tier 2; see: heddle config explain workspace.provider",
-            )
 
 
 def _why_not(view: View, version: int) -> str:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from heddle.adapters.sandbox.held import HeldProcess
-from heddle.adapters.sandbox.holders import Holders
-from heddle.core.errors import OutsideError, Refused
+from heddle.adapters.sandbox.holders import Holders, require_in_place
+from heddle.core.errors import OutsideError
 from heddle.ports import Command, Ran, View
 
 INHERITED = frozenset(
@@ -91,17 +91,6 @@ class Unconfined(Holders):
     async def close_box(self, key: str) -> None:
         """See the port: what was started in the view ends."""
         await self.end_view(key)
-
-
-def require_in_place(view: View) -> None:
-    """Raises Refused(slug="sandbox-needs-view") unless each place of the view is where the host has it."""
-    for mount in view.mounts:
-        if mount.kind not in ("read", "write") or mount.at != mount.source:
-            raise Refused(
-                f"'{view.key}' needs a file system of its own, and there is no box to give it one",
-                slug="sandbox-needs-view",
-                hint="choose the workspace provider 'clone', or tier 2; see: heddle config explain workspace.provider",
-            )
 
 
 async def _read(stream: asyncio.StreamReader | None, program: str, limit: int) -> bytes:
