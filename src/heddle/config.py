@@ -18,6 +18,7 @@ from typing import Any
 from heddle.core.cycle import Bounds
 from heddle.core.delegation import Delegation
 from heddle.core.errors import SetupError, UserError
+from heddle.core.extent import Extent
 from heddle.core.gate import STRICTNESS, Decider, GateRule, Gates
 from heddle.core.scope import require_scope
 from heddle.core.settings import Settings
@@ -210,6 +211,7 @@ def settings(layers: list[Layer]) -> Settings:
         session_s=float(values["limits.session_s"]),
         check_s=float(values["limits.check_s"]),
         transcript_bytes=values["limits.transcript_mb"] * 1_000_000,
+        workspace=Extent(int(values["limits.workspace_gb"] * 10**9), values["limits.workspace_files"]),
     )
 
 

@@ -217,7 +217,9 @@ class Cycle(RuleBasedStateMachine):
 
     @precondition(lambda self: self.run is not None)
     @rule(
-        what=st.sampled_from(["pause", "resume", "stop", "question", "answer", "withdraw", "violate", "keep", "late"])
+        what=st.sampled_from(
+            ["pause", "resume", "stop", "question", "freeze", "answer", "withdraw", "violate", "keep", "late"]
+        )
     )
     def meanwhile(self, what: str) -> None:
         run = self.now
@@ -230,10 +232,12 @@ class Cycle(RuleBasedStateMachine):
                 self.add(e.StopRequested("person:p", ""))
             case "question" if isinstance(run.activity, Active):
                 self.add(e.QuestionAsked("q", "which?", ("a", "b"), "a", "s"))
+            case "freeze" if isinstance(run.activity, Active):
+                self.add(e.SessionFrozen("w:size-1", "wrote too much", "s"))
             case "answer" if run.questions:
-                self.add(e.QuestionAnswered("q", "a"))
+                self.add(e.QuestionAnswered(run.questions[0].id, "a"))
             case "withdraw" if run.questions:
-                self.add(e.QuestionWithdrawn("q"))
+                self.add(e.QuestionWithdrawn(run.questions[0].id))
             case "violate" if isinstance(run.activity, Active):
                 self.add(e.ScopeViolated(("src/x.py",)))
             case "keep" if run.workspaces:

@@ -9,7 +9,7 @@ from heddle.core.cycle import Bounds, Hold, PlayStage, RemoveWorkspace, Replan, 
 from heddle.core.delegation import Delegation
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.plan import Plan, digest
-from heddle.core.run import AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted, evolve, fold
+from heddle.core.run import END, GO_ON, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted, evolve, fold
 from heddle.core.scope import Scope
 from heddle.core.task import Lane, Stage, Status, Task
 from heddle.core.views import UNREADABLE, inbox, left_out, state, timeline
@@ -135,6 +135,21 @@ def test_questions_come_and_go() -> None:
     assert [q.id for q in run_of(*asked, e.QuestionWithdrawn("q")).questions] == ["r"]
 
 
+def test_a_frozen_session_is_asked_about_first_and_the_answer_is_none_for_an_agent() -> None:
+    asked = (*BEGUN[:2], e.QuestionAsked("q", "which?", (), "a", "s"), e.SessionFrozen("w:size-1", "wrote 2 GB", "s"))
+    run = run_of(*asked)
+    decision = decide(run, OPEN)
+    assert state(run, decision) == (Status.WAITING, "frozen: wrote 2 GB")
+    frozen, question = inbox(run, decision)
+    assert (frozen.kind, frozen.options, frozen.default) == ("frozen", (GO_ON, END), "")
+    assert frozen.act == tuple(f'heddle answer T1 --question w:size-1 "{word}"' for word in (GO_ON, END))
+    assert question.kind == "question"
+    answered = run_of(*asked, e.QuestionAnswered("w:size-1", GO_ON))
+    assert (answered.decided, answered.answers) == ((("w:size-1", GO_ON),), ())
+    assert [question.id for question in answered.questions] == ["q"]
+    assert state(run_of(*asked, e.QuestionWithdrawn("w:size-1")), decision)[1] == "asks: which?"
+
+
 def test_sessions_and_landings_are_remembered() -> None:
     session = e.SessionStarted("s", "rehearsal", "w", Stage.RESEARCH, 1, 0)
     assert run_of(*BEGUN[:2], session).session == session
@@ -179,6 +194,7 @@ def test_each_fact_has_its_line_or_none() -> None:
             *CLEARED,
             session,
             e.QuestionAsked("q", "which?", (), "a", "s"),
+            e.SessionFrozen("w:size-1", "wrote 2 GB", "s"),
             e.WritesDiscarded(Stage.RESEARCH, ("x",)),
             e.ScopeViolated(("x",)),
             e.PlanEdited(PLAN, BOUND),
@@ -198,7 +214,7 @@ def test_each_fact_has_its_line_or_none() -> None:
             e.SessionEnded(0, None, "exited"),
         )
     )
-    assert len(told) == 1 + len(CLEARED) + 17
+    assert len(told) == 1 + len(CLEARED) + 18
 
 
 def test_what_a_result_leaves_out_is_named() -> None:

@@ -8,6 +8,7 @@ from heddle.core import events as e
 from heddle.core.cycle import PROBLEM, ROOM, Decision, Wait, Who, World, decide
 from heddle.core.delegation import Delegation
 from heddle.core.errors import KINDS, HeddleError, UserError
+from heddle.core.extent import Disk, Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.permission import inside, permission
 from heddle.core.plan import MAX_LINES, Plan, digest, require_plan, require_short
@@ -207,6 +208,29 @@ def test_an_unknown_price_makes_the_sum_unknown() -> None:
     assert known.plus(known).usd == 1.0
     assert known.plus(unknown).usd is None
     assert known.plus(Usage(usd=1.0, source="computed")).source == "computed"
+
+
+@pytest.mark.parametrize(
+    ("wrote", "limit", "told"),
+    [
+        (Extent(5_240_000_000, 12), Extent(5 * 10**9, 10), "wrote 5.2 GB in 12 files; the limit is 5 GB"),
+        (Extent(900, 1), Extent(800, 10), "wrote 900 bytes in 1 file; the limit is 800 bytes"),
+        (Extent(2_000_000, 501_000), Extent(10**9, 500_000), "wrote 501,000 files (2 MB); the limit is 500,000 files"),
+        (Extent(10, 10), Extent(10, 10), ""),
+    ],
+)
+def test_an_extent_says_in_what_it_is_past_its_limit(wrote: Extent, limit: Extent, told: str) -> None:
+    assert wrote.beyond(limit) == told
+    assert wrote.beyond(limit.times(2**20)) == ""
+
+
+def test_a_disk_is_nearly_full_below_half_of_what_is_kept_and_has_room_above_all_of_it() -> None:
+    disks = [Disk(Extent(left, 5), 1000) for left in (499, 500, 999, 1000)]
+    assert [disk.nearly_full for disk in disks] == ["the disk has 499 bytes left", "", "", ""]
+    assert [disk.has_room for disk in disks] == [False, False, False, True]
+    assert disks[0].lost(disks[1])
+    assert not disks[1].lost(disks[0])
+    assert Disk(Extent(999, 4), 1000).lost(disks[2])
 
 
 def test_errors_carry_kind_slug_hint_and_status() -> None:

@@ -109,10 +109,14 @@ async def answer(desk: Desk, asked: Answer) -> dict[str, Any]:
             raise UserError(
                 f"task '{run.task.id}' asks nothing", slug="no-question", hint="see what waits: heddle inbox"
             )
-        text = asked.text.strip() or questions[0].default
+        question, text = questions[0], asked.text.strip() or questions[0].default
+        words = " or ".join(f"'{option}'" for option in question.options)
         if not text:
-            raise UserError("the question has no default", slug="no-answer", hint="give an answer")
-        return [e.QuestionAnswered(questions[0].id, text)]
+            hint = f"answer {words}" if words else "give an answer"
+            raise UserError("the question has no default", slug="no-answer", hint=hint)
+        if question.frozen and text not in question.options:
+            raise UserError(f"'{text}' settles nothing for a frozen session", slug="bad-answer", hint=f"answer {words}")
+        return [e.QuestionAnswered(question.id, text)]
 
     return desk_row(desk, await desk.runs.record_if(run.task.id, choose, by=desk.by))
 

@@ -75,7 +75,7 @@ class QuestionAsked:
 
 @dataclass(frozen=True, slots=True)
 class QuestionAnswered:
-    """Somebody answered; the agent goes on."""
+    """Somebody answered: the agent goes on, or what was frozen goes on or is ended."""
 
     question: str
     answer: str
@@ -83,9 +83,18 @@ class QuestionAnswered:
 
 @dataclass(frozen=True, slots=True)
 class QuestionWithdrawn:
-    """The session ended before anybody answered."""
+    """Nobody needs to answer any more: the session ended, or what froze it is over."""
 
     question: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFrozen:
+    """Nothing of the session runs any more, and nothing of it is lost: a person is asked whether it goes on."""
+
+    question: str
+    why: str
+    session: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +383,7 @@ Event: TypeAlias = (
     | QuestionAsked
     | QuestionAnswered
     | QuestionWithdrawn
+    | SessionFrozen
     | WritesDiscarded
     | ScopeViolated
     | ResearchDelivered

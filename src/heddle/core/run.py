@@ -73,16 +73,20 @@ class Landing:
 PLAN = "plan"
 """Stands for the session of a question that the plan asks."""
 
+GO_ON, END = "go on", "stop"
+"""What a person may answer about a frozen session: it goes on with more room, or its attempt ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenQuestion:
-    """A question that nobody answered yet."""
+    """A question that nobody answered yet. `frozen`: Heddle asks it, about the session, which does not run meanwhile."""
 
     id: str
     text: str
     options: tuple[str, ...]
     default: str
     session: str
+    frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ class Run:
     """Everything that decides what happens next, and what people are shown.
 
     `attempts` counts starts per stage, `failures` counts attempts that came to nothing since a person last looked.
-    `ticket` is the place in the landing queue (the position of the fact that entered it).
+    `ticket` is the place in the landing queue (the position of the fact that entered it). `decided`: by question, what
+    a person answered about frozen sessions; it is no answer for an agent.
     """
 
     task: Task
@@ -113,6 +118,7 @@ class Run:
     replans: int = 0
     questions: tuple[OpenQuestion, ...] = ()
     answers: tuple[tuple[str, str], ...] = ()
+    decided: tuple[tuple[str, str], ...] = ()
     session: e.SessionStarted | None = None
     workspaces: tuple[e.WorkspaceCreated, ...] = ()
     kept: tuple[tuple[str, str], ...] = ()
@@ -195,7 +201,7 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             return _gate(run, event)
         case e.LandingStarted() | e.MainMoved() | e.Landed():
             return _landing(run, event)
-        case e.QuestionAsked() | e.QuestionAnswered() | e.QuestionWithdrawn():
+        case e.QuestionAsked() | e.SessionFrozen() | e.QuestionAnswered() | e.QuestionWithdrawn():
             return _question(run, event)
         case e.RunHeld() | e.RunReleased() | e.RunPaused() | e.RunResumed() | e.StopRequested() | e.RunStopped():
             return _steer(run, event)
@@ -315,11 +321,16 @@ def _landing(run: Run, event: e.LandingStarted | e.MainMoved | e.Landed) -> Run:
             assert_never(event)
 
 
-def _question(run: Run, event: e.QuestionAsked | e.QuestionAnswered | e.QuestionWithdrawn) -> Run:
+def _question(run: Run, event: e.QuestionAsked | e.SessionFrozen | e.QuestionAnswered | e.QuestionWithdrawn) -> Run:
     others = tuple(question for question in run.questions if question.id != event.question)
     match event:
         case e.QuestionAsked(question, text, options, default, session):
             return replace(run, questions=(*others, OpenQuestion(question, text, options, default, session)))
+        case e.SessionFrozen(question, why, session):
+            asked = OpenQuestion(question, why, (GO_ON, END), "", session, frozen=True)
+            return replace(run, questions=(asked, *others))
+        case e.QuestionAnswered(question, answer) if any(one.frozen and one.id == question for one in run.questions):
+            return replace(run, questions=others, decided=(*run.decided, (question, answer)))
         case e.QuestionAnswered(question, answer):
             return replace(run, questions=others, answers=(*run.answers, (question, answer)))
         case e.QuestionWithdrawn():

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from heddle.core.cycle import Bounds
 from heddle.core.delegation import Delegation
+from heddle.core.extent import Extent
 from heddle.core.gate import Decider, GateRule, Gates
 from heddle.core.task import Stage
 
@@ -16,7 +17,8 @@ class Settings:
 
     `checks` and `setup` are shell commands of the repository; they need a person's approval before they run. `hooks`:
     whether the person's own commit hooks judge what would land.
-    `stall_s`: seconds without any progress fact after which a turn is ended. `turn_s`: the longest a session may take.
+    `stall_s`: seconds without any progress fact after which a turn is ended. `session_s`: the longest a session may take;
+    what it is frozen does not count. `workspace`: how much may be written in one workspace.
     """
 
     agent: str = "claude"
@@ -35,6 +37,7 @@ class Settings:
     session_s: float = 7200.0
     check_s: float = 1800.0
     transcript_bytes: int = 256 * 1024 * 1024
+    workspace: Extent = Extent(10 * 10**9, 500_000)
     test_paths: tuple[str, ...] = field(
         default=(
             "**/test_*",

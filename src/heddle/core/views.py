@@ -65,7 +65,8 @@ def state(run: Run, decision: Decision) -> tuple[Status, str]:
     if isinstance(decision, Wait) and decision.reason == UNREADABLE:
         return Status.UNKNOWN, decision.detail
     if run.questions and isinstance(run.activity, Active):
-        return Status.WAITING, f"asks: {run.questions[0].text}"
+        first = run.questions[0]
+        return Status.WAITING, f"{'frozen' if first.frozen else 'asks'}: {first.text}"
     match run.activity:
         case Unstarted():
             return Status.OPEN, "not started"
@@ -166,10 +167,10 @@ def _question_item(run: Run, id: str) -> Item:
     question = next(question for question in run.questions if question.id == id)
     task = run.task.id
     which = f" --question {id}" if len(run.questions) > 1 else ""
-    act = (f'heddle answer {task}{which} "..."',)
-    return Item(
-        task, "question", task, run.task.title, question.text, question.options, question.default, act, question.id
-    )
+    words = question.options if question.frozen else ("...",)
+    act = tuple(f'heddle answer {task}{which} "{word}"' for word in words)
+    kind = "frozen" if question.frozen else "question"
+    return Item(task, kind, task, run.task.title, question.text, question.options, question.default, act, question.id)
 
 
 def _wait_item(run: Run, wait: Wait) -> Item | None:
@@ -213,6 +214,8 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"{agent} works on it (sandbox tier {tier}{', none' if tier == 0 else ''})"
         case e.QuestionAsked(_, text, _, _, _):
             return f"asks: {text}"
+        case e.SessionFrozen(_, why, _):
+            return f"frozen: {why}"
         case e.QuestionAnswered(_, answer):
             return f"answered: {answer}"
         case e.WritesDiscarded(stage, paths):

@@ -178,7 +178,9 @@ def item(told: dict[str, Any]) -> list[str]:
     if told["default"]:
         lines.append(f"    default: {clean(told['default'])}")
     if told["digest"]:
-        lines.append(f"    {'question' if told['kind'] == 'question' else 'digest'}: {clean(told['digest'])}")
+        lines.append(
+            f"    {'question' if told['kind'] in ('question', 'frozen') else 'digest'}: {clean(told['digest'])}"
+        )
     return lines + [f"      {clean(act)}" for act in told["act"]]
 
 
