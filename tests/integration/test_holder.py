@@ -96,6 +96,22 @@ if os.fork() == 0:
 signal.pause()
 """
 
+HEADLESS = """
+import ctypes, os, signal, threading
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def rest():
+    threading.Event().wait(60)
+if os.fork():
+    os._exit(0)
+os.setsid()
+signal.alarm(60)
+threading.Thread(target=rest).start()
+print(os.getpid(), flush=True)
+os.close(1)
+ctypes.CDLL(None).syscall(93 if os.uname().machine == "aarch64" else 60, 0)
+"""
+"""Its main thread leaves: the system calls it a zombie from then on, and it runs on."""
+
 
 @pytest.fixture
 def place() -> Iterator[Path]:
@@ -327,6 +343,18 @@ async def test_nothing_is_left_either_when_the_parent_left_first(place: Path) ->
     assert (await held.exit()).ok
     assert [pid for pid in pids if alive(pid)] == []
     assert port_is_free(port)
+    await sandbox.close()
+
+
+async def test_a_process_whose_main_thread_left_is_ended_too(place: Path) -> None:
+    sandbox = opened(place)
+    command = f"{sys.executable} -I -S -c '{HEADLESS}' > pids; read x"
+    held = await sandbox.start(shell(place, "headless", command))
+    await until(lambda: (place / "pids").exists() and (place / "pids").read_text())
+    tasks = Path(f"/proc/{int((place / 'pids').read_text())}/task")
+    await until(lambda: len(list(tasks.iterdir())) == 2 and not alive(int(tasks.parent.name)))
+    await held.stop(grace_s=0.0)
+    await until(lambda: not tasks.exists())
     await sandbox.close()
 
 

@@ -138,9 +138,10 @@ def _processes() -> list[Process]:
     for name in filter(str.isdigit, names):
         try:
             with open(f"/proc/{name}/stat", "rb") as file:
-                state, parent, group = file.read().rpartition(b")")[2].split()[:3]
-        except (OSError, ValueError):
+                about = file.read().rpartition(b")")[2].split()
+        except OSError:
             continue
-        if state != b"Z":
+        state, parent, group, threads = about[0], about[1], about[2], about[17]
+        if state != b"Z" or int(threads) > 1:  # a main thread that left is a Z, also while other threads go on
             found.append(Process(int(name), int(parent), int(group)))
     return found
