@@ -126,7 +126,10 @@ class Init:
             connection, _ = self.listener.accept()
         except OSError:
             return
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # the session has used up what processes it may have: nobody more comes in
+            return connection.close()
         if pid == 0:
             self.selector.close()
             minder.mind(connection, (self.listener.fileno(), self.life, self.lock, self.wake))
