@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -233,6 +233,103 @@ async def test_stop_gives_a_process_time_to_leave(place: Place) -> None:
     assert held.load_output() == b"up\ntidied\n"
     assert (held.ended().why, held.ended().code) == ("stopped", 3)  # type: ignore[union-attr]
     await sandbox.close()
+
+
+BEATS = (
+    "(while :; do echo x >> beats; sleep 0.01; done) & setsid sh -c 'while :; do echo x >> beats; sleep 0.01; done' &"
+)
+"""Two that write: a child, and one in a session of its own."""
+
+
+def beats(place: Place) -> int:
+    path = place.path / "beats"
+    return path.stat().st_size if path.exists() else 0
+
+
+async def until(claim: Callable[[], object]) -> None:
+    """Wait until it holds."""
+    async with asyncio.timeout(20):
+        while not claim():
+            await asyncio.sleep(0.01)
+
+
+async def passed(sandbox: Sandbox, key: str, wall_s: float) -> None:
+    """Wait as long as another process takes to come to its wall limit."""
+    clock = await sandbox.start(shell(key, "exec sleep 60", wall_s=wall_s))
+    assert (await clock.exit()).why == "wall-limit"
+
+
+async def test_what_is_frozen_does_nothing_until_it_is_thawed_by_whichever_daemon(place: Place) -> None:
+    first = place.open()
+    command = Command("frozen", ("sh", "-c", f"{BEATS} echo up; read x; echo end"), str(place.path))
+    command = replace(command, stdin="pipe")
+    held = await first.start(command)
+    await until(lambda: beats(place) > 20)
+    assert await held.freeze()
+    assert await held.freeze()
+    frozen = beats(place)
+    assert await held.send(Send("go", b"\n"))
+    await first.close()
+    second = place.open()
+    again = await second.start(command)
+    assert await again.freeze()
+    await passed(second, "clock", 0.3)
+    assert beats(place) == frozen
+    assert (again.ended(), again.load_output()) == (None, b"up\n")
+    await again.thaw()
+    await again.thaw()
+    assert (await again.exit()).ok
+    assert beats(place) >= frozen
+    assert await again.freeze(), "of what has ended nothing runs"
+    await second.close()
+
+
+async def test_time_in_which_a_process_is_frozen_is_no_part_of_its_wall_limit(place: Place) -> None:
+    sandbox = place.open()
+    held = await sandbox.start(shell("slow", "echo up; read x", stdin=True, wall_s=3.0))
+    await until_heard(held, b"up")
+    assert await held.freeze()
+    await passed(sandbox, "clock", 3.1)
+    assert held.ended() is None
+    await held.thaw()
+    assert (await held.exit()).why == "wall-limit"
+    await sandbox.close()
+
+
+async def test_a_stop_ends_what_is_frozen_at_once_and_its_reason_is_kept(place: Place) -> None:
+    sandbox = place.open()
+    held = await sandbox.start(Command("frozen", ("sh", "-c", f"{BEATS} echo up; wait"), str(place.path)))
+    await until(lambda: beats(place) > 20)
+    assert await held.freeze()
+    await held.stop(grace_s=3600, why="too-large", detail="wrote 5 GB")
+    ended = held.ended()
+    assert ended is not None
+    assert (ended.why, ended.detail, ended.signal) == ("too-large", "wrote 5 GB", 9)
+    left = beats(place)
+    await passed(sandbox, "clock", 0.1)
+    assert beats(place) == left
+    await sandbox.close()
+
+
+async def test_what_had_stopped_by_itself_stays_stopped(place: Place) -> None:
+    sandbox = place.open()
+    script = "sleep 60 & kill -STOP $!; echo $!; read x; kill -KILL $!; echo end"
+    held = await sandbox.start(shell("resting", script, stdin=True))
+    await until_heard(held, b"\n")
+    pid = int(held.load_output())
+    await until(lambda: about(pid)[0] == "T")
+    assert await held.freeze()
+    await held.thaw()
+    await until(lambda: about(int(about(pid)[1]))[0] != "T")
+    assert about(pid)[0] == "T"
+    await held.send(Send("go", b"\n"))
+    assert (await held.exit()).ok
+    await sandbox.close()
+
+
+def about(pid: int) -> list[str]:
+    """State and parent of a process."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
 
 
 async def test_a_stop_after_the_end_changes_nothing(place: Place) -> None:

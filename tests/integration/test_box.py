@@ -9,16 +9,19 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from heddle.adapters.sandbox import policy
+from heddle.adapters.sandbox import policy, zygote
 from heddle.adapters.sandbox.box import Box
 from heddle.core.errors import OutsideError, Refused
-from heddle.ports import Mount
+from heddle.core.session import Send
+from heddle.ports import Command, Mount
 from support.boxes import Bench
+from support.evaders import EVADERS, evader, has_begun
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.needs("boxes")]
 
@@ -201,6 +204,59 @@ async def test_d4_closing_a_box_ends_all_in_it_with_its_mounts(bench: Bench, box
     assert list(bench.runtime.glob("*.i")) == []
 
 
+@pytest.mark.parametrize("kind", EVADERS)
+async def test_what_evades_being_frozen_is_frozen_in_a_box_while_others_go_on(
+    bench: Bench, box: Box, kind: str
+) -> None:
+    program = ("python3", "-I", "-S", "-c", evader(kind))
+    held = await box.start_in(bench.view(), Command(kind, program, str(bench.checkout)))
+    other = await box.start_in(bench.view(), bench.command("other", "while :; do echo x >> other; sleep 0.01; done"))
+    await until(lambda: has_begun(bench.upper(), kind) and (bench.upper() / "other").exists(), "both are busy")
+    assert await held.freeze()
+    beats, others = (bench.upper() / name for name in ("beats", "other"))
+    before, further = beats.stat().st_size, others.stat().st_size + 50
+    await until(lambda: others.stat().st_size > further, "the other goes on")
+    assert beats.stat().st_size == before
+    assert (await bench.run(box, "wc -c < beats")).strip() == str(before), "the box can still be asked"
+    if kind != "vfork":
+        await held.thaw()
+        await until(lambda: beats.stat().st_size > before, "it goes on")
+        assert await held.freeze()
+    await held.stop(60)
+    await other.stop(0)
+    assert living(bench) == []
+
+
+async def test_a_fork_bomb_is_frozen_and_ended_and_its_box_outlives_it(bench: Bench, box: Box) -> None:
+    program = ("python3", "-I", "-S", "-c", evader("bomb"))
+    held = await box.start_in(bench.view(), Command("bomb", program, str(bench.checkout)))
+    await until(lambda: len(living(bench)) > 1000, "it has grown")
+    assert await held.freeze()
+    before = (bench.upper() / "beats").stat().st_size
+    with suppress(OutsideError):  # perhaps it took all the processes that there may be
+        await bench.run(box, "true")
+    assert await box.of("t1/box-1").lives()
+    assert (bench.upper() / "beats").stat().st_size == before
+    await held.stop(60)
+    assert living(bench) == []
+    assert await bench.run(box, "echo here") == "here\n"
+
+
+async def test_a_box_of_before_goes_on_when_it_is_asked_to_freeze(
+    bench: Bench, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = "import sys\nsys.path.append(sys.argv[2])\nfrom heddle.holder.box import minder\nknown = minder.tell\n"
+    old += (
+        "def tell(connection, message, *more):\n    message.pop('freezes', 0)\n    known(connection, message, *more)\n"
+    )
+    monkeypatch.setattr(zygote, "ENTRY", old + "minder.tell = tell\n" + zygote.ENTRY)
+    held = await box.start_in(bench.view(), bench.command("c", "read line; echo got $line"))
+    assert not await held.freeze()
+    await held.thaw()
+    assert await held.send(Send("1", b"this\n"))
+    assert (await held.exit()).ok
+
+
 async def test_no_process_lives_without_its_holder(bench: Bench, box: Box) -> None:
     held = await box.start_in(bench.view(), bench.command("c", HIDING))
     async for _ in held.output():
@@ -234,8 +290,6 @@ async def test_a_session_that_kills_its_minder_ends_with_all_it_left(bench: Benc
 
 
 async def test_messages_reach_a_process_inside_and_its_status_comes_out(bench: Bench, box: Box) -> None:
-    from heddle.core.session import Send
-
     held = await box.start_in(bench.view(), bench.command("c", "read line; echo got $line; kill -TERM $$"))
     assert await held.send(Send("1", b"this\n"))
     ended = await held.exit()

@@ -24,8 +24,9 @@ from heddle.adapters.sandbox.held import HeldProcess
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.core.errors import OutsideError, SetupError
 from heddle.core.session import Send
-from heddle.holder.reaper import end_marked
+from heddle.holder.reaper import end_marked, marked
 from heddle.ports import Command
+from support.evaders import EVADERS, evader, has_begun
 
 pytestmark = pytest.mark.asyncio
 
@@ -161,6 +162,10 @@ async def until_said(held: HeldProcess, wanted: bytes) -> None:
 
 def holder_of(held: HeldProcess) -> int:
     return int((held.folder.load(held.folder.started) or {})["holder"])
+
+
+def spec_of(held: HeldProcess) -> dict[str, str]:
+    return held.folder.load(held.folder.spec) or {}
 
 
 def alive(pid: int) -> bool:
@@ -364,6 +369,67 @@ async def test_processes_that_fork_faster_than_they_can_be_listed_are_ended_too(
     await until_said(held, b"up")
     async with asyncio.timeout(DEADLINE_S):
         await held.stop(grace_s=0.0)
+    await sandbox.close()
+
+
+# ---------------------------------------------------------------------------------------- what is frozen stays so
+
+
+@pytest.mark.parametrize("kind", EVADERS)
+async def test_what_evades_being_frozen_is_frozen_all_the_same_and_ends_from_there(place: Path, kind: str) -> None:
+    sandbox = opened(place)
+    held = await sandbox.start(python(place, kind, evader(kind)))
+    await until(lambda: has_begun(place, kind))
+    assert await held.freeze()
+    before = (place / "beats").stat().st_size
+    clock = await sandbox.start(shell(place, "clock", "exec sleep 60", wall_s=0.3))
+    await clock.exit()
+    assert (place / "beats").stat().st_size == before
+    assert marked(spec_of(held)["marker"]), "it lives"
+    await held.stop(grace_s=60)
+    assert marked(spec_of(held)["marker"]) == []
+    await sandbox.close()
+
+
+async def test_what_is_frozen_ends_with_its_holder(place: Path) -> None:
+    sandbox = opened(place)
+    held = await sandbox.start(python(place, "tree", evader("tree")))
+    await until(lambda: has_begun(place, "tree"))
+    assert await held.freeze()
+    os.kill(holder_of(held), signal.SIGKILL)
+    assert (await held.exit()).why == "holder-lost"
+    assert marked(spec_of(held)["marker"]) == []
+    await sandbox.close()
+
+
+async def test_a_main_process_that_is_killed_while_it_is_frozen_takes_the_rest_along(place: Path) -> None:
+    sandbox = opened(place)
+    held = await sandbox.start(shell(place, "killed", "setsid sleep 120 & echo $$; wait"))
+    await until_said(held, b"\n")
+    assert await held.freeze()
+    os.kill(int(held.load_output()), signal.SIGKILL)
+    assert (await held.exit()).signal == signal.SIGKILL
+    assert marked(spec_of(held)["marker"]) == []
+    await sandbox.close()
+
+
+async def test_a_holder_of_before_says_that_it_cannot_freeze(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch_holders(
+        monkeypatch,
+        """
+from heddle.holder import link
+known = link.Link._answer
+def answer(self, request):
+    return {"error": "unknown"} if request["op"] in ("freeze", "thaw") else known(self, request)
+link.Link._answer = answer
+""",
+    )
+    sandbox = opened(place)
+    held = await sandbox.start(shell(place, "old", "read x; echo got $x"))
+    assert not await held.freeze()
+    await held.thaw()
+    await held.send(Send("go", b"it\n"))
+    assert await heard(held) == b"got it\n"
     await sandbox.close()
 
 

@@ -13,6 +13,7 @@ from heddle.holder.box.network import PROXY, addresses, open_network
 from heddle.holder.confined import enclose, listener_of
 from heddle.holder.egress import Egress, proxied
 from heddle.holder.folder import MARKER, SESSION
+from heddle.holder.freezer import Freezer
 from heddle.holder.program import restore_signals, start_program
 from heddle.holder.reaper import die_with_parent, end_all, reap, send
 from heddle.holder.sockets import serve_sockets
@@ -45,6 +46,14 @@ class Child(Protocol):
         """To its group."""
         ...
 
+    def freeze(self) -> bool:
+        """Have nothing of it run any more, whatever it started included; False when that cannot be had."""
+        ...
+
+    def thaw(self) -> None:
+        """Let what was frozen go on."""
+        ...
+
     def end(self) -> int | None:
         """Kill everything that is left of it and what it started; its wait status when that came to light here."""
         ...
@@ -57,6 +66,7 @@ class LocalChild:
 
     def __init__(self, pid: int, streams: tuple[int, int, int], failure: str) -> None:
         self.pid, self.failure = pid, failure
+        self.freezer = Freezer()
         self.stdin, self.stdout, self.stderr = streams
         for fd in streams:
             if fd >= 0:
@@ -70,6 +80,14 @@ class LocalChild:
         """See Child."""
         if self.pid:
             send(self.pid, number, group=True)
+
+    def freeze(self) -> bool:
+        """See Child."""
+        return self.freezer.freeze()
+
+    def thaw(self) -> None:
+        """See Child."""
+        self.freezer.thaw()
 
     def end(self) -> int | None:
         """See Child."""
@@ -110,6 +128,14 @@ class BoxedChild:
     def signal(self, number: signal.Signals) -> None:
         """See Child."""
         self.entry.signal(number)
+
+    def freeze(self) -> bool:
+        """See Child."""
+        return self.entry.freeze()
+
+    def thaw(self) -> None:
+        """See Child."""
+        self.entry.thaw()
 
     def end(self) -> int | None:
         """See Child."""

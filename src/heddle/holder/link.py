@@ -70,7 +70,12 @@ class Link:
             case "close-input":
                 owner.close_input()
             case "stop":
-                owner.stop(_seconds(request["grace_s"]), "stopped")
+                why, detail = str(request.get("why", "stopped")), str(request.get("detail", ""))
+                owner.stop(_seconds(request["grace_s"]), why, detail)
+            case "freeze":
+                return {"frozen": owner.freeze()}
+            case "thaw":
+                owner.thaw()
             case "sync":
                 owner.sync()
             case _:

@@ -16,11 +16,12 @@ PAUSE_S = 0.002
 
 
 class Process(NamedTuple):
-    """A living process as /proc tells it."""
+    """A process as /proc tells it; one that is not alive waits for its parent to collect it."""
 
     pid: int
     parent: int
     group: int
+    alive: bool
 
 
 def become_subreaper() -> None:
@@ -41,9 +42,14 @@ def die_with_parent(parent: int) -> None:
 
 
 def descendants(root: int) -> list[Process]:
-    """All living processes below `root`, from /proc; empty where there is no /proc."""
+    """All living processes below `root`, parents first, from /proc; empty where there is no /proc."""
+    return [process for process in below(root) if process.alive]
+
+
+def below(root: int) -> list[Process]:
+    """As descendants, with those that wait to be collected."""
     children: dict[int, list[Process]] = {}
-    for process in _processes():
+    for process in processes():
         children.setdefault(process.parent, []).append(process)
     found: list[Process] = []
     pending = [root]
@@ -94,15 +100,23 @@ def end_marked(marker: str, patience_s: float = 10.0) -> int:
 def marked(marker: str) -> list[int]:
     """Living processes whose environment carries the marker, as far as we may read it."""
     wanted = f"{MARKER}={marker}".encode()
-    found = []
-    for process in _processes():
+    return [process.pid for process in processes() if process.alive and wanted in _environment(process.pid)]
+
+
+def _environment(pid: int) -> list[bytes]:
+    """The environment of a process; when its main thread left, another one knows it."""
+    try:
+        threads = [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []
+    for thread in sorted(threads, key=lambda thread: thread != pid):
         try:
-            with open(f"/proc/{process.pid}/environ", "rb") as file:
-                if wanted in file.read().split(b"\0"):
-                    found.append(process.pid)
+            with open(f"/proc/{pid}/task/{thread}/environ", "rb") as file:
+                if told := file.read():
+                    return told.split(b"\0")
         except OSError:
             continue
-    return found
+    return []
 
 
 def reap() -> dict[int, int]:
@@ -129,7 +143,8 @@ def send(pid: int, number: signal.Signals, *, group: bool = False) -> None:
         return
 
 
-def _processes() -> list[Process]:
+def processes() -> list[Process]:
+    """Every process that can be seen from here."""
     try:
         names = os.listdir("/proc")
     except OSError:
@@ -142,6 +157,6 @@ def _processes() -> list[Process]:
         except OSError:
             continue
         state, parent, group, threads = about[0], about[1], about[2], about[17]
-        if state != b"Z" or int(threads) > 1:  # a main thread that left is a Z, also while other threads go on
-            found.append(Process(int(name), int(parent), int(group)))
+        alive = state != b"Z" or int(threads) > 1  # a main thread that left is a Z, also while other threads go on
+        found.append(Process(int(name), int(parent), int(group), alive))
     return found

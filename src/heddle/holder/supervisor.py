@@ -42,6 +42,7 @@ class Supervisor:
         self.sync_at: float | None = None
         self.kill_at: float | None = None
         self.deadline = time.monotonic() + spec["wall_s"] if spec.get("wall_s") else None
+        self.frozen_at: float | None = None
 
     def start(self) -> None:
         """Become the reaper of all that follows, listen, and start the process."""
@@ -84,12 +85,13 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         """Seconds until something is due; None when nothing is."""
-        due = [moment for moment in (self.deadline, self.kill_at, self.sync_at) if moment is not None]
+        deadline = self.deadline if self.frozen_at is None else None
+        due = [moment for moment in (deadline, self.kill_at, self.sync_at) if moment is not None]
         return min(max(0.0, min(due) - time.monotonic()), 3600.0) if due else None
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if self.deadline is not None and now >= self.deadline:
+        if self.deadline is not None and now >= self.deadline and self.frozen_at is None:
             self.deadline = None
             self.stop(LEAVE_S, "wall-limit", f"ran for {self.spec['wall_s']:g} s")
         if self.kill_at is not None and now >= self.kill_at and self.status is None:
@@ -206,13 +208,30 @@ class Supervisor:
         self._feed()
 
     def stop(self, grace_s: float, why: str, detail: str = "") -> None:
-        """Ask the process to end, and see to it after the grace. The first reason stands."""
+        """Ask the process to end, and see to it after the grace; a frozen one cannot hear. The first reason stands."""
         if self.why == "exited":
             self.why, self.detail = why, detail
         if self.status is None:
             self.child.signal(signal.SIGTERM)
-        due = time.monotonic() + grace_s
+        due = time.monotonic() + (grace_s if self.frozen_at is None else 0.0)
         self.kill_at = due if self.kill_at is None else min(due, self.kill_at)
+
+    def freeze(self) -> bool:
+        """Have nothing of the process run any more; False when that cannot be had, or it is about to end anyway."""
+        if self.frozen_at is None and self.kill_at is None and self.child.freeze():
+            self.frozen_at = time.monotonic()
+        self._collect()  # an end may have come to light on the way
+        return self.frozen_at is not None
+
+    def thaw(self) -> None:
+        """Let what was frozen go on; the time that it was frozen is no part of its wall limit."""
+        if self.frozen_at is None:
+            return
+        self.child.thaw()
+        self._collect()
+        if self.deadline is not None:
+            self.deadline += time.monotonic() - self.frozen_at
+        self.frozen_at = None
 
     def sync(self) -> None:
         """Have the transcript on disk."""

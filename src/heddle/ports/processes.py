@@ -31,7 +31,8 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a held process ended. `why`: exited, stopped, transcript-limit, wall-limit, start-failed or holder-lost."""
+    """How a held process ended. `why`: exited, stopped (or the reason that was given for it), transcript-limit,
+    wall-limit, start-failed, disk-full or holder-lost."""
 
     code: int | None
     signal: int | None
@@ -77,8 +78,23 @@ class Held(Protocol):
         """Close standard input."""
         ...
 
-    async def stop(self, grace_s: float = 5.0) -> None:
-        """End it and every process it left, also those that called setsid; returns when none is alive."""
+    async def freeze(self) -> bool:
+        """Have nothing of it run any more until `thaw`, also of what called setsid, and also when the daemon goes.
+
+        True when that is so, or it has ended; False when it cannot be had (its processes evade it, or its holder is of
+        an older Heddle), and then it goes on. What it is frozen does not count against `wall_s`. Idempotent.
+        """
+        ...
+
+    async def thaw(self) -> None:
+        """Let it go on where it was frozen, else nothing. Idempotent."""
+        ...
+
+    async def stop(self, grace_s: float = 5.0, why: str = "stopped", detail: str = "") -> None:
+        """End it and every process it left, also those that called setsid; returns when none is alive.
+
+        `why` and `detail` are for its Exit. What is frozen ends at once, as with no grace.
+        """
         ...
 
     async def exit(self) -> Exit:

@@ -70,9 +70,18 @@ class HeldProcess:
         """See the port."""
         await self._ask({"op": "close-input"})
 
-    async def stop(self, grace_s: float = 5.0) -> None:
+    async def freeze(self) -> bool:
         """See the port."""
-        await self._ask({"op": "stop", "grace_s": grace_s})
+        answer = await self._ask({"op": "freeze"})
+        return answer is None or bool(answer.get("frozen"))
+
+    async def thaw(self) -> None:
+        """See the port."""
+        await self._ask({"op": "thaw"})
+
+    async def stop(self, grace_s: float = 5.0, why: str = "stopped", detail: str = "") -> None:
+        """See the port."""
+        await self._ask({"op": "stop", "grace_s": grace_s, "why": why, "detail": detail})
         await self.exit()
 
     async def exit(self) -> Exit:

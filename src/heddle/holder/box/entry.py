@@ -23,6 +23,7 @@ class Entry:
         self.failure = ""
         self.ended: int | None = None
         self.gone = False
+        self.freezes = self.frozen = self._answered = False
 
     def start(self, order: dict[str, Any], streams: tuple[int, int, int]) -> None:
         """Have it started on these descriptors; `order` has argv, env and cwd."""
@@ -33,6 +34,7 @@ class Entry:
             answer, _ = receive(self.connection)
         except (OSError, ValueError) as error:
             answer = {"failed": f"the box does not answer: {error}"}
+        self.freezes = bool(answer and answer.get("freezes"))  # a box that an older Heddle made does not
         self.failure = "the box ended" if answer is None else str(answer.get("failed", ""))
         if self.failure:
             self.ended = 127 << 8
@@ -47,6 +49,19 @@ class Entry:
         """To the process and its group; no error when it is gone."""
         self._ask({"signal": int(number)})
 
+    def freeze(self) -> bool:
+        """Have nothing of it run any more; False when that cannot be had."""
+        if self.freezes and not self.frozen:
+            self._ask({"freeze": True})
+            self._settle()
+        return self.frozen
+
+    def thaw(self) -> None:
+        """Let what was frozen go on; returns once it does."""
+        if self.frozen:
+            self._ask({"freeze": False})
+            self._settle()
+
     def end(self) -> int | None:
         """Kill it with all that it started; returns its wait status once nothing is left."""
         self._ask({"end": True})
@@ -58,6 +73,12 @@ class Entry:
     def fileno(self) -> int:
         """Readable when there is something to collect."""
         return self.connection.fileno()
+
+    def _settle(self) -> None:
+        """Take answers up to the one to our request."""
+        self._answered = False
+        while not self._answered and not self.gone and self._heard(PATIENCE_S):
+            pass
 
     def _ask(self, request: dict[str, Any]) -> None:
         try:
@@ -80,6 +101,8 @@ class Entry:
             return True
         if "ended" in answer:
             self.ended = int(answer["ended"])
+        if "frozen" in answer:
+            self.frozen, self._answered = bool(answer["frozen"]), True
         return True
 
 

@@ -1,9 +1,10 @@
 """The parent of one command inside a box: starts it, tells how it ended, and leaves nothing of it behind.
 
 Frames are JSON with a length of four bytes before them. The first one comes with three descriptors and says what to
-run, or {"listen": [HOST, PORT]}, which is answered with a listening socket. Later ones are {"signal": N} and
-{"end": true}. Answers are {"pid": N} or {"failed": "..."}, then {"ended": WAIT STATUS} and, once nothing is left,
-{"gone": true}. When the other end leaves, everything ends.
+run, or {"listen": [HOST, PORT]}, which is answered with a listening socket. Later ones are {"signal": N},
+{"freeze": true or false} and {"end": true}. Answers are {"pid": N, "freezes": true} or {"failed": "..."}, to "freeze"
+{"frozen": true or false}, then {"ended": WAIT STATUS} and, once nothing is left, {"gone": true}. When the other end
+leaves, everything ends.
 """
 
 import json
@@ -15,6 +16,7 @@ import struct
 import time
 from typing import Any, NoReturn
 
+from heddle.holder.freezer import Freezer
 from heddle.holder.program import start_program
 from heddle.holder.reaper import become_subreaper, end_all, reap, send
 
@@ -49,6 +51,7 @@ class Minder:
         for fd in (self.wake, wake_write):
             os.set_blocking(fd, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        self.freezer = Freezer(whole=True)
         self.child = 0
         self.told = False
 
@@ -64,7 +67,7 @@ class Minder:
         finally:
             for fd in streams:
                 os.close(fd)
-        tell(self.connection, {"failed": failure} if failure else {"pid": self.child})
+        tell(self.connection, {"failed": failure} if failure else {"pid": self.child, "freezes": True})
         while self._attend():
             pass
         ended = end_all(self.child)
@@ -84,8 +87,18 @@ class Minder:
         request, _ = receive(self.connection)
         if request is None or "end" in request:
             return False
-        send(self.child, signal.Signals(request["signal"]), group=True)
+        if "freeze" in request:
+            self._freeze(bool(request["freeze"]))
+        else:
+            send(self.child, signal.Signals(request["signal"]), group=True)
         return True
+
+    def _freeze(self, wanted: bool) -> None:
+        if wanted:
+            self.freezer.freeze()
+        else:
+            self.freezer.thaw()
+        tell(self.connection, {"frozen": self.freezer.frozen})
 
     def _ended(self, status: int) -> None:
         self.told = True
