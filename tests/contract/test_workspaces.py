@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from heddle.core.errors import HeddleError, OutsideError, Refused, UserError
+from heddle.core.extent import Extent
 from heddle.ports import Command, Workspace, WorkspaceOrder, Workspaces
 from repositories import Sample, files_below
 from support.yard import DESTROY, LIMIT, PROVIDERS, Crash, Steps, Yard, heard
@@ -368,6 +369,36 @@ async def test_nothing_that_happens_inside_changes_the_persons_checkout(
         sample.git("status", "--porcelain"),
         sample.git("for-each-ref", "refs/heads"),
     )
+
+
+async def test_what_was_written_is_told_at_once_or_said_to_be_unknown(
+    yard: Yard, house: Workspaces, workspace: Workspace
+) -> None:
+    everything = Extent(10**12, 10**9)
+    fresh = await workspace.extent(everything)
+    script = "mkdir -p a/b; head -c 200000 /dev/urandom > a/b/large; for n in 1 2 3 4 5 6 7 8; do echo $n > a/$n; done"
+    script += '; ln -s / root; ln a/b/large again; echo d > "$HEDDLE_OUT/d"; rm README; echo up; cat'
+    held = await yard.enter(workspace, script)
+    await heard(held, b"up")
+    told = await workspace.extent(everything)
+    for one in (workspace, await (await yard.open()).find(workspace.id)):
+        assert one is not None
+        assert await one.extent(everything) == told
+    if told is None or fresh is None:
+        assert told == fresh
+        return
+    assert fresh.files < 50, "nobody wrote yet"
+    assert 10 <= told.files - fresh.files < 20
+    assert 200_000 <= told.bytes - fresh.bytes < 400_000
+    less = await workspace.extent(Extent(10**12, 5))
+    assert less is not None
+    assert 5 < less.files < told.files, "it stops when it knows enough"
+    await held.close_input()
+    await held.exit()
+    await yard.run(workspace, "rm -r a again")
+    after = await workspace.extent(everything)
+    assert after is not None
+    assert after.bytes < told.bytes
 
 
 # ------------------------------------------------------------------------------------------------ sealing

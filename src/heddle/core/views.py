@@ -270,10 +270,8 @@ def _steered(
             return f"waits for a person: {detail}"
         case e.RunReleased(_, note):
             return "sent on by a person" + (f": {note}" if note else "")
-        case e.RunPaused():
-            return "paused"
-        case e.RunResumed():
-            return "resumed"
+        case e.RunPaused() | e.RunResumed():
+            return "paused" if isinstance(event, e.RunPaused) else "resumed"
         case e.StopRequested(_, why):
             return f"stop requested: {why}" if why else "stop requested"
         case e.RunStopped(why):

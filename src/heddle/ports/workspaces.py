@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from heddle.core.extent import Extent
 from heddle.ports.processes import Command, Held
 from heddle.ports.repository import Change
 
@@ -71,6 +72,12 @@ class Workspace(Protocol):
 
     async def taken(self, name: str, limit: int = 1_000_000) -> bytes | None:
         """A document the agent left in the out folder; None when it left none. A link is never followed."""
+        ...
+
+    async def extent(self, enough: Extent) -> Extent | None:
+        """What was written here so far: the tree, its git directory, HOME and documents; None where that cannot be told
+        cheaply. It may stop counting once it is past `enough`. Never waits for whoever writes.
+        """
         ...
 
     async def changes(self) -> Changes:

@@ -22,6 +22,7 @@ from heddle.adapters.workspaces.include import include
 from heddle.adapters.workspaces.presence import inhabitant, live, within
 from heddle.adapters.workspaces.scratch import Scratch
 from heddle.core.errors import Refused
+from heddle.core.extent import Extent
 from heddle.ports import (
     Changes,
     Clock,
@@ -235,6 +236,10 @@ class MemoryWorkspace:
                 return load_document(self.scratch.out, name, limit)
             data = state.documents.get(name)
             return None if data is None else base64.b64decode(data)[:limit]
+
+    async def extent(self, enough: Extent) -> Extent | None:
+        """See the port: between visits nothing lies here at all."""
+        return None
 
     async def changes(self) -> Changes:
         """See the port."""

@@ -16,6 +16,7 @@ from heddle.adapters.workspaces.outside import require_outside
 from heddle.adapters.workspaces.presence import TRIES, Presence, inhabitant, live, within
 from heddle.adapters.workspaces.trash import delete, put_away, trashed
 from heddle.core.errors import HeddleError
+from heddle.core.extent import Extent
 from heddle.ports import (
     Changes,
     Clock,
@@ -161,6 +162,10 @@ class WorktreeWorkspace:
         """See the port."""
         await self._require_here()
         return load_document(self._folder.out, name, limit)
+
+    async def extent(self, enough: Extent) -> Extent | None:
+        """See the port: what was written lies among the files of the base, and objects in the repository's store."""
+        return None
 
     async def changes(self) -> Changes:
         """See the port."""

@@ -7,6 +7,7 @@ from heddle.adapters.workspaces.apart import port_names
 from heddle.adapters.workspaces.clone.layout import CloneLayout, view
 from heddle.adapters.workspaces.presence import inhabitant
 from heddle.adapters.workspaces.private import PrivateWorkspace
+from heddle.core.extent import Extent
 from heddle.ports import View
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class CloneWorkspace(PrivateWorkspace):
         if self._house.boxes.tier >= OWN_NETWORK:
             return own
         return own | port_names(self._house.ports.lease(self._layout.path))
+
+    async def extent(self, enough: Extent) -> Extent | None:
+        """See the port: what was written lies among the files of the base."""
+        return None
 
     async def settle(self) -> None:
         """See PrivateWorkspace: there is nothing to do."""

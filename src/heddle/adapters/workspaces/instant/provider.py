@@ -1,5 +1,6 @@
 """Workspaces in an instant: made by a few small files and one rename, worked in through boxes."""
 
+import asyncio
 from pathlib import Path
 
 from heddle.adapters.workspaces import faults
@@ -34,6 +35,7 @@ class InstantWorkspaces(PrivateWorkspaces):
         parts = (repository, worktrees, privates, boxes, clock)
         super().__init__(root, trash, *parts, max_file_bytes=max_file_bytes)
         self.bases = Bases(bases, repository, privates, clock)
+        self.measuring = asyncio.Lock()
 
     def layout(self, root: Path, id: str) -> LayerLayout:
         """See PrivateWorkspaces."""

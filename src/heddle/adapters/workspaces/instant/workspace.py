@@ -1,11 +1,14 @@
 """One instant workspace: a layer over a base tree, which the kernel keeps and writes down when it likes."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from heddle.adapters.workspaces import faults
 from heddle.adapters.workspaces.instant.layout import HOOKS, OUT, LayerLayout, view
+from heddle.adapters.workspaces.measure import measure
 from heddle.adapters.workspaces.private import PrivateWorkspace
 from heddle.adapters.workspaces.private.disk import on_disk
+from heddle.core.extent import Extent
 from heddle.ports import View
 
 if TYPE_CHECKING:
@@ -34,6 +37,12 @@ class InstantWorkspace(PrivateWorkspace):
         """See PrivateWorkspace."""
         self._layout.note_boot()
         return {}
+
+    async def extent(self, enough: Extent) -> Extent | None:
+        """See the port. One look at a time, so that many sessions cost one thread."""
+        lay = self._layout
+        async with self._house.measuring:
+            return await asyncio.to_thread(measure, (lay.tree, lay.git, lay.home, lay.out), enough)
 
     async def settle(self) -> None:
         """Have what it holds on disk."""

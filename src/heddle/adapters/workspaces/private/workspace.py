@@ -14,6 +14,7 @@ from heddle.adapters.workspaces.presence import TRIES, live, within
 from heddle.adapters.workspaces.private.layout import Layout
 from heddle.adapters.workspaces.trash import put_away
 from heddle.core.errors import OutsideError
+from heddle.core.extent import Extent
 from heddle.ports import Changes, Collected, Command, Held, Ran, Removal, Snapshot, View
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class PrivateWorkspace(ABC):
     @abstractmethod
     def admit(self) -> dict[str, str]:
         """Called before a process enters; returns the environment that this provider's sessions need."""
+
+    @abstractmethod
+    async def extent(self, enough: Extent) -> Extent | None:
+        """See the port."""
 
     @abstractmethod
     async def settle(self) -> None:
