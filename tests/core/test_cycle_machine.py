@@ -20,6 +20,7 @@ from heddle.core.cycle import (
     decide,
 )
 from heddle.core.delegation import Delegation
+from heddle.core.extent import Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.plan import Plan, digest
 from heddle.core.run import Active, AtGate, HeldUp, LandedAt, Run, StoppedFor, Unstarted, evolve, fold
@@ -233,7 +234,7 @@ class Cycle(RuleBasedStateMachine):
             case "question" if isinstance(run.activity, Active):
                 self.add(e.QuestionAsked("q", "which?", ("a", "b"), "a", "s"))
             case "freeze" if isinstance(run.activity, Active):
-                self.add(e.SessionFrozen("w:size-1", "wrote too much", "s"))
+                self.add(e.SessionFrozen("w:size-1", "wrote too much", "s", Extent(1, 1)))
             case "answer" if run.questions:
                 self.add(e.QuestionAnswered(run.questions[0].id, "a"))
             case "withdraw" if run.questions:

@@ -7,6 +7,7 @@ import pytest
 from heddle.core import events as e
 from heddle.core.cycle import Bounds, Hold, PlayStage, RemoveWorkspace, Replan, Stop, Wait, Who, World, decide
 from heddle.core.delegation import Delegation
+from heddle.core.extent import Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.plan import Plan, digest
 from heddle.core.run import END, GO_ON, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted, evolve, fold
@@ -136,7 +137,11 @@ def test_questions_come_and_go() -> None:
 
 
 def test_a_frozen_session_is_asked_about_first_and_the_answer_is_none_for_an_agent() -> None:
-    asked = (*BEGUN[:2], e.QuestionAsked("q", "which?", (), "a", "s"), e.SessionFrozen("w:size-1", "wrote 2 GB", "s"))
+    asked = (
+        *BEGUN[:2],
+        e.QuestionAsked("q", "which?", (), "a", "s"),
+        e.SessionFrozen("w:size-1", "wrote 2 GB", "s", Extent(2 * 10**9, 1)),
+    )
     run = run_of(*asked)
     decision = decide(run, OPEN)
     assert state(run, decision) == (Status.WAITING, "frozen: wrote 2 GB")
@@ -194,7 +199,7 @@ def test_each_fact_has_its_line_or_none() -> None:
             *CLEARED,
             session,
             e.QuestionAsked("q", "which?", (), "a", "s"),
-            e.SessionFrozen("w:size-1", "wrote 2 GB", "s"),
+            e.SessionFrozen("w:size-1", "wrote 2 GB", "s", Extent(2 * 10**9, 1)),
             e.WritesDiscarded(Stage.RESEARCH, ("x",)),
             e.ScopeViolated(("x",)),
             e.PlanEdited(PLAN, BOUND),

@@ -221,12 +221,12 @@ def test_an_unknown_price_makes_the_sum_unknown() -> None:
 )
 def test_an_extent_says_in_what_it_is_past_its_limit(wrote: Extent, limit: Extent, told: str) -> None:
     assert wrote.beyond(limit) == told
-    assert wrote.beyond(limit.times(2**20)) == ""
+    assert wrote.beyond(limit.times(2**20)) == wrote.beyond(limit.union(wrote)) == ""
 
 
 def test_a_disk_is_nearly_full_below_half_of_what_is_kept_and_has_room_above_all_of_it() -> None:
     disks = [Disk(Extent(left, 5), 1000) for left in (499, 500, 999, 1000)]
-    assert [disk.nearly_full for disk in disks] == ["the disk has 499 bytes left", "", "", ""]
+    assert [disk.nearly_full for disk in disks] == ["the disk has 499 bytes left and 1 KB are kept free", "", "", ""]
     assert [disk.has_room for disk in disks] == [False, False, False, True]
     assert disks[0].lost(disks[1])
     assert not disks[1].lost(disks[0])

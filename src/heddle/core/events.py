@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias, get_args
 
+from heddle.core.extent import Extent
 from heddle.core.gate import Verdict
 from heddle.core.plan import Plan
 from heddle.core.session import TurnOutcome, Usage
@@ -90,11 +91,15 @@ class QuestionWithdrawn:
 
 @dataclass(frozen=True, slots=True)
 class SessionFrozen:
-    """Nothing of the session runs any more, and nothing of it is lost: a person is asked whether it goes on."""
+    """Nothing of the session runs any more, and nothing of it is lost: a person is asked whether it goes on.
+
+    `wrote` is what was counted then; after much more than the limit the count ends.
+    """
 
     question: str
     why: str
     session: str
+    wrote: Extent
 
 
 @dataclass(frozen=True, slots=True)

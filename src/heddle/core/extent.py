@@ -13,10 +13,17 @@ class Extent:
     def beyond(self, limit: "Extent") -> str:
         """What is said of an extent that is past `limit`; "" for one that is not."""
         if self.bytes > limit.bytes:
-            return f"wrote {size(self.bytes)} in {_count(self.files)}; the limit is {size(limit.bytes)}"
+            return f"wrote {self}; the limit is {size(limit.bytes)}"
         if self.files > limit.files:
             return f"wrote {_count(self.files)} ({size(self.bytes)}); the limit is {_count(limit.files)}"
         return ""
+
+    def __str__(self) -> str:
+        return f"{size(self.bytes)} in {_count(self.files)}"
+
+    def union(self, other: "Extent") -> "Extent":
+        """The greater of each."""
+        return Extent(max(self.bytes, other.bytes), max(self.files, other.files))
 
     def times(self, factor: int) -> "Extent":
         """So many times as much."""
@@ -33,7 +40,9 @@ class Disk:
     @property
     def nearly_full(self) -> str:
         """Why nothing may write on: half of what is kept free is gone as well; "" while it is not."""
-        return f"the disk has {size(self.left.bytes)} left" if self.left.bytes < self.kept // 2 else ""
+        if self.left.bytes >= self.kept // 2:
+            return ""
+        return f"the disk has {size(self.left.bytes)} left and {size(self.kept)} are kept free"
 
     @property
     def has_room(self) -> bool:

@@ -326,7 +326,7 @@ def _question(run: Run, event: e.QuestionAsked | e.SessionFrozen | e.QuestionAns
     match event:
         case e.QuestionAsked(question, text, options, default, session):
             return replace(run, questions=(*others, OpenQuestion(question, text, options, default, session)))
-        case e.SessionFrozen(question, why, session):
+        case e.SessionFrozen(question, why, session, _):
             asked = OpenQuestion(question, why, (GO_ON, END), "", session, frozen=True)
             return replace(run, questions=(asked, *others))
         case e.QuestionAnswered(question, answer) if any(one.frozen and one.id == question for one in run.questions):

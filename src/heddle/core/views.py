@@ -214,7 +214,7 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"{agent} works on it (sandbox tier {tier}{', none' if tier == 0 else ''})"
         case e.QuestionAsked(_, text, _, _, _):
             return f"asks: {text}"
-        case e.SessionFrozen(_, why, _):
+        case e.SessionFrozen(_, why, _, _):
             return f"frozen: {why}"
         case e.QuestionAnswered(_, answer):
             return f"answered: {answer}"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from heddle.core.gate import CheckResult, Colour
 from heddle.core.redaction import redact
 from heddle.core.settings import Settings
+from heddle.engine.site import Room
+from heddle.engine.sizewatch import TOO_LARGE, bounded_exit
 from heddle.ports import Command, Workspace
 
 NAME = "(commit hooks)"
@@ -34,15 +36,18 @@ class Hooked:
     message: str
 
 
-async def run_hooks(workspace: Workspace, key: str, onto: str, message: str, settings: Settings) -> Hooked:
+async def run_hooks(workspace: Workspace, key: str, onto: str, message: str, settings: Settings, room: Room) -> Hooked:
     """Run the hooks in a workspace whose tree is the candidate's. What they change in files is a refusal."""
     began = time.monotonic()
     path = await workspace.put(MESSAGE, message.encode())
     env = {"ONTO": onto, "HOOKS": workspace.hooks, "MESSAGE": path, "GIT_EDITOR": ":"}
     held = await workspace.enter(Command(f"{key}.hooks", ("/bin/sh", "-c", SCRIPT), "", env, wall_s=settings.check_s))
-    ended = await held.exit()
+    ended = await bounded_exit(held, workspace, settings, room)
     tail = redact((held.load_output(TAIL) + held.load_errors(TAIL)).decode(errors="replace"))[-TAIL:]
-    colour = Colour.GREEN if ended.ok else Colour.RED if ended.why in ("exited", "wall-limit") else Colour.UNKNOWN
+    if ended.why != "exited":
+        tail = f"{ended.why} {ended.detail}\n{tail}"
+    own = ended.why in ("exited", "wall-limit", TOO_LARGE)
+    colour = Colour.GREEN if ended.ok else Colour.RED if own else Colour.UNKNOWN
     left = await workspace.taken(MESSAGE) if ended.ok else None
     text = left.decode(errors="replace").strip() if left else ""
     seconds = round(time.monotonic() - began, 3)

@@ -36,6 +36,7 @@ from heddle.core.session import (
 )
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
+from heddle.engine.sizewatch import DISK_LOW, TOO_LARGE, SizeWatch, with_cause
 from heddle.ports import Conversation, Exit, Held
 
 LINE_LIMIT = 16 * 1024 * 1024
@@ -65,6 +66,11 @@ class Outcome:
             ended.why == "holder-lost" or (ended.why == "exited" and ended.signal is not None)
         )
 
+    @property
+    def excessive(self) -> bool:
+        """Whether it was ended for what was written, whatever it had said before."""
+        return self.exit is not None and self.exit.why in (TOO_LARGE, DISK_LOW)
+
 
 @dataclass(slots=True)
 class Session:
@@ -73,6 +79,7 @@ class Session:
     task: str
     brief: Brief
     watch: ScopeWatch
+    size: SizeWatch
     held: Held
     conversation: Conversation
     runs: Runs
@@ -95,15 +102,15 @@ class Session:
 
     async def play(self) -> Outcome:
         """From the first message (or the transcript so far) to the process's end, with nothing left of it."""
-        watching = asyncio.create_task(self.watch.serve())
+        watching = {asyncio.create_task(watch.serve()) for watch in (self.watch, self.size)}
         try:
             await self._send(self.conversation.open())
             await self._converse()
         finally:
-            for helper in (watching, *self._waiting.values()):
+            for helper in (*watching, *self._waiting.values()):
                 helper.cancel()
-            await asyncio.wait({watching})
-        self.outcome.exit = await self._end()
+            await asyncio.wait(watching)
+        self.outcome.exit = with_cause(await self._end(), self.size.ended_for)
         for fact in self.conversation.exited(self.outcome.exit, self.held.load_errors().decode(errors="replace")):
             await self._take(fact)
         await self._withdraw()
@@ -118,7 +125,8 @@ class Session:
             upcoming.add_done_callback(lambda done: done.cancelled() or done.exception())
             while not upcoming.done():
                 await asyncio.wait({upcoming}, timeout=LEAVE_S if self._closed else self.stall_s)
-                if not upcoming.done() and not self._waiting:
+                excused = self.size.was_frozen() or bool(self._waiting)
+                if not upcoming.done() and not excused:
                     upcoming.cancel()
                     self.outcome.stalled = not self._closed
                     return

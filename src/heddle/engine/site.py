@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from heddle.core.extent import Disk
 from heddle.core.settings import Settings
 from heddle.ports import Agent, Clock, Repository, Workspaces
 
@@ -37,6 +38,10 @@ class Room(Protocol):
 
     def missing(self, memory_mb: int) -> str:
         """Why there is no room for a process of that size now; "" when there is."""
+        ...
+
+    def disk(self) -> Disk | None:
+        """What is left of the disk that workspaces lie on; None where that cannot be told."""
         ...
 
 

@@ -17,7 +17,8 @@ from heddle.engine.prompts import prompt, repair, resumption
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.session import Outcome, Session
-from heddle.engine.site import Outside, Site
+from heddle.engine.site import Outside, Room, Site
+from heddle.engine.sizewatch import Meter, SizeWatch, bounded_exit
 from heddle.ports import Agent, Collected, Command, Workspace, WorkspaceOrder
 
 
@@ -48,7 +49,7 @@ class AgentStage:
             agent = self.outside.agents.agent(self.run.task.agent or self.settings.agent)
             await agent.check()
             workspace = await workspace_for(self.runs, self.site, self.run, self.stage, self.key)
-            await set_up(workspace, self.settings, self.key)
+            await set_up(workspace, self.settings, self.key, self.outside.room)
             text = await self._converse(agent, workspace)
             await self._deliver(workspace, text)
         except Failure as failure:
@@ -68,7 +69,7 @@ class AgentStage:
         for number in range(1, self.settings.resumes + 2):
             outcome, text = await self._session(agent, workspace, number, resume)
             turn = outcome.turn
-            if turn is not None and turn.outcome is TurnOutcome.ENDED:
+            if turn is not None and turn.outcome is TurnOutcome.ENDED and not outcome.excessive:
                 complaint = await self._complaint(workspace, outcome)
                 if complaint:
                     raise Failure("malformed", complaint, f"The document could not be taken: {complaint}")
@@ -127,6 +128,9 @@ class AgentStage:
             task=self.task,
             brief=brief,
             watch=ScopeWatch(self.runs, self.task, id, scope, look),
+            size=SizeWatch(
+                self.runs, self.task, id, held, Meter(workspace, self.outside.room), self.settings.workspace
+            ),
             held=held,
             conversation=agent.conversation(brief),
             runs=self.runs,
@@ -232,13 +236,14 @@ async def workspace_for(
     return workspace
 
 
-async def set_up(workspace: Workspace, settings: Settings, key: str) -> None:
+async def set_up(workspace: Workspace, settings: Settings, key: str, room: Room) -> None:
     """Run the repository's (approved) set-up commands in a workspace. Raises Failure(setup-failed)."""
     for number, line in enumerate(settings.setup, start=1):
         held = await workspace.enter(
             Command(f"{key}.setup-{number}", ("/bin/sh", "-c", line), "", {"CI": "1"}, wall_s=settings.check_s)
         )
-        ended = await held.exit()
+        ended = await bounded_exit(held, workspace, settings, room)
         if not ended.ok:
             tail = (held.load_output(4000) + held.load_errors(4000)).decode(errors="replace")
-            raise Failure("setup-failed", f"set-up '{line}' failed ({ended.why} {ended.code})", tail)
+            how = ended.code if ended.why == "exited" else ended.detail
+            raise Failure("setup-failed", f"set-up '{line}' failed ({ended.why} {how})", tail)

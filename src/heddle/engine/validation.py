@@ -14,6 +14,7 @@ from heddle.core.task import Stage
 from heddle.engine.commithooks import run_hooks
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
+from heddle.engine.sizewatch import TOO_LARGE, bounded_exit
 from heddle.engine.stages import Failure, set_up, workspace_for
 from heddle.ports import Command, Conflicted, Workspace
 
@@ -105,9 +106,9 @@ class Validation:
         workspace = await workspace_for(self.runs, self.site, self.run, Stage.VALIDATE, key, candidate, folder)
         if not workspace.hooks:
             return (), candidate
-        await set_up(workspace, self.settings, key)
+        await set_up(workspace, self.settings, key, self.outside.room)
         text = message(self.run)
-        hooked = await run_hooks(workspace, key, onto, text, self.settings)
+        hooked = await run_hooks(workspace, key, onto, text, self.settings, self.outside.room)
         if hooked.result.colour is Colour.GREEN and hooked.message != text:
             candidate = await repository.commit(tree, [onto], hooked.message, as_person=True)
             await repository.keep(f"refs/heddle/candidates/{self.key.lower()}", candidate)
@@ -121,7 +122,7 @@ class Validation:
     async def _check(self, commit: str, key: str) -> tuple[CheckResult, ...]:
         """Run every check on a commit in a clean workspace, which is trashed afterwards."""
         workspace = await workspace_for(self.runs, self.site, self.run, Stage.VALIDATE, key, commit)
-        await set_up(workspace, self.settings, key)
+        await set_up(workspace, self.settings, key, self.outside.room)
         before = {change.path for change in (await workspace.changes()).paths}
         results: list[CheckResult] = []
         for number, line in enumerate(self.run.checks, start=1):
@@ -138,7 +139,7 @@ class Validation:
         held = await workspace.enter(
             Command(key, ("/bin/sh", "-c", line), "", {"CI": "1"}, wall_s=self.settings.check_s)
         )
-        ended = await held.exit()
+        ended = await bounded_exit(held, workspace, self.settings, self.outside.room)
         output = held.load_output(TAIL) + held.load_errors(TAIL)
         tail = redact(output.decode(errors="replace"))[-TAIL:]
         seconds = round(time.monotonic() - began, 3)
@@ -146,7 +147,7 @@ class Validation:
             colour = Colour.GREEN if ended.ok else Colour.RED
         else:
             colour, tail = (
-                (Colour.RED if ended.why == "wall-limit" else Colour.UNKNOWN),
+                (Colour.RED if ended.why in ("wall-limit", TOO_LARGE) else Colour.UNKNOWN),
                 f"{ended.why} {ended.detail}\n{tail}",
             )
         return CheckResult(line, colour, ended.code, seconds, tail, key)

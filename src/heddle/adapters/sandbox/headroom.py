@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from heddle.core.extent import Disk, Extent
+
 MB = 1024 * 1024
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -24,6 +26,11 @@ class Headroom:
             return f"memory for it is missing: {memory_mb} MB, {free} MB are available, {self._keep_memory_mb} MB are kept free"
         return ""
 
+    def disk(self) -> Disk | None:
+        """What an ordinary user may still write to the disk, and what of it is kept free; None when it cannot be told."""
+        left = disk_left(self._folder)
+        return None if left is None else Disk(left, self._keep_disk_mb * MB)
+
 
 def memory_mb_available() -> int | None:
     """What programs can still take without swapping: the machine's, or less where a control group says so."""
@@ -33,11 +40,17 @@ def memory_mb_available() -> int | None:
 
 def disk_mb(folder: Path) -> int | None:
     """What an ordinary user may still write to the disk of a folder."""
+    left = disk_left(folder)
+    return None if left is None else left.bytes // MB
+
+
+def disk_left(folder: Path) -> Extent | None:
+    """The same in bytes and files."""
     try:
         about = os.statvfs(folder)
     except OSError:
         return None
-    return about.f_bavail * about.f_frsize // MB
+    return Extent(about.f_bavail * about.f_frsize, about.f_favail)
 
 
 def _machine_bytes() -> int | None:
