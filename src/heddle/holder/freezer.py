@@ -11,7 +11,7 @@ STUCK_S = 1.0
 """What waits in the kernel for so long while all else is stopped waits for that, as for a child of vfork. It stops
 before it comes back out."""
 
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 """How long the processes may keep each other going, by forks or by signals, before they count as not to be frozen."""
 
 _STOPPED = b"T"

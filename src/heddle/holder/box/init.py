@@ -1,6 +1,7 @@
 """Pid 1 of a box: builds what is seen inside, gives up every right, and forks a minder per command."""
 
 import fcntl
+import mmap
 import os
 import selectors
 import signal
@@ -12,6 +13,8 @@ from heddle.holder.box import filter, kernel, minder, rooms
 from heddle.holder.program import limit
 
 HOSTNAME = "heddle"
+SLOTS = 4096
+"""One for each minder that there can be at a time, more or less."""
 
 
 def become_init(plan: dict[str, Any], listener: socket.socket, life: int, told: int) -> NoReturn:
@@ -88,6 +91,7 @@ class Init:
             signal.signal(number, signal.SIG_IGN)
         listener.setblocking(False)
         self.minders: set[int] = set()
+        self.freezing = mmap.mmap(-1, SLOTS)
 
     def serve(self) -> None:
         """Until the holder is gone."""
@@ -103,7 +107,10 @@ class Init:
                     self._accept()
 
     def _reap(self) -> None:
-        """Collect who ended. A minder that was killed, or put to sleep, leaves processes without a master: the box ends."""
+        """Collect who ended. A minder that was killed, or put to sleep, leaves processes without a master: the box ends.
+
+        One that freezes what is below it stops the others for a moment: then they are to go on.
+        """
         try:
             while os.read(self.wake, 512):
                 pass
@@ -116,7 +123,9 @@ class Init:
                 return
             if pid == 0:
                 return
-            if pid in self.minders and status != 0:
+            if pid in self.minders and os.WIFSTOPPED(status) and b"\1" in self.freezing[:]:
+                os.kill(pid, signal.SIGCONT)
+            elif pid in self.minders and status != 0:
                 os._exit(1)
             if not os.WIFSTOPPED(status):
                 self.minders.discard(pid)
@@ -132,9 +141,13 @@ class Init:
             return connection.close()
         if pid == 0:
             self.selector.close()
-            minder.mind(connection, (self.listener.fileno(), self.life, self.lock, self.wake))
+            minder.mind(connection, (self.listener.fileno(), self.life, self.lock, self.wake), self._mark)
         self.minders.add(pid)
         connection.close()
+
+    def _mark(self, freezes: bool) -> None:
+        """In a minder: say whether it is about to freeze something. The memory is shared, the sessions' is not."""
+        self.freezing[os.getpid() % SLOTS] = int(freezes)
 
 
 def tell_failure(told: int, error: BaseException) -> None:

@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from heddle.holder.freezer import Freezer
@@ -25,14 +26,14 @@ BIND_S = 2.0
 """How long an address may be taken before it counts as taken."""
 
 
-def mind(connection: socket.socket, close: tuple[int, ...]) -> NoReturn:
-    """In a fork of the init: serve one connection."""
+def mind(connection: socket.socket, close: tuple[int, ...], mark: Callable[[bool], None]) -> NoReturn:
+    """In a fork of the init: serve one connection. `mark` tells the init while something is being frozen."""
     status = 1
     try:
         for fd in close:
             os.close(fd)
         become_subreaper()
-        Minder(connection).serve()
+        Minder(connection, mark).serve()
         status = 0
     except (OSError, ValueError, KeyError, TypeError):
         end_all(0)
@@ -44,8 +45,8 @@ def mind(connection: socket.socket, close: tuple[int, ...]) -> NoReturn:
 class Minder:
     """One command and what it started."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
+    def __init__(self, connection: socket.socket, mark: Callable[[bool], None]) -> None:
+        self.connection, self.mark = connection, mark
         self.connection.setblocking(True)
         self.wake, wake_write = os.pipe()
         for fd in (self.wake, wake_write):
@@ -95,7 +96,9 @@ class Minder:
 
     def _freeze(self, wanted: bool) -> None:
         if wanted:
+            self.mark(True)
             self.freezer.freeze()
+            self.mark(False)
         else:
             self.freezer.thaw()
         tell(self.connection, {"frozen": self.freezer.frozen})
