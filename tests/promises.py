@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 FLEET = "tests/e2e/test_fleet.py"
 BOXED = "tests/e2e/test_box_fleet.py"
+WATCHED = "tests/e2e/test_watchdog.py"
 YARD = "tests/integration/test_workspace_promises.py"
 HOLDER = "tests/integration/test_holder.py"
 GIT = "tests/integration"
@@ -59,7 +60,10 @@ PROMISES: dict[str, Promise] = {
     ),
     "W7": Promise(
         "a stall is judged by progress, and a kill keeps the work first",
-        (f"{FLEET}::test_w7_an_agent_that_makes_no_progress_is_ended_and_its_work_is_kept",),
+        (
+            f"{FLEET}::test_w7_an_agent_that_makes_no_progress_is_ended_and_its_work_is_kept",
+            f"{WATCHED}::test_w7_a_frozen_session_that_is_stopped_fails_its_attempt_and_its_work_comes_back",
+        ),
     ),
     "W8": Promise(
         "auto-commits add nothing ignored, huge or foreign",
@@ -78,6 +82,7 @@ PROMISES: dict[str, Promise] = {
         (
             f"{GIT}/test_journal_full_disk.py::test_a_full_disk_stops_an_append_whole_and_work_resumes_with_room",
             f"{GIT}/test_journal_full_disk.py::test_a_full_disk_stops_new_work_in_clear_words_and_the_work_goes_on_when_there_is_room",
+            f"{WATCHED}::test_w10_sessions_freeze_while_the_disk_is_nearly_full_and_go_on_by_themselves",
         ),
     ),
     "W11": Promise(

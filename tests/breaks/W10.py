@@ -1,4 +1,4 @@
-"""A journal that keeps what fitted on the disk and calls the rest a failure like any other."""
+"""A journal that keeps what fitted on the disk and calls the rest a failure like any other; a disk that nobody watches."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from heddle.adapters.journal.sqlite import SqliteJournal
+from heddle.adapters.sandbox.headroom import Headroom
 from heddle.core.errors import HeddleError, OutsideError
 
 
 def apply(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fitted of a batch is committed, and nobody learns that there is no room."""
+    """What fitted of a batch is committed, nobody learns that there is no room, and sessions write on."""
+    monkeypatch.setattr(Headroom, "disk", lambda self: None)
 
     @contextmanager
     def piecemeal(self: SqliteJournal) -> Iterator[None]:

@@ -98,7 +98,7 @@ async def test_bytes_count_as_well_as_files(tmp_path: Path) -> None:
         assert (await fleet.until(id))[0]["status"] == "landed"
 
 
-async def test_a_frozen_session_that_is_stopped_fails_its_attempt_and_its_work_comes_back(tmp_path: Path) -> None:
+async def test_w7_a_frozen_session_that_is_stopped_fails_its_attempt_and_its_work_comes_back(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     async with heddle(tmp_path, repository, fills(), f"{LIMITS}attempts = 1\n") as fleet:
         id, item = await until_frozen(fleet)

@@ -96,7 +96,11 @@ def test_a_repository_can_be_named_before_the_command_and_after_it(daemon: Stand
 def test_the_inbox_shows_items_with_the_commands_that_settle_them(daemon: StandIn) -> None:
     question = item("T9", kind="question", title="tidy the docs", text="per user or\nper key?", digest="q1")
     question |= {"options": ["user", "key"], "default": "user", "act": ['heddle answer T9 "..."']}
-    daemon.answers["inbox"] = {"schema": "heddle.inbox/1", "items": [item(), question]}
+    frozen = item(
+        "T10", kind="frozen", title="build it", text="wrote 12 GB in 9 files; the limit is 10 GB", digest="q2"
+    )
+    frozen |= {"options": ["go on", "stop"], "act": ['heddle answer T10 "go on"', 'heddle answer T10 "stop"']}
+    daemon.answers["inbox"] = {"schema": "heddle.inbox/1", "items": [item(), question, frozen]}
     ended = heddle("inbox")
     assert (ended.status, ended.err) == (0, "")
     assert ended.out == snapshot("""\
@@ -113,6 +117,12 @@ T9  question: tidy the docs
     default: user
     question: q1
       heddle answer T9 "..."
+T10  frozen: build it
+    wrote 12 GB in 9 files; the limit is 10 GB
+    options: go on, stop
+    question: q2
+      heddle answer T10 "go on"
+      heddle answer T10 "stop"
 """)
 
 
