@@ -12,9 +12,12 @@ import pytest
 from heddle.adapters.sandbox import headroom
 from heddle.adapters.sandbox.held import HeldProcess
 from heddle.adapters.workspaces.instant.workspace import InstantWorkspace
-from heddle.core.errors import UserError
+from heddle.core.errors import OutsideError, UserError
+from heddle.core.events import Event, SessionFrozen
 from heddle.core.extent import Extent
+from heddle.core.run import Run
 from heddle.engine import sizewatch
+from heddle.engine.runs import Runs
 from heddle.holder.reaper import marked
 from support.evaders import evader
 from support.fleet import Heddle, git, heddle, make_repository, scene, writes
@@ -217,6 +220,57 @@ async def test_nobody_is_asked_about_what_cleared_up_before_it_was_frozen(
         assert (await fleet.until(id))[0]["status"] == "landed"
         assert "session-frozen" not in await fleet.kinds(id)
     assert seen[:2] == [200, 200 * sizewatch.FURTHER]
+
+
+async def test_what_cannot_be_asked_about_yet_stays_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[set[str]] = []
+    record = Runs.record
+
+    async def full(self: Runs, task: str, *events: Event, **more: str) -> Run:
+        if isinstance(events[0], SessionFrozen) and len(seen) < 5:
+            seen.append(states(events[0].session))
+            raise OutsideError("the disk is full", slug="disk-full")
+        return await record(self, task, *events, **more)
+
+    monkeypatch.setattr(Runs, "record", full)
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, fills(), LIMITS) as fleet:
+        id, _ = await until_frozen(fleet)
+        give_sign(id)
+        await fleet.call("inbox.answer", task=id, text="go on")
+        assert (await fleet.until(id))[0]["status"] == "landed"
+    assert seen == [{"T"}] * 5
+
+
+async def test_a_task_is_stopped_while_it_is_frozen(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, fills(), LIMITS) as fleet:
+        id, _ = await until_frozen(fleet)
+        await fleet.call("task.stop", task=id)
+        await fleet.until_kind(id, "run-stopped")
+        assert states(f"{id}-1-execute-1.1") == set()
+        assert (await fleet.call("inbox"))["items"] == []
+
+
+async def test_without_boxes_the_disk_alone_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = make_repository(tmp_path / "repo")
+    asks = {"do": "ask", "text": "Which?", "options": ["x"], "default": "x"}
+    scenes = [scene("research", asks, *writes("b.txt")[0]["steps"]), *writes("b.txt")[1:]]
+    left = Extent(2_000_000_000, 10**6)
+    monkeypatch.setattr(headroom, "disk_left", lambda folder: left)
+    config = '[sandbox]\ntier = "0"\n[limits]\nworkspace_files = 1\n'
+    async with heddle(tmp_path, repository, scenes, config) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "question-asked")
+        left = Extent(400_000_000, 10**6)
+        frozen = await fleet.until_kind(id, "session-frozen")
+        assert frozen["data"]["why"] == "the disk has 400 MB left and 1.1 GB are kept free"
+        assert states(f"{id}-1-research-1.1") == {"T"}
+        await fleet.call("inbox.answer", task=id, question=frozen["data"]["question"], text="go on")
+        await fleet.call("inbox.answer", task=id)
+        await fleet.until_kind(id, "research-delivered")
+        left = Extent(2_000_000_000, 10**6)
+        assert (await fleet.until(id))[0]["status"] == "landed"
 
 
 async def test_a_check_that_writes_too_much_is_ended_and_its_evidence_says_why(tmp_path: Path) -> None:

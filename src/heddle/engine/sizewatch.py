@@ -32,7 +32,6 @@ LONGEST_S = 60.0
 FURTHER = 8
 """Of what is frozen it is counted up to so many times its limit, to tell the person."""
 
-NOTHING = Extent(0, 0)
 TOO_LARGE, DISK_LOW = "too-large", "disk-low"
 """Why something is frozen or ended: what it wrote itself, or what is left of the disk."""
 
@@ -62,12 +61,12 @@ class Meter:
                 return Excess(DISK_LOW, disk.nearly_full)
             if self._is_due(disk):
                 wrote = await self.count(limit)
-                if why := wrote.beyond(limit):
+                if wrote is not None and (why := wrote.beyond(limit)):
                     return Excess(TOO_LARGE, why)
             await asyncio.sleep(PAUSE_S)
 
-    async def count(self, enough: Extent) -> Extent:
-        """What was written, up to `enough`; nothing where that cannot be told."""
+    async def count(self, enough: Extent) -> Extent | None:
+        """What was written, up to `enough`; None where that cannot be told."""
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
@@ -77,7 +76,7 @@ class Meter:
             wrote = None
         self._wrote, self._looked = False, clock()
         self._earliest = self._looked + SHARE * (self._looked - began)
-        return NOTHING if wrote is None else wrote
+        return wrote
 
     def _is_due(self, disk: Disk | None) -> bool:
         """Whether something may have been written since the last look, and the last one is paid for."""
@@ -131,8 +130,8 @@ class SizeWatch:
         while self.held.ended() is None:
             try:
                 await self._step()
-            except HeddleError as error:  # what is frozen stays so until it can be asked about
-                log.warning("not asked", extra={"session": self.session, "slug": error.slug})
+            except HeddleError as error:
+                log.warning("no watch", extra={"session": self.session, "slug": error.slug})
                 await asyncio.sleep(PAUSE_S)
 
     async def _step(self) -> None:
@@ -166,10 +165,23 @@ class SizeWatch:
         if not await self._freeze(excess):
             return
         wrote = await self.meter.count(limit.times(FURTHER))
-        why = wrote.beyond(limit) if excess.slug == TOO_LARGE else f"{excess.why}; it wrote {wrote}"
+        if excess.slug == TOO_LARGE:
+            why = wrote.beyond(limit) if wrote is not None else ""
+        else:
+            why = excess.why if wrote is None else f"{excess.why}; it wrote {wrote}"
         if why and self.held.ended() is None:  # it may have cleared up before it was frozen
             question = f"{self.meter.workspace.id}:{excess.slug}-{number}"
-            await self.runs.record(self.task, e.SessionFrozen(question, why, self.session, wrote))
+            await self._ask(e.SessionFrozen(question, why, self.session, wrote or Extent(0, 0)))
+
+    async def _ask(self, frozen: e.SessionFrozen) -> None:
+        """Record it. A disk that is full may keep it from that: what is frozen stays so until it can be asked about."""
+        while True:
+            try:
+                await self.runs.record(self.task, frozen)
+                return
+            except HeddleError as error:
+                log.warning("not asked", extra={"session": self.session, "slug": error.slug})
+                await asyncio.sleep(PAUSE_S)
 
     async def _freeze(self, excess: Excess) -> bool:
         """Freeze it; what cannot be frozen is ended, and that is said."""

@@ -162,7 +162,9 @@ def _limits() -> str:
     delegated = path and os.access(_CGROUP / path.lstrip("/") / "cgroup.procs", os.W_OK)
     if delegated and (_CGROUP / "cgroup.controllers").is_file():
         return "a cgroup of one's own can be had"
-    return "no cgroup is delegated here: processes and file sizes are limited per session, memory by admission alone"
+    return (
+        "no cgroup is delegated here: processes and what is written are limited per session, memory by admission alone"
+    )
 
 
 def _says(path: Path, word: str) -> bool:
