@@ -5,48 +5,22 @@ A further provider joins by one line in support.yard.PROVIDERS.
 
 import asyncio
 import errno
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from heddle.core.errors import HeddleError, OutsideError, Refused, UserError
 from heddle.core.extent import Extent
 from heddle.ports import Command, Workspace, WorkspaceOrder, Workspaces
 from repositories import Sample, files_below
-from support.yard import DESTROY, LIMIT, PROVIDERS, Crash, Steps, Yard, heard
+from support.yard import DESTROY, LIMIT, Crash, Steps, Yard, heard
 
 pytestmark = pytest.mark.asyncio
 
 LATE = 30 * 86_400.0
-
-
-KINDS = [
-    pytest.param(kind, marks=pytest.mark.needs("boxes") if kind == "instant" else ()) for kind in sorted(PROVIDERS)
-]
-
-
-@pytest_asyncio.fixture(params=KINDS)
-async def yard(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Yard]:
-    sample = Sample(tmp_path)
-    sample.commit({".gitignore": "*.log\nkept/\n.env\n", "tool.sh": "#!/bin/sh\n"}, "second")
-    made = Yard(request.param, tmp_path / "state", Path(os.environ["HEDDLE_RUNTIME_DIR"]), sample)
-    yield made
-    await made.close()
-
-
-@pytest_asyncio.fixture
-async def house(yard: Yard) -> Workspaces:
-    return await yard.open()
-
-
-@pytest_asyncio.fixture
-async def workspace(yard: Yard, house: Workspaces) -> Workspace:
-    return await yard.make(house)
 
 
 def slug(caught: pytest.ExceptionInfo[HeddleError]) -> str:

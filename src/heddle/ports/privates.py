@@ -34,7 +34,11 @@ class PrivateGits(Protocol):
         """As `lay_out`, but `tree` becomes a layer for an overlay over the files of `old`, whose index is `below`."""
         ...
 
-    def make(self, path: Path, commit: str, shared: Sequence[str]) -> None:
+    async def ignores(self) -> bytes:
+        """What the person has git ignore here by rules of their own, which no commit holds (gitignore syntax)."""
+        ...
+
+    def make(self, path: Path, commit: str, shared: Sequence[str], ignores: bytes) -> None:
         """A git directory at `path`, detached at `commit`, without an index; a few small files and no process.
 
         `shared`: where the folders of `shared` are inside, in the same order.

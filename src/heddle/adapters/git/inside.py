@@ -49,12 +49,22 @@ async def read(tree: Path, base: str, size_limit: int) -> dict[str, object]:
     return {
         "out": out,
         "head": snapshot.head,
-        "branch": snapshot.branch,
+        "branch": spelled(snapshot.branch),
         **wrapped,
         "also": snapshot.also,
         "stash": stash,
-        "refused": snapshot.refused,
+        "refused": [(spelled(path), why) for path, why in snapshot.refused],
     }
+
+
+def spelled(name: str) -> str:
+    """A name of any bytes as text that JSON can hold: a character for each byte."""
+    return name.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def read_back(text: str) -> str:
+    """The name that was spelled. Raises ValueError for what no bytes are spelled as."""
+    return text.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def main() -> int:

@@ -12,8 +12,9 @@ from heddle.adapters.git.objects import Store, require_id
 ATTRIBUTES = ".gitattributes"
 """A change of it may change how files look that did not change themselves."""
 
-WHOLE = {"core.sparseCheckout": "false", "core.splitIndex": "false"}
-"""A tree has all files of its commit however much of it the person's checkout shows, and its index is one file."""
+AS_COMMITTED = {"core.sparseCheckout": "false", "core.splitIndex": "false", "core.autocrlf": "false"}
+"""A tree is what its commit says: all of it, however much the person's checkout shows, with the line endings that
+attributes give, which the session's git knows too; and its index is one file."""
 
 _NOTHING, _FOLDER, _SUBMODULE = "000000", "040000", "160000"
 
@@ -72,9 +73,9 @@ async def lay_over(store: Store, old: str, new: str, found: Difference, below: P
     await asyncio.to_thread(shutil.copyfile, below, index)
     await asyncio.to_thread(_hide, tree, found)
     place = store.place(work_tree=tree, index=index)
-    await store.git.run("read-tree", "-i", "-m", require_id(old), require_id(new), place=place, config=WHOLE)
+    await store.git.run("read-tree", "-i", "-m", require_id(old), require_id(new), place=place, config=AS_COMMITTED)
     listed = "".join(f"{path}\0" for path in found.files).encode("utf-8", "surrogateescape")
-    await store.git.run("checkout-index", "-f", "-u", "-z", "--stdin", place=place, stdin=listed, config=WHOLE)
+    await store.git.run("checkout-index", "-f", "-u", "-z", "--stdin", place=place, stdin=listed, config=AS_COMMITTED)
 
 
 def _hide(tree: Path, found: Difference) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from heddle.adapters.git.layers import WHOLE, difference, lay_over
+from heddle.adapters.git.inside import read_back
+from heddle.adapters.git.layers import AS_COMMITTED, difference, lay_over
 from heddle.adapters.git.objects import Store, require_id
 from heddle.adapters.git.snapshots import OUT
 from heddle.core.errors import Bug, OutsideError
@@ -46,7 +47,7 @@ _BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//))[^\x00-\x20\x7f~^:?*\[\\]{1,250
 
 
 class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the reader inside says. None of it is believed before it is checked."""
+    """What the reader inside says. None of it is believed before it is checked. Names are spelled (see inside)."""
 
     out: str
     head: str
@@ -65,6 +66,7 @@ class GitPrivates:
     def __init__(self, store: Store, object_mb: int = OBJECT_MB) -> None:
         self._store = store
         self._bounded = {"GIT_ALLOC_LIMIT": f"{object_mb}m"}
+        self._ignoring: tuple[Path, Path] | None = None
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ class GitPrivates:
     async def check_out(self, commit: str, tree: Path, index: Path) -> None:
         """See the port."""
         place = self._store.place(work_tree=tree, index=index)
-        await self._store.git.run("read-tree", "-m", "-u", require_id(commit), place=place, config=WHOLE)
+        await self._store.git.run("read-tree", "-m", "-u", require_id(commit), place=place, config=AS_COMMITTED)
 
     async def lay_out(self, commit: str, tree: Path, index: Path) -> None:
         """See the port."""
@@ -97,9 +99,18 @@ class GitPrivates:
         """Times that git will not doubt, and an index that knows them. What is not in `tree` stays as it was known."""
         await asyncio.to_thread(_settle_times, tree)
         place = self._store.place(work_tree=tree, index=index)
-        await self._store.git.run("update-index", "-q", "--refresh", place=place, ok=(0, 1))
+        await self._store.git.run("update-index", "-q", "--refresh", place=place, config=AS_COMMITTED, ok=(0, 1))
 
-    def make(self, path: Path, commit: str, shared: Sequence[str]) -> None:
+    async def ignores(self) -> bytes:
+        """See the port. Where the files are is asked once; what they say is read each time."""
+        if self._ignoring is None:
+            asked = ("config", "--type=path", "--get", "core.excludesFile")
+            told = (await self._store.run(*asked, ok=(0, 1))).text
+            config = self._store.git.variable("XDG_CONFIG_HOME") or f"{self._store.git.variable('HOME')}/.config"
+            self._ignoring = (Path(told or f"{config}/git/ignore"), self._store.common / "info" / "exclude")
+        return b"".join(path.read_bytes() + b"\n" for path in self._ignoring if path.is_file())
+
+    def make(self, path: Path, commit: str, shared: Sequence[str], ignores: bytes) -> None:
         """See the port."""
         path.mkdir()
         for folder in ("objects", "objects/info", "refs", "info", "hooks"):
@@ -109,11 +120,11 @@ class GitPrivates:
             "HEAD": f"{require_id(commit)}\n",
             "config": CONFIG + ignorecase,
             "commondir": ".\n",
-            "info/exclude": "",
             "objects/info/alternates": "".join(f"{folder}\n" for folder in shared),
         }
         for name, text in texts.items():
             (path / name).write_text(text)
+        (path / "info" / "exclude").write_bytes(ignores)
 
     def reader(self, tree: str, base: str, size_limit: int) -> tuple[str, ...]:
         """See the port."""
@@ -217,6 +228,8 @@ def _checked(told: bytes) -> Told:
             require_id(id)
         if said.unmerged:
             require_id(said.unmerged)
+        refused = tuple((read_back(path), why) for path, why in said.refused)
+        said = msgspec.structs.replace(said, branch=read_back(said.branch), refused=refused)
     except (msgspec.DecodeError, ValueError, Bug) as error:
         raise _broken(str(error)) from error
     return said

@@ -130,6 +130,10 @@ class Git:
         self._env = {name: value for name, value in inherited.items() if _is_kept(name)} | dict(FIXED)
         self._slots = asyncio.Semaphore(at_once)
 
+    def variable(self, name: str) -> str:
+        """A variable of the environment that commands run in; "" when it is not set."""
+        return self._env.get(name, "")
+
     async def run(
         self,
         *args: str,

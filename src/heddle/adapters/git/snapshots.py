@@ -16,6 +16,7 @@ from heddle.ports import Snapshot
 NESTED = "a repository of its own"
 IGNORED = "ignored by .gitignore"
 UNREADABLE = "not readable"
+SUBMODULE = "a submodule, whose content is not taken"
 
 _LOG_LIMIT = 1_000
 OUT = "refs/heddle/out"
@@ -34,9 +35,7 @@ async def take(store: Store, place: Place, *, base: str, size_limit: int) -> Sna
         head = require_id((await copy.run("rev-parse", "--verify", "HEAD^{commit}")).strip())
         unmerged = await copy.settle_conflicts()
         staged = (await copy.run("write-tree")).strip()
-        refused = await copy.add_all()
-        if base:
-            refused |= await copy.apply_rules(require_id(base), size_limit)
+        refused = await (copy.add_result(require_id(base), size_limit) if base else copy.add_all())
         worktree = (await copy.run("write-tree")).strip()
         if not place.work_tree.is_dir():
             raise OutsideError(
@@ -111,15 +110,33 @@ class _Copy:
         return cleared + [f"{e.mode} {e.blob} {e.stage}\t{e.path}" for e in conflicted]
 
     async def add_all(self) -> dict[str, str]:
-        """Bring the index to what the files are: changed, deleted and untracked ones. Returns what was
-        refused."""
-        await self.store.git.run("update-index", "-q", "--refresh", place=self.place, ok=(0, 1))
-        changed = await self.names("diff-files", "-z", "--name-only", "--ignore-submodules=dirty")
-        untracked = await self.names("ls-files", "-z", "--others", "--exclude-standard")
+        """Bring the index to what the files are: changed, deleted and untracked ones. Returns what was refused."""
+        changed, untracked = await self._differing()
+        for path in await self._filled_submodules():
+            untracked += _files_in(self.place.work_tree, path)
         refused = _refused(self.place.work_tree, untracked)
-        wanted = [path for path in dict.fromkeys((*changed, *untracked)) if path not in refused]
-        await self.write(wanted)
+        await self.write([path for path in dict.fromkeys((*changed, *untracked)) if path not in refused])
         return refused
+
+    async def add_result(self, base: str, size_limit: int) -> dict[str, str]:
+        """As `add_all`, but for what a result must not hold (W8): base's entry, or none, takes its place."""
+        changed, untracked = await self._differing()
+        submodules = dict.fromkeys(await self._filled_submodules(), SUBMODULE)
+        refused = _refused(self.place.work_tree, untracked) | submodules
+        wanted = [path for path in dict.fromkeys((*changed, *untracked)) if path not in refused]
+        large = await self._too_large(base, wanted, size_limit)  # not even read
+        refused |= large
+        await self.write([path for path in wanted if path not in large])
+        ignored = set(await self.names("ls-files", "-z", "--cached", "--ignored", "--exclude-standard"))
+        differing = await self.names("diff-index", "-z", "--name-only", "--cached", base)
+        before = await self._entries(base, differing)
+        left_out = {path: IGNORED for path in differing if path in ignored and path not in before}
+        left_out |= await self._too_large(base, [path for path in differing if path not in left_out], size_limit)
+        left_out |= {path: SUBMODULE for path in differing if path in submodules}
+        none = "0" * len(base)
+        await self.feed([f"0 {none}\t{path}" for path in left_out])
+        await self.feed([f"{e.mode} {e.blob} 0\t{e.path}" for path, e in before.items() if path in left_out])
+        return refused | left_out
 
     async def write(self, paths: Sequence[str]) -> None:
         """Take paths into the index as they are on disk; one that is gone leaves it."""
@@ -127,24 +144,25 @@ class _Copy:
             data = _bytes("".join(f"{path}\0" for path in paths))
             await self.run("update-index", "--add", "--remove", "--replace", "-z", "--stdin", stdin=data)
 
-    async def apply_rules(self, base: str, size_limit: int) -> dict[str, str]:
-        """Leave out of the index what a result must not hold (W8): base's entry, or none, takes its place."""
-        ignored = set(await self.names("ls-files", "-z", "--cached", "--ignored", "--exclude-standard"))
-        changed = await self.names("diff-index", "-z", "--name-only", "--cached", base)
-        before = await self._entries(base, changed)
-        refused: dict[str, str] = {}
-        for path in changed:
-            size = _size(self.place.work_tree / path)
-            was = before.get(path)
-            if path in ignored and was is None:
-                refused[path] = IGNORED
-            elif 0 < size_limit < size and (was is None or was.size <= size_limit):
-                refused[path] = f"{size} bytes, above the limit of {size_limit}"
-        none = "0" * len(base)
-        kept = (before.get(path) for path in refused)
-        await self.feed([f"0 {none}\t{path}" for path in refused])
-        await self.feed([f"{e.mode} {e.blob} 0\t{e.path}" for e in kept if e is not None])
-        return refused
+    async def _differing(self) -> tuple[list[str], list[str]]:
+        """Paths of the index whose files are not as it says, and files of which it says nothing."""
+        await self.store.git.run("update-index", "-q", "--refresh", place=self.place, ok=(0, 1))
+        changed = await self.names("diff-files", "-z", "--name-only", "--ignore-submodules=dirty")
+        return changed, await self.names("ls-files", "-z", "--others", "--exclude-standard")
+
+    async def _filled_submodules(self) -> list[str]:
+        """Entries that stand for another repository and have something in their place, which git passes over."""
+        records = await self.names("ls-files", "-z", "--stage")
+        links = (record.partition("\t")[2] for record in records if record.startswith("160000 "))
+        return [path for path in links if _is_filled(self.place.work_tree / path)]
+
+    async def _too_large(self, base: str, paths: Sequence[str], limit: int) -> dict[str, str]:
+        """Files above the limit, but for those that `base` has above it already."""
+        sizes = {path: _size(self.place.work_tree / path) for path in paths}
+        large = {path: size for path, size in sizes.items() if 0 < limit < size}
+        before = await self._entries(base, list(large))
+        fresh = (path for path in large if path not in before or before[path].size <= limit)
+        return {path: f"{large[path]} bytes, above the limit of {limit}" for path in fresh}
 
     async def _entries(self, commit: str, paths: Sequence[str]) -> dict[str, "_Entry"]:
         wanted = set(paths)
@@ -184,6 +202,19 @@ def _refused(root: Path, untracked: Iterable[str]) -> dict[str, str]:
         elif not full.is_symlink() and full.exists() and not os.access(full, os.R_OK):
             refused[path] = UNREADABLE
     return refused
+
+
+def _is_filled(folder: Path) -> bool:
+    return folder.is_dir() and not folder.is_symlink() and any(folder.iterdir())
+
+
+def _files_in(root: Path, folder: str) -> list[str]:
+    """Files and links below a folder that is no repository; none below one that is."""
+    if os.path.lexists(root / folder / ".git"):
+        return []
+    found = ((Path(parent).relative_to(root), names + folders) for parent, folders, names in os.walk(root / folder))
+    paths = (parent / name for parent, names in found for name in names)
+    return [str(path) for path in paths if (root / path).is_symlink() or not (root / path).is_dir()]
 
 
 def _size(path: Path) -> int:

@@ -54,7 +54,7 @@ class CloneWorkspaces(PrivateWorkspaces):
         index = draft.path / "index"
         await self.privates.check_out(start, draft.tree, index)
         faults.step("checked-out")
-        await on_disk(self._furnish, draft, start, index)
+        await on_disk(self._furnish, draft, start, index, await self.privates.ignores())
         return nothing
 
     async def let_go(self, id: str) -> None:
@@ -71,8 +71,8 @@ class CloneWorkspaces(PrivateWorkspaces):
                     await self.let_go(id)
         return deleted
 
-    def _furnish(self, draft: Layout, start: str, index: Path) -> None:
-        self.privates.make(draft.git, start, self.privates.shared)
+    def _furnish(self, draft: Layout, start: str, index: Path, ignores: bytes) -> None:
+        self.privates.make(draft.git, start, self.privates.shared, ignores)
         with (draft.git / "config").open("a") as config:
             config.write(CONFIG)
         os.rename(index, draft.git / "index")

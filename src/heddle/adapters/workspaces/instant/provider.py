@@ -48,7 +48,7 @@ class InstantWorkspaces(PrivateWorkspaces):
     async def furnish(self, draft: Layout, start: str) -> Beneath:
         """See PrivateWorkspaces."""
         base = await self.bases.ensure(start)
-        await on_disk(self._furnish, draft, start)
+        await on_disk(self._furnish, draft, start, await self.privates.ignores())
         return base.entry
 
     async def empty_trash(self, older_than_s: float) -> int:
@@ -58,7 +58,7 @@ class InstantWorkspaces(PrivateWorkspaces):
         await self.bases.sweep({marker.start for marker in markers if marker}, older_than_s)
         return deleted
 
-    def _furnish(self, draft: Layout, start: str) -> None:
+    def _furnish(self, draft: Layout, start: str, ignores: bytes) -> None:
         draft.make_rooms()
         faults.step("folder-made")
-        self.privates.make(draft.git, start, inside(self.privates.shared))
+        self.privates.make(draft.git, start, inside(self.privates.shared), ignores)
