@@ -11,7 +11,6 @@ from heddle.ports import Workspace, Workspaces
 from repositories import Sample
 from support.yard import PROVIDERS, Yard
 
-
 KINDS = [
     pytest.param(kind, marks=pytest.mark.needs("boxes") if kind == "instant" else ()) for kind in sorted(PROVIDERS)
 ]

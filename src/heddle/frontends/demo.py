@@ -1,6 +1,6 @@
 """`heddle demo`: five tasks on a sample repository, through the whole cycle, by the built-in rehearsal agent.
 
-Everything is real but the thinking: git, worktrees, processes, tests, the merge. It has a state folder of its own and
+Everything is real but the thinking: git, workspaces, processes, tests, the merge. It has a state folder of its own and
 never touches the person's daemon.
 """
 
