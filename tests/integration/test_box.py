@@ -230,7 +230,7 @@ async def test_what_evades_being_frozen_is_frozen_in_a_box_while_others_go_on(
 async def test_a_fork_bomb_is_frozen_and_ended_and_its_box_outlives_it(bench: Bench, box: Box) -> None:
     program = ("python3", "-I", "-S", "-c", evader("bomb"))
     held = await box.start_in(bench.view(), Command("bomb", program, str(bench.checkout)))
-    await until(lambda: len(living(bench)) > 1000, "it has grown")
+    await until(lambda: len(living(bench)) > 200, "it has grown")
     assert await held.freeze()
     before = (bench.upper() / "beats").stat().st_size
     with suppress(OutsideError):  # perhaps it took all the processes that there may be

@@ -29,17 +29,17 @@ while True:
 """64 processes, each in a session of its own, that fork all the time."""
 
 BOMB = """
+depth = 0
 while True:
-    try:
+    if depth < 8:
+        depth += 1
         if os.fork() == 0:
             signal.alarm(90)
             os.setsid()
-    except OSError:
-        pass
     beat()
     time.sleep(0.05)
 """
-"""As many processes as there may be, each in a session of its own: for a box alone, which bounds them."""
+"""256 processes at the end, each in a session of its own, half of them born while nobody looks."""
 
 COMET = """
 if os.fork():
