@@ -4,7 +4,6 @@ import pytest
 
 from attacks.attack import Attack, altered, succeeded, told
 from attacks.scene import Scene
-from heddle.adapters.sandbox.box import Box
 from heddle.adapters.workspaces.instant import layout, workspace
 from heddle.core.errors import OutsideError, Refused
 from heddle.ports import Mount, View
@@ -24,9 +23,7 @@ def linked_index(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def remade(scene: Scene) -> bool:
     """The box is made again over the same layers, and the session looks at what it prepared. No box is no success."""
-    for sandbox in scene.yard.sandboxes:
-        if isinstance(sandbox, Box):
-            await sandbox.close_box(f"{scene.house.repository.key}/{scene.mine.id}")  # type: ignore[attr-defined]
+    await scene.close_box()
     try:
         await scene.play('ls -A bait; cat "$PERSON/.netrc" bait/* bait/.netrc evil src/* .git/objects/info/* .git/*/*')
     except (Refused, OutsideError):

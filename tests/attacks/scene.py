@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attacks.victims import SECRET, Terminal, Victims, end_named, lives
+from heddle.adapters.sandbox.box import Box
 from heddle.core.errors import HeddleError
 from heddle.ports import Collected, Command, Held, Workspace, Workspaces
 from repositories import Sample
@@ -156,9 +157,16 @@ class Scene:
 
     async def end(self) -> None:
         """Nothing of the attack goes on, whatever it did to its holder."""
-        with suppress(HeddleError):
-            await self.mine.seal()
+        await self.close_box()
+        if self.attacker is not None:
+            await self.attacker.stop(0)
         end_named(self.word)
+
+    async def close_box(self) -> None:
+        """End the box of the attack, where there is one."""
+        for sandbox in self.yard.sandboxes:
+            if isinstance(sandbox, Box):
+                await sandbox.close_box(f"{self.house.repository.key}/{self.mine.id}")  # type: ignore[attr-defined]
 
     def world(self) -> dict[str, bytes]:
         """Every file of the person's and of the other session's, and what all sessions begin with."""

@@ -102,6 +102,7 @@ async def play(folder: Path, victims: Victims, tier: str) -> None:
         id = await fleet.start("write b", agent="rogue")
         rows = await fleet.until(id)
         assert rows[0]["status"] == "landed", rows[0]["why"]
+        await fleet.until_tidy(id)
 
 
 async def test_x2_no_route_leads_out(folder: Path, victims: Victims) -> None:
@@ -157,6 +158,7 @@ async def told_of_a_steering_task(folder: Path) -> dict[str, Any]:
         found |= {name: await fleet.call(name) for name in ("board", "inbox", "daemon")}
         rows = await fleet.until(id)
         assert rows[0]["status"] == "landed", rows[0]["why"]
+        await fleet.until_tidy(id)
         return found | await _afterwards(fleet, id)
 
 

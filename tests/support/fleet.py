@@ -139,6 +139,16 @@ class Heddle:
             assert loop.time() < deadline, f"no {kind}"
             await asyncio.wait_for(journal.wait(position), timeout=limit_s)
 
+    async def until_tidy(self, task: str, limit_s: float = 60.0) -> None:
+        """Wait until the workspaces of a task that is over are removed: their removal makes boxes, too."""
+        journal, runs = self.house.journal, self.house.desk.runs
+        async with asyncio.timeout(limit_s):
+            while True:
+                position = journal.position()
+                if not runs.require(task).workspaces:
+                    return
+                await journal.wait(position)
+
     async def kinds(self, task: str) -> list[str]:
         """The kinds of a task's events in order."""
         return [event["kind"] for event in (await self.call("events", task=task))["events"]]
