@@ -4,7 +4,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from heddle.holder.box.entry import Entry
@@ -17,8 +17,18 @@ from heddle.holder.freezer import Freezer
 from heddle.holder.program import restore_signals, start_program
 from heddle.holder.reaper import die_with_parent, end_all, reap, send
 from heddle.holder.sockets import serve_sockets
+from heddle.holder.terminal import controlled_by, open_terminal
 
 LOOPBACK = "127.0.0.1"
+Prepare = Callable[[], None]
+"""What a fork does before it becomes the program."""
+
+NO_STREAMS = (-1, -1, -1)
+"""What we have of a process whose streams are a visitor's."""
+
+
+def _nothing() -> None:
+    return
 
 
 class Child(Protocol):
@@ -142,6 +152,29 @@ class BoxedChild:
         return self.entry.end()
 
 
+def run_visited(spec: dict[str, Any], told: dict[str, Any], streams: list[int]) -> tuple[Child, int]:
+    """Start what the spec says for a visitor: on the three streams they lend, or on a terminal of its own.
+
+    The terminal is made as `told` says, and its outer end comes with the process; else that is -1. Raises OSError.
+    """
+    on_terminal = spec["stdin"] == "terminal"
+    if "enter" in spec:
+        entry = _enter(spec, streams, {"terminal": told} if on_terminal else {})
+        return BoxedChild(entry, NO_STREAMS), entry.terminal
+    outer, take = -1, _nothing
+    if on_terminal:
+        outer, inner = open_terminal(told)
+        streams, take = [inner] * 3, controlled_by(inner)
+    try:
+        if "confine" in spec:
+            return _run_confined(spec, streams, NO_STREAMS, take), outer
+        pid, failure = _run_local(spec, streams, take)
+        return LocalChild(pid, NO_STREAMS, failure), outer
+    finally:
+        if on_terminal:
+            os.close(inner)
+
+
 def run_child(spec: dict[str, Any]) -> Child:
     """Start what the spec says; returns once it runs or could not be started. Raises OSError."""
     if "make" in spec:
@@ -152,18 +185,17 @@ def run_child(spec: dict[str, Any]) -> Child:
     theirs, ours = (stdin_read, stdout_write, stderr_write), (stdin_write, stdout_read, stderr_read)
     try:
         if "enter" in spec:
-            return _run_inside(spec, theirs, ours)
+            return BoxedChild(_enter(spec, theirs, {}), ours)
         if "confine" in spec:
             return _run_confined(spec, theirs, ours)
-        parent = os.getpid()
-        pid, failure = start_program(_order(spec, {}), theirs, lambda: die_with_parent(parent))
+        pid, failure = _run_local(spec, theirs)
         return LocalChild(pid, ours, failure)
     finally:
         for fd in theirs:
             os.close(fd)
 
 
-def _run_inside(spec: dict[str, Any], theirs: tuple[int, int, int], ours: tuple[int, int, int]) -> Child:
+def _enter(spec: dict[str, Any], streams: Sequence[int], more: dict[str, Any]) -> Entry:
     """The network first, so that the process finds it; nothing is forked here any more once its threads run."""
     entry = Entry(spec["enter"])
     try:
@@ -171,11 +203,23 @@ def _run_inside(spec: dict[str, Any], theirs: tuple[int, int, int], ours: tuple[
     except OSError as error:
         entry.failure, entry.ended = f"network: {error}", 127 << 8
     else:
-        entry.start(_order(spec, proxied(*PROXY) if egress else {}), theirs)
-    return BoxedChild(entry, ours)
+        entry.start({**_order(spec, proxied(*PROXY) if egress else {}), **more}, streams)
+    return entry
 
 
-def _run_confined(spec: dict[str, Any], theirs: tuple[int, int, int], ours: tuple[int, int, int]) -> Child:
+def _run_local(spec: dict[str, Any], streams: Sequence[int], prepare: Prepare = _nothing) -> tuple[int, str]:
+    parent = os.getpid()
+
+    def ready() -> None:
+        die_with_parent(parent)
+        prepare()
+
+    return start_program(_order(spec, {}), streams, ready)
+
+
+def _run_confined(
+    spec: dict[str, Any], theirs: Sequence[int], ours: tuple[int, int, int], take: Prepare = _nothing
+) -> Child:
     """The proxy listens first, so that the process is told where; it serves once nothing is forked here any more."""
     plan, hosts, secret = spec["confine"], spec["hosts"], secrets.token_hex(16)
     connects, more = [port for _, port in addresses(spec["forwards"])], dict[str, str]()
@@ -188,6 +232,7 @@ def _run_confined(spec: dict[str, Any], theirs: tuple[int, int, int], ours: tupl
 
     def prepare() -> None:
         die_with_parent(parent)
+        take()
         enclose(plan, connects, there)
 
     pid, failure = start_program(_order(spec, more), theirs, prepare)

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from heddle.holder.child import Child, LocalChild, listen, run_child
+from heddle.holder.child import NO_STREAMS, Child, LocalChild, listen, run_child
+from heddle.holder.doorway import PATIENCE_S, Doorway
 from heddle.holder.folder import VERSION, Folder, ending, write_all
 from heddle.holder.link import Link
 from heddle.holder.reaper import become_subreaper
@@ -34,7 +35,9 @@ class Supervisor:
         self.pending = bytearray()
         self.size = 0
         self.unsynced = 0
-        self.child: Child = LocalChild(0, (-1, -1, -1), "")
+        self.child: Child = LocalChild(0, NO_STREAMS, "")
+        self.doorway: Doorway | None = None
+        self.stopping = False
         self.status: int | None = None
         self.why = "exited"
         self.detail = ""
@@ -56,13 +59,19 @@ class Supervisor:
         self.transcript = os.open(self.folder.transcript, flags, 0o600)
         self.errors = os.open(self.folder.errors, flags, 0o600)
         self.inputs = os.open(self.folder.inputs, flags, 0o600)
-        self.child = run_child(self.spec)
-        if self.child.failure:
-            self.why, self.detail = "start-failed", self.child.failure
-        self.selector.register(self.child.stdout, selectors.EVENT_READ, self.on_output)
-        self.selector.register(self.child.stderr, selectors.EVENT_READ, self.on_errors)
-        if self.child.wake >= 0:
-            self.selector.register(self.child.wake, selectors.EVENT_READ, self._collect)
+        if self.spec["stdin"] not in ("lent", "terminal"):
+            return self.adopt(run_child(self.spec))
+        self.doorway = Doorway(self)
+        self.why, self.detail = "start-failed", "nobody came through its door"
+        self.kill_at = time.monotonic() + PATIENCE_S
+
+    def adopt(self, child: Child) -> None:
+        """From now on this is the process."""
+        self.child, self.kill_at = child, None
+        self.why, self.detail = ("start-failed", child.failure) if child.failure else ("exited", "")
+        for fd, take in ((child.stdout, self.on_output), (child.stderr, self.on_errors), (child.wake, self._collect)):
+            if fd >= 0:
+                self.selector.register(fd, selectors.EVENT_READ, take)
 
     def _watch_signals(self) -> None:
         self.wake, wake_write = os.pipe()
@@ -209,11 +218,13 @@ class Supervisor:
 
     def stop(self, grace_s: float, why: str, detail: str = "") -> None:
         """Ask the process to end, and see to it after the grace; a frozen one cannot hear. The first reason stands."""
+        self.stopping = True
         if self.why == "exited":
             self.why, self.detail = why, detail
-        if self.status is None:
-            self.child.signal(signal.SIGTERM)
-        due = time.monotonic() + (grace_s if self.frozen_at is None else 0.0)
+        if self.status is None:  # a shell at a terminal leaves when that hangs up, and not when it is asked
+            self.child.signal(signal.SIGHUP if self.spec["stdin"] == "terminal" else signal.SIGTERM)
+        nobody = self.doorway is not None and self.doorway.visitor is None
+        due = time.monotonic() + (0.0 if nobody or self.frozen_at is not None else grace_s)
         self.kill_at = due if self.kill_at is None else min(due, self.kill_at)
 
     def freeze(self) -> bool:
@@ -253,16 +264,19 @@ class Supervisor:
         """Nothing of the session stays: kill, drain, sync, then say how it ended."""
         self.child.end()
         for fd, take in ((self.child.stdout, self.on_output), (self.child.stderr, self.on_errors)):
-            while fd in self.selector.get_map() and _readable(fd):
+            while fd >= 0 and fd in self.selector.get_map() and _readable(fd):
                 take()
         self.sync()
         status = self.status or 0
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        for path in filter(None, (self.spec["socket"], self.spec.get("make", {}).get("socket"))):
+        made = self.spec.get("make", {}).get("socket")
+        for path in filter(None, (self.spec["socket"], made, self.spec.get("door"))):
             Path(path).unlink(missing_ok=True)
         ended = self.folder.settle(ending(self.why, self.detail, code, number))
         self.announce({"exit": ended})
+        if self.doorway is not None:
+            self.doorway.tell_end(ended)
         for link in list(self.links):
             link.flush(1.0)
 

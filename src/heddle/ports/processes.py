@@ -11,17 +11,19 @@ from heddle.core.session import Send
 class Command:
     """A process to hold. `key` names it for ever: the same key is never started twice.
 
-    `env` is the whole environment beyond the sandbox's own minimum; `transcript_limit` in bytes. Where the sandbox
-    governs the network, `hosts` ("name:port", "*.name:port") are all that it may reach, and `forwards`
-    ("127.0.0.1:8080") are services of this machine that are there inside at the same address. `ports` are leased to the
-    session where it shares the machine's loopback: on them, and on no others, its own servers may listen and be reached.
+    `env` is the whole environment beyond the sandbox's own minimum; `transcript_limit` in bytes. With `stdin` lent or
+    terminal the process is a visit: it starts once somebody comes through its door, on their three streams or on a
+    terminal of its own that they see and type into; nothing of that is kept. Where the sandbox governs the network,
+    `hosts` ("name:port", "*.name:port") are all that it may reach, and `forwards` ("127.0.0.1:8080") are services of
+    this machine that are there inside at the same address. `ports` are leased to the session where it shares the
+    machine's loopback: on them, and on no others, its own servers may listen and be reached.
     """
 
     key: str
     argv: tuple[str, ...]
     cwd: str
     env: Mapping[str, str] = field(default_factory=dict)
-    stdin: Literal["pipe", "null"] = "null"
+    stdin: Literal["pipe", "null", "lent", "terminal"] = "null"
     transcript_limit: int = 256 * 1024 * 1024
     wall_s: float | None = None
     hosts: tuple[str, ...] = ()
@@ -103,6 +105,14 @@ class Held(Protocol):
 
     def ended(self) -> Exit | None:
         """How it ended, or None while it lives."""
+        ...
+
+    def door(self, farewell: str) -> tuple[str, ...]:
+        """The command line for the host that visits the process (Command.stdin) on its own streams, once.
+
+        The process ends with it, and its exit status is the process's; `farewell` is what it says when that was ended
+        from outside.
+        """
         ...
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,16 @@ from heddle.core.session import Send
 from heddle.holder.folder import Folder, ending
 from heddle.holder.reaper import end_marked
 from heddle.ports import Chunk, Exit
+
+VISIT = """
+import sys
+sys.path.append(sys.argv[1])
+from heddle.holder.visit import visit
+sys.exit(visit(sys.argv[2], sys.argv[3]))
+"""
+"""The program that goes through a door."""
+
+_SOURCE = str(Path(__file__).resolve().parents[3])
 
 CHUNK = 262_144
 MESSAGE_LIMIT = 4 * 1024 * 1024
@@ -98,6 +109,11 @@ class HeldProcess:
         if known is None:
             return None
         return Exit(known["code"], known["signal"], known["why"], known.get("detail", ""))
+
+    def door(self, farewell: str) -> tuple[str, ...]:
+        """See the port."""
+        spec = self.folder.load(self.folder.spec) or {}
+        return (sys.executable, "-I", "-S", "-c", VISIT, _SOURCE, spec.get("door", ""), farewell)
 
     def begun(self) -> bool:
         """Whether a holder ever set out to start it."""

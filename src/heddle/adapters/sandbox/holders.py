@@ -137,6 +137,7 @@ class Holders:
             raise _no_holder(command.key, error.strerror or str(error), str(folder.path)) from error
 
     def _spec(self, folder: Folder, command: Command) -> dict[str, Any]:
+        visited = command.stdin in ("lent", "terminal")
         return {
             "version": VERSION,
             "key": command.key,
@@ -150,6 +151,7 @@ class Holders:
             "hosts": list(command.hosts),
             "forwards": list(command.forwards),
             "socket": self.socket(folder, "s"),
+            **({"door": self.socket(folder, "d")} if visited else {}),
         }
 
     def socket(self, folder: Folder, kind: str) -> str:

@@ -22,11 +22,11 @@ from heddle.holder.folder import MARKER
 from heddle.holder.reaper import end_marked
 from heddle.ports import Command, Ran, View
 
-VISIT = """
+ERRAND = """
 import sys
 sys.path.append(sys.argv[1])
-from heddle.holder.visit import visit
-sys.exit(visit(sys.argv[2], sys.argv[3:]))
+from heddle.holder.errand import run_errand
+sys.exit(run_errand(sys.argv[2], sys.argv[3:]))
 """
 """The program that runs a command enclosed, on its own three streams."""
 
@@ -101,7 +101,7 @@ class Landlock(Holders):
         plan = {**self._plan(view), "ports": [], "env": env}
         file = self._file(view.key)
         await asyncio.to_thread(_place, file, json.dumps(plan))
-        return (sys.executable, "-I", "-S", "-c", VISIT, _SOURCE, str(file))
+        return (sys.executable, "-I", "-S", "-c", ERRAND, _SOURCE, str(file))
 
     async def close_box(self, key: str) -> None:
         """See the port."""

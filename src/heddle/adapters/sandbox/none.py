@@ -20,7 +20,7 @@ INHERITED = frozenset(
 )
 """What a held process gets of the daemon's environment; credentials and tokens are never among it."""
 
-VISIT = """
+ERRAND = """
 import os, sys
 sys.path.append(sys.argv[1])
 from heddle.holder.reaper import die_with_parent
@@ -62,7 +62,7 @@ class Unconfined(Holders):
         """See the port. Raises Refused(slug="sandbox-needs-view") too."""
         require_in_place(view)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", "-c", VISIT, _SOURCE, str(os.getpid()), *argv),
+            *(sys.executable, "-I", "-S", "-c", ERRAND, _SOURCE, str(os.getpid()), *argv),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from heddle.holder.box.minder import receive, tell
@@ -21,20 +22,26 @@ class Entry:
         self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.path = path
         self.failure = ""
+        self.terminal = -1
         self.ended: int | None = None
         self.gone = False
         self.freezes = self.frozen = self._answered = False
 
-    def start(self, order: dict[str, Any], streams: tuple[int, int, int]) -> None:
-        """Have it started on these descriptors; `order` has argv, env and cwd."""
+    def start(self, order: dict[str, Any], streams: Sequence[int]) -> None:
+        """Have it started on these descriptors; `order` has argv, env and cwd.
+
+        With a `terminal` in the order there are none: it gets one in the box, whose outer end is `terminal` then.
+        """
+        fds: list[int] = []
         self.connection.settimeout(PATIENCE_S)
         try:
             self.connection.connect(self.path)
             tell(self.connection, order, list(streams))
-            answer, _ = receive(self.connection)
+            answer, fds = receive(self.connection, descriptors=1)
         except (OSError, ValueError) as error:
             answer = {"failed": f"the box does not answer: {error}"}
         self.freezes = bool(answer and answer.get("freezes"))  # a box that an older Heddle made does not
+        self.terminal = fds[0] if fds else -1
         self.failure = "the box ended" if answer is None else str(answer.get("failed", ""))
         if self.failure:
             self.ended = 127 << 8

@@ -1,10 +1,10 @@
 """The parent of one command inside a box: starts it, tells how it ended, and leaves nothing of it behind.
 
-Frames are JSON with a length of four bytes before them. The first one comes with three descriptors and says what to
-run, or {"listen": [HOST, PORT]}, which is answered with a listening socket. Later ones are {"signal": N},
-{"freeze": true or false} and {"end": true}. Answers are {"pid": N, "freezes": true} or {"failed": "..."}, to "freeze"
-{"frozen": true or false}, then {"ended": WAIT STATUS} and, once nothing is left, {"gone": true}. When the other end
-leaves, everything ends.
+Frames are JSON with a length of four bytes before them. The first one says what to run and comes with three
+descriptors, or with a `terminal` to be made, whose outer end is then the answer's. Or it is {"listen": [HOST, PORT]},
+which is answered with a listening socket. Later ones are {"signal": N}, {"freeze": true or false} and {"end": true}.
+Answers are {"pid": N, "freezes": true} or {"failed": "..."}, to "freeze" {"frozen": true or false}, then
+{"ended": WAIT STATUS} and, once nothing is left, {"gone": true}. When the other end leaves, everything ends.
 """
 
 import json
@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from heddle.holder.freezer import Freezer
 from heddle.holder.program import start_program
 from heddle.holder.reaper import become_subreaper, end_all, reap, send
+from heddle.holder.terminal import controlled_by, open_terminal
 
 FRAME_LIMIT = 16 * 1024 * 1024
 BIND_S = 2.0
@@ -63,18 +64,28 @@ class Minder:
             return
         if "listen" in order:
             return listen(self.connection, *order["listen"])
-        try:
-            self.child, failure = start_program(order, streams, self.connection.close)
-        finally:
-            for fd in streams:
-                os.close(fd)
-        tell(self.connection, {"failed": failure} if failure else {"pid": self.child, "freezes": True})
+        self._start(order, streams)
         while self._attend():
             pass
         ended = end_all(self.child)
         if not self.told:
             self._ended(ended.get(self.child, signal.SIGKILL))
         tell(self.connection, {"gone": True})
+
+    def _start(self, order: dict[str, Any], streams: list[int]) -> None:
+        """Start it on these streams, or on a terminal of the box's own, and say so."""
+        outer, prepare = list[int](), _nothing
+        try:
+            if "terminal" in order:
+                end, inner = open_terminal(order["terminal"])
+                outer, streams, prepare = [end], [inner] * 3, controlled_by(inner)
+            self.child, failure = start_program(order, streams, lambda: (self.connection.close(), prepare()))
+            tell(self.connection, {"failed": failure} if failure else {"pid": self.child, "freezes": True}, outer)
+        except OSError as error:
+            tell(self.connection, {"failed": error.strerror or str(error)})
+        finally:
+            for fd in {*streams, *outer}:
+                os.close(fd)
 
     def _attend(self) -> bool:
         """One thing that happened; False when everything is to end."""
@@ -106,6 +117,10 @@ class Minder:
     def _ended(self, status: int) -> None:
         self.told = True
         tell(self.connection, {"ended": status})
+
+
+def _nothing() -> None:
+    return
 
 
 def listen(connection: socket.socket, host: str, port: int) -> None:
@@ -153,6 +168,8 @@ def _exactly(connection: socket.socket, size: int, descriptors: int = 0) -> tupl
     while len(data) < size:
         if descriptors:
             piece, came, _, _ = socket.recv_fds(connection, size - len(data), descriptors)
+            for fd in came:
+                os.set_inheritable(fd, False)
             fds += came
         else:
             piece = connection.recv(size - len(data))
