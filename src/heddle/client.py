@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from heddle.core.errors import KINDS, HeddleError, OutsideError, Refused, SetupError
 from heddle.places import daemon_socket, home
@@ -133,6 +133,39 @@ def run_editor(editor: str, path: str) -> None:
     if status:
         hint = f"the text is in '{path}'"
         raise OutsideError(f"the editor '{editor}' failed: {why}", slug="editor-failed", hint=hint, program=editor)
+
+
+def become(argv: list[str]) -> NoReturn:
+    """Be that program from now on, on our own streams. Raises OutsideError(slug="program-failed")."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execv(argv[0], argv)
+    except OSError as error:
+        raise _program_failed(argv[0], error) from error
+
+
+def run_captured(argv: list[str]) -> tuple[int, bytes, bytes]:
+    """Run a program to its end on our standard input: its exit status and what it wrote.
+
+    Raises OutsideError(slug="program-failed").
+    """
+    import subprocess
+
+    try:
+        done = subprocess.run(argv, capture_output=True, check=False)
+    except OSError as error:
+        raise _program_failed(argv[0], error) from error
+    return done.returncode, done.stdout, done.stderr
+
+
+def _program_failed(program: str, error: OSError) -> OutsideError:
+    return OutsideError(
+        f"'{program}' cannot be run: {error.strerror}",
+        slug="program-failed",
+        hint="see: heddle doctor",
+        program=program,
+    )
 
 
 def _private(path: str, flags: int) -> int:

@@ -220,6 +220,7 @@ class Cycle(RuleBasedStateMachine):
     @rule(
         what=st.sampled_from(
             ["pause", "resume", "stop", "question", "freeze", "answer", "withdraw", "violate", "keep", "late"]
+            + ["visit", "leave"]
         )
     )
     def meanwhile(self, what: str) -> None:
@@ -243,6 +244,10 @@ class Cycle(RuleBasedStateMachine):
                 self.add(e.ScopeViolated(("src/x.py",)))
             case "keep" if run.workspaces:
                 self.add(e.WorkspaceKept(run.workspaces[0].workspace, "in use"))
+            case "visit":
+                self.add(e.WorkspaceEntered(f"v{len(self.records)}", "w", Stage.EXECUTE, ""))
+            case "leave" if run.visits:
+                self.add(e.WorkspaceLeft(run.visits[0].visit, "w", 0, None, "exited"))
             case "late":
                 self.add(e.CommandsApproved(("x",)), e.SessionEnded(0, None, "exited"))
 

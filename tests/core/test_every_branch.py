@@ -155,6 +155,13 @@ def test_a_frozen_session_is_asked_about_first_and_the_answer_is_none_for_an_age
     assert state(run_of(*asked, e.QuestionWithdrawn("w:size-1")), decision)[1] == "asks: which?"
 
 
+def test_who_is_in_a_workspace_is_known_until_they_left_also_over_a_new_run() -> None:
+    one, two = (e.WorkspaceEntered(visit, "w", Stage.RESEARCH, "") for visit in ("v", "v2"))
+    begun = (*BEGUN[:2], one, two, e.RunStopped("enough"), e.RunStarted(2, "m1"))
+    assert run_of(*begun).visits == (one, two)
+    assert run_of(*begun, e.WorkspaceLeft("v", "w", 0, None, "exited")).visits == (two,)
+
+
 def test_sessions_and_landings_are_remembered() -> None:
     session = e.SessionStarted("s", "rehearsal", "w", Stage.RESEARCH, 1, 0)
     assert run_of(*BEGUN[:2], session).session == session
@@ -216,10 +223,14 @@ def test_each_fact_has_its_line_or_none() -> None:
             e.RunStopped("x"),
             e.WorkspaceKept("w", "in use"),
             e.ToolUsed(0, "edit", "Write a", ("a",)),
+            e.WorkspaceEntered("v", "w", Stage.EXECUTE, "make test"),
+            e.WorkspaceLeft("v", "w", 0, None, "exited"),
+            e.WorkspaceEntered("v2", "w", Stage.EXECUTE, ""),
+            e.WorkspaceLeft("v2", "w", None, 1, "stopped"),
             e.SessionEnded(0, None, "exited"),
         )
     )
-    assert len(told) == 1 + len(CLEARED) + 18
+    assert len(told) == 1 + len(CLEARED) + 22
 
 
 def test_what_a_result_leaves_out_is_named() -> None:

@@ -364,9 +364,10 @@ def test_a_verdict_leaves_its_flags_on_the_board() -> None:
         e.ScopeViolated(("x",)),
         e.ScopeViolated(("x",)),
         e.WorkspaceKept("w", "in use"),
+        e.WorkspaceEntered("w.visit-1", "w", Stage.EXECUTE, ""),
     )
     shown = row(run, decide(run, World()), 0.0, None)
-    assert shown.flags == ("edited-tests", "outside-scope", "kept-workspace")
+    assert shown.flags == ("edited-tests", "outside-scope", "kept-workspace", "person-inside")
     assert shown.changed == "1 files +3 -1"
 
 

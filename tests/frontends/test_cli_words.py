@@ -53,6 +53,8 @@ commands:
   wait         wait until tasks end or need a person
   why          tell why a task is where it is
   diff         show what a task changed
+  open         lay out what a task's workspace holds as a plain git worktree
+  shell        go into a task's workspace, for a shell or one command
   pause        let nothing new start for a task
   resume       let a paused task go on
   stop         end a task; what it made is kept

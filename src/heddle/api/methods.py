@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from heddle.api import facts, inbox, machine, plans, sessions, tasks
+from heddle.api import facts, inbox, machine, plans, sessions, tasks, workspaces
 from heddle.api.desk import Desk
 
 Method = tuple[Callable[[Desk, Any], Awaitable[dict[str, Any]]], type[msgspec.Struct]]
@@ -29,6 +29,8 @@ METHODS: dict[str, Method] = {
     "inbox.answer": (inbox.answer, inbox.Answer),
     "plan.show": (plans.show, tasks.One),
     "plan.edit": (plans.edit, plans.Edit),
+    "workspace.open": (workspaces.opened, workspaces.Open),
+    "workspace.enter": (workspaces.entered, workspaces.Enter),
     "session.list": (sessions.listed, tasks.One),
     "session.tail": (sessions.tail, sessions.Tail),
     "events": (facts.listed, facts.Events),

@@ -341,8 +341,7 @@ async def undo(desk: Desk, asked: Undo) -> dict[str, Any]:
 async def restore(desk: Desk, asked: Restore) -> dict[str, Any]:
     """Bring back the unlanded work of a task's removed workspaces as a plain git worktree."""
     run = desk.require(asked.task)
-    removed = [r.event for r in desk.runs.history(run.task.id) if isinstance(r.event, e.WorkspaceRemoved)]
-    refs = [event.recovery for event in removed if event.recovery]
+    refs = recoveries(desk, run)
     if not refs:
         raise UserError(
             f"no removed workspace of '{run.task.id}' held unlanded work",
@@ -353,6 +352,12 @@ async def restore(desk: Desk, asked: Restore) -> dict[str, Any]:
     site = await desk.site(run)
     await site.workspaces.restore(ref, Path(asked.path))
     return {"schema": "heddle.restore/1", "task": run.task.id, "ref": ref, "path": asked.path, "refs": refs}
+
+
+def recoveries(desk: Desk, run: Run) -> list[str]:
+    """The refs that keep what removed workspaces of a task held, oldest first."""
+    removed = [r.event for r in desk.runs.history(run.task.id) if isinstance(r.event, e.WorkspaceRemoved)]
+    return [event.recovery for event in removed if event.recovery]
 
 
 def desk_row(desk: Desk, run: Run) -> dict[str, Any]:

@@ -291,6 +291,27 @@ class WorkspaceKept:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class WorkspaceEntered:
+    """A person went into a workspace, to run `command` there; empty for a shell. `visit` names their stay."""
+
+    visit: str
+    workspace: str
+    stage: Stage
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceLeft:
+    """The person left the workspace, and nothing of their visit is left there. `why`: see ports.Exit."""
+
+    visit: str
+    workspace: str
+    code: int | None
+    signal: int | None
+    why: str
+
+
 # ------------------------------------------------------------------------------ stream repository:<key>
 
 
@@ -411,6 +432,8 @@ Event: TypeAlias = (
     | RunStopped
     | WorkspaceRemoved
     | WorkspaceKept
+    | WorkspaceEntered
+    | WorkspaceLeft
     | RepositoryAdded
     | CommandsApproved
     | AgentAnswered

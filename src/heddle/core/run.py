@@ -122,6 +122,7 @@ class Run:
     session: e.SessionStarted | None = None
     workspaces: tuple[e.WorkspaceCreated, ...] = ()
     kept: tuple[tuple[str, str], ...] = ()
+    visits: tuple[e.WorkspaceEntered, ...] = ()
     violations: tuple[str, ...] = ()
     paused: bool = False
     stopping: str = ""
@@ -184,7 +185,8 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
     match event:
         case e.RunStarted(number, base):
             stage = first_stage(run.task.lane)
-            return Run(task=run.task, activity=Idle(), stage=stage, number=number, base=base, workspaces=run.workspaces)
+            kept = replace(Run(run.task), workspaces=run.workspaces, visits=run.visits)
+            return replace(kept, activity=Idle(), stage=stage, number=number, base=base)
         case e.StageStarted(stage, attempt, key):
             return replace(run, activity=Active(key), attempts=_put(run.attempts, stage, attempt))
         case (
@@ -207,6 +209,10 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             return _steer(run, event)
         case e.WorkspaceCreated() | e.WorkspaceRemoved() | e.WorkspaceKept() | e.SessionStarted() | e.ScopeViolated():
             return _place(run, event)
+        case e.WorkspaceEntered():
+            return replace(run, visits=(*run.visits, event))
+        case e.WorkspaceLeft(visit):
+            return replace(run, visits=tuple(open for open in run.visits if open.visit != visit))
         case (
             e.TaskAdded()
             | e.WritesDiscarded()

@@ -133,6 +133,8 @@ def row(run: Run, decision: Decision, since: float, usd: float | None) -> Row:
         flags.append("outside-scope")
     if run.kept:
         flags.append("kept-workspace")
+    if run.visits:
+        flags.append("person-inside")
     return Row(
         id=run.task.id,
         title=run.task.title,
@@ -248,10 +250,8 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"landed on {branch} as {commit[:12]} (checkout {checkout})"
         case e.RunHeld() | e.RunReleased() | e.RunPaused() | e.RunResumed() | e.StopRequested() | e.RunStopped():
             return _steered(event)
-        case e.WorkspaceRemoved(_, recovery):
-            return f"workspace removed; its work is kept in {recovery}" if recovery else ""
-        case e.WorkspaceKept(workspace, why):
-            return f"workspace {workspace} was kept: {why}"
+        case e.WorkspaceRemoved() | e.WorkspaceKept() | e.WorkspaceEntered() | e.WorkspaceLeft():
+            return _of_workspace(event)
         case e.WorkspaceCreated() | e.QuestionWithdrawn() | e.RepositoryAdded() | e.CommandsApproved():
             return ""
         case e.AgentAnswered() | e.ToolUsed() | e.PermissionDecided() | e.UsageRecorded() | e.LimitRecorded():
@@ -276,5 +276,19 @@ def _steered(
             return f"stop requested: {why}" if why else "stop requested"
         case e.RunStopped(why):
             return f"stopped: {why}"
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _of_workspace(event: e.WorkspaceRemoved | e.WorkspaceKept | e.WorkspaceEntered | e.WorkspaceLeft) -> str:
+    match event:
+        case e.WorkspaceRemoved(_, recovery):
+            return f"workspace removed; its work is kept in {recovery}" if recovery else ""
+        case e.WorkspaceKept(workspace, why):
+            return f"workspace {workspace} was kept: {why}"
+        case e.WorkspaceEntered(_, workspace, _, command):
+            return f"a person entered {workspace}" + (f": {command}" if command else "")
+        case e.WorkspaceLeft(_, workspace, _, _, why):
+            return f"the person left {workspace}" + ("" if why == "exited" else f" ({why})")
         case _:  # pragma: no cover
             assert_never(event)

@@ -37,6 +37,7 @@ from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.engine.stages import AgentStage
 from heddle.engine.validation import Validation
+from heddle.engine.visits import Visits
 from heddle.engine.world import Worlds
 from heddle.ports import Dispatcher
 
@@ -57,6 +58,7 @@ class Fleet:
         self.outside = outside
         self.dispatcher = dispatcher
         self.worlds = Worlds(runs, outside)
+        self.visits = Visits(runs, outside)
         self.decisions: dict[str, tuple[int, Decision]] = {}
         self._troubles: dict[str, str] = {}
         self._working: dict[str, Work] = {}
@@ -70,6 +72,7 @@ class Fleet:
     async def serve(self) -> None:
         """Until cancelled: look at every run whenever a fact came or work ended."""
         watcher = asyncio.create_task(self._watch())
+        self.visits.resume()
         try:
             while True:
                 self._news.clear()
@@ -85,6 +88,7 @@ class Fleet:
                 await self._pause()
         finally:
             watcher.cancel()
+            await self.visits.close()
 
     async def _pause(self) -> None:
         """Until there is news; with trouble, or without room, also after a while."""

@@ -9,7 +9,7 @@ from heddle.ports.journal import Clock, Fence, Journal, SetAside
 from heddle.ports.privates import PrivateGits
 from heddle.ports.processes import Boxes, Chunk, Command, Exit, Held, Mount, Ran, Sandbox, View
 from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
-from heddle.ports.workspaces import Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
+from heddle.ports.workspaces import Caution, Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
 from heddle.ports.worktrees import Ownership, Snapshot, Worktrees
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Agent",
     "Blocked",
     "Boxes",
+    "Caution",
     "Change",
     "Changes",
     "Chunk",

@@ -50,6 +50,14 @@ class Removal:
     trashed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """A path of an exported tree on account of which a tool runs something by itself, or which was left out, and why."""
+
+    path: str
+    why: str
+
+
 class Workspace(Protocol):
     """The directory a session works in."""
 
@@ -99,8 +107,11 @@ class Workspace(Protocol):
         """Write the recovery ref, prove ownership, rename to trash (W1-W4). Raises Refused when in use or in doubt."""
         ...
 
-    async def export(self, path: Path) -> None:
-        """A plain git worktree of what is here, at `path`. Raises UserError when something is there."""
+    async def export(self, path: Path) -> tuple[Caution, ...]:
+        """A plain git worktree of what is here, at `path`, and what to mind before it is opened.
+
+        Raises UserError(slug="path-taken") when something is there.
+        """
         ...
 
 

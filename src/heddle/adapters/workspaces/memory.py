@@ -24,6 +24,7 @@ from heddle.adapters.workspaces.scratch import Scratch
 from heddle.core.errors import Refused
 from heddle.core.extent import Extent
 from heddle.ports import (
+    Caution,
     Changes,
     Clock,
     Collected,
@@ -281,12 +282,12 @@ class MemoryWorkspace:
                 await self._clear()
         return Removal(ref, trashed=True)
 
-    async def export(self, path: Path) -> None:
+    async def export(self, path: Path) -> tuple[Caution, ...]:
         """See the port."""
         async with self._house.lock(self.id):
             state = await self._now()
             with faults.outside(self.id):
-                await plain.lay_out(self._house.worktrees, path, "export", self.id, state.whole)
+                return await plain.lay_out(self._house.worktrees, path, "export", self.id, state.whole)
 
     async def _keep(self, state: State) -> str:
         house, whole = self._house, state.whole

@@ -1,21 +1,24 @@
 """Plain worktrees for the person: what restore and export make. They carry no marker, so Heddle never removes one."""
 
+import asyncio
 import hashlib
 import os
 import shutil
 from pathlib import Path
 
 from heddle.adapters.workspaces import faults
-from heddle.ports import Snapshot, Worktrees
+from heddle.adapters.workspaces.cautions import cautions
+from heddle.ports import Caution, Snapshot, Worktrees
 
 
-async def lay_out(worktrees: Worktrees, path: Path, kind: str, id: str, snapshot: Snapshot) -> None:
-    """A worktree at `path` with all that `snapshot` holds. It appears complete or not at all; asked again after a
-    crash it finishes. Raises UserError(slug="path-taken")."""
+async def lay_out(worktrees: Worktrees, path: Path, kind: str, id: str, snapshot: Snapshot) -> tuple[Caution, ...]:
+    """A worktree at `path` with all that `snapshot` holds, and what to mind there. It appears complete or not at all;
+    asked again after a crash it finishes. Raises UserError(slug="path-taken")."""
     path = Path(os.path.abspath(path))
     name = f"{kind}-{id}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"
     draft = path.with_name(f".{path.name}.heddle")
     if not os.path.lexists(path):
+        await worktrees.drop_admin(path, name)  # an earlier one here, whose folder was removed behind git's back
         await _clear(worktrees, draft, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         await worktrees.add(draft, snapshot.head, name, None)
@@ -28,6 +31,7 @@ async def lay_out(worktrees: Worktrees, path: Path, kind: str, id: str, snapshot
         raise faults.taken(path)
     await worktrees.repair_admin(path, name)
     await _hand_over(worktrees, path)
+    return await asyncio.to_thread(cautions, path, snapshot.refused)
 
 
 async def _clear(worktrees: Worktrees, draft: Path, name: str) -> None:

@@ -18,6 +18,7 @@ from heddle.adapters.workspaces.trash import delete, put_away, trashed
 from heddle.core.errors import HeddleError
 from heddle.core.extent import Extent
 from heddle.ports import (
+    Caution,
     Changes,
     Clock,
     Collected,
@@ -201,11 +202,11 @@ class WorktreeWorkspace:
                         return Removal(ref, trashed=True)
         raise faults.restless(self.id)
 
-    async def export(self, path: Path) -> None:
+    async def export(self, path: Path) -> tuple[Caution, ...]:
         """See the port."""
         snapshot = await self._snapshot(whole=True)
         with faults.outside(self.id):
-            await plain.lay_out(self._house.worktrees, path, "export", self.id, snapshot)
+            return await plain.lay_out(self._house.worktrees, path, "export", self.id, snapshot)
 
     async def _keep(self, snapshot: Snapshot) -> str:
         """The recovery ref for what nothing else keeps; empty when everything is kept already."""

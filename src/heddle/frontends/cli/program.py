@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from io import TextIOWrapper
 from types import ModuleType
 from typing import NoReturn
@@ -24,6 +25,15 @@ class Parser(argparse.ArgumentParser):
         """See argparse."""
         raise UserError(message, slug="usage", hint=f"see: {self.prog} --help")
 
+    def parse_args(self, args: Sequence[str], namespace: None = None) -> argparse.Namespace:  # type: ignore[override]
+        """See argparse; but what follows `--` is, word for word, the `command` of a command that runs one."""
+        words, command = _apart(args)
+        if all(action.dest != "command" for action in self._actions):
+            return super().parse_args(args)
+        parsed = super().parse_args(words)
+        parsed.command = [*parsed.command, *command]
+        return parsed
+
 
 def run(args: list[str]) -> int:
     """One command from its words; returns the exit status."""
@@ -34,7 +44,7 @@ def run(args: list[str]) -> int:
         status = _run(args)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
-        return failed(error, as_json="--json" in args)
+        return failed(error, as_json="--json" in _apart(args)[0])
     return status
 
 
@@ -74,6 +84,13 @@ def _run(args: list[str]) -> int:
         _enter(parsed.repo)
     status: int = load(name).run(parsed)
     return status
+
+
+def _apart(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words before `--`, and those after it."""
+    words = list(args)
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :]
 
 
 def _command_first(args: list[str]) -> list[str]:

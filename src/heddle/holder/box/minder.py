@@ -79,13 +79,18 @@ class Minder:
             if "terminal" in order:
                 end, inner = open_terminal(order["terminal"])
                 outer, streams, prepare = [end], [inner] * 3, controlled_by(inner)
-            self.child, failure = start_program(order, streams, lambda: (self.connection.close(), prepare()))
+            self.child, failure = start_program(order, streams, lambda: self._become(prepare))
             tell(self.connection, {"failed": failure} if failure else {"pid": self.child, "freezes": True}, outer)
         except OSError as error:
             tell(self.connection, {"failed": error.strerror or str(error)})
         finally:
             for fd in {*streams, *outer}:
                 os.close(fd)
+
+    def _become(self, prepare: Callable[[], None]) -> None:
+        """In the fork: what only the minder has is let go of."""
+        self.connection.close()
+        prepare()
 
     def _attend(self) -> bool:
         """One thing that happened; False when everything is to end."""

@@ -15,7 +15,7 @@ from heddle.adapters.workspaces.private.layout import Layout
 from heddle.adapters.workspaces.trash import put_away
 from heddle.core.errors import OutsideError
 from heddle.core.extent import Extent
-from heddle.ports import Changes, Collected, Command, Held, Ran, Removal, Snapshot, View
+from heddle.ports import Caution, Changes, Collected, Command, Held, Ran, Removal, Snapshot, View
 
 if TYPE_CHECKING:
     from heddle.adapters.workspaces.private.provider import PrivateWorkspaces
@@ -117,11 +117,11 @@ class PrivateWorkspace(ABC):
                         return Removal(ref, trashed=True)
         raise faults.restless(self.id)
 
-    async def export(self, path: Path) -> None:
+    async def export(self, path: Path) -> tuple[Caution, ...]:
         """See the port."""
         snapshot, _ = await self._read(whole=True)
         with faults.outside(self.id):
-            await plain.lay_out(self._house.worktrees, path, "export", self.id, snapshot)
+            return await plain.lay_out(self._house.worktrees, path, "export", self.id, snapshot)
 
     def is_ours(self) -> bool:
         """Whether tree and git directory are the very ones that were made."""
