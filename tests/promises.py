@@ -13,6 +13,7 @@ YARD = "tests/integration/test_workspace_promises.py"
 HOLDER = "tests/integration/test_holder.py"
 GIT = "tests/integration"
 ATTACKS = "tests/attacks"
+CONTRACT = "tests/contract/test_workspaces.py"
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,16 @@ PROMISES: dict[str, Promise] = {
     ),
     "W4": Promise(
         "a workspace in use is never removed",
-        (f"{YARD}::test_w4_a_workspace_with_a_live_process_stays",),
+        (
+            f"{YARD}::test_w4_a_workspace_with_a_live_process_stays",
+            f"{CONTRACT}::test_w4_a_workspace_with_a_person_in_it_stays",
+        ),
     ),
     "W5": Promise(
         "gc and prune beside commits lose nothing",
         (
             f"{GIT}/test_git_objects.py::test_pruning_between_any_two_steps_loses_no_object",
-            "tests/contract/test_workspaces.py::test_w5_housekeeping_in_the_repository_takes_nothing_from_a_session",
+            f"{CONTRACT}::test_w5_housekeeping_in_the_repository_takes_nothing_from_a_session",
         ),
     ),
     "W6": Promise(
@@ -151,6 +155,7 @@ PROMISES: dict[str, Promise] = {
             f"{GIT}/test_landlock.py::test_d4_a_stop_leaves_nothing_of_a_confined_process",
             f"{HOLDER}::test_a_stop_leaves_no_process_port_lock_or_socket",
             f"{HOLDER}::test_nothing_is_left_either_when_the_parent_left_first",
+            f"{CONTRACT}::test_d4_sealing_ends_the_visit_of_a_person_with_all_they_started",
         ),
     ),
     "D5": Promise(

@@ -5,6 +5,7 @@ A further provider joins by one line in support.yard.PROVIDERS.
 
 import asyncio
 import errno
+import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from heddle.core.errors import HeddleError, OutsideError, Refused, UserError
 from heddle.core.extent import Extent
 from heddle.ports import Command, Workspace, WorkspaceOrder, Workspaces
 from repositories import Sample, files_below
+from support.visitor import Visitor
 from support.yard import DESTROY, LIMIT, Crash, Steps, Yard, heard
 
 pytestmark = pytest.mark.asyncio
@@ -517,6 +519,48 @@ async def test_a_workspace_in_use_stays(yard: Yard, workspace: Workspace) -> Non
     assert yard.sample.git("show", f"{removal.recovery}:more") == "more"
 
 
+async def visited(yard: Yard, workspace: Workspace, script: str, wanted: str) -> Visitor:
+    """A person in the workspace, at a terminal, who has seen what the script says."""
+    held = await workspace.enter(Command("visit", ("sh", "-c", f"{script}; exec cat"), "", stdin="terminal"))
+    visitor = Visitor(held.door("farewell"), env=yard.sample.env)
+    visitor.see(wanted)
+    return visitor
+
+
+async def test_w4_a_workspace_with_a_person_in_it_stays(yard: Yard, workspace: Workspace) -> None:
+    visitor = await visited(yard, workspace, "echo person > by-hand; echo up", "up")
+    reopened = await (await yard.open()).find(workspace.id)
+    assert reopened is not None
+    for one in (workspace, reopened):
+        with pytest.raises(Refused) as caught:
+            await one.remove()
+        assert slug(caught) == "workspace-in-use"
+    visitor.type("\x04")
+    assert visitor.left() == 0
+    assert told(await workspace.changes()) == {"by-hand": "added"}
+    held = await yard.sandboxes[-1].find("visit")
+    assert held is not None
+    await held.exit()
+    removal = await workspace.remove()
+    assert yard.sample.git("show", f"{removal.recovery}:by-hand") == "person"
+    visitor.close()
+
+
+async def test_d4_sealing_ends_the_visit_of_a_person_with_all_they_started(yard: Yard, workspace: Workspace) -> None:
+    hidden = "trap '' HUP TERM; (setsid sh -c 'trap \"\" HUP TERM; echo hidden; exec sleep 300' &)"
+    visitor = await visited(yard, workspace, f"echo kept > by-hand; {hidden}", "hidden")
+    assert yard.living("visit") != []
+    await workspace.seal()
+    assert yard.living("visit") == []
+    assert visitor.left() != 0
+    visitor.see("farewell")
+    visitor.close()
+    with pytest.raises(Refused) as caught:
+        await workspace.enter(Command("late", ("true",), "", stdin="terminal"))
+    assert slug(caught) == "workspace-sealed"
+    assert told(await workspace.changes()) == {"by-hand": "added"}
+
+
 async def test_two_clean_ups_at_once_remove_it_once(yard: Yard, house: Workspaces, workspace: Workspace) -> None:
     await yard.run(workspace, SOIL)
     other = await house.find(workspace.id)
@@ -581,6 +625,32 @@ async def test_an_export_is_a_plain_worktree_of_what_is_here(
     await workspace.remove()
     require_paths = yard.sample.git("status", "--porcelain", cwd=yard.sample.folder / "one")
     assert "?? mine" in require_paths
+
+
+async def test_where_an_export_was_deleted_the_next_one_finds_room(yard: Yard, workspace: Workspace) -> None:
+    path = yard.sample.folder / "look"
+    for number in ("one", "two"):
+        await yard.run(workspace, f"echo {number} > number")
+        await workspace.export(path)
+        assert (path / "number").read_text() == f"{number}\n"
+        assert yard.sample.git("worktree", "list", "--porcelain").count(f"worktree {path}\n") == 1
+        shutil.rmtree(path)
+
+
+async def test_an_export_tells_what_would_run_by_itself(yard: Yard, workspace: Workspace) -> None:
+    script = """
+        mkdir -p .vscode deep/.idea; echo 'x' > .envrc; echo '{}' > .vscode/tasks.json; echo x > deep/.idea/run.xml
+        git init -q nested; echo x > nested/x; git init -q --bare bare; touch bare/objects/x bare/refs/x
+        printf 'ordinary\n' > tasks.json
+    """
+    await yard.run(workspace, script)
+    found = {one.path: one.why for one in await workspace.export(yard.sample.folder / "look")}
+    assert found.keys() == {".envrc", ".vscode/tasks.json", "deep/.idea", "nested/", "bare"}
+    assert "direnv" in found[".envrc"]
+    assert "left out" in found["nested/"]
+    assert not (yard.sample.folder / "look" / "nested").exists()
+    clean = await yard.make(await yard.open(), "t2-1-execute-1")
+    assert await clean.export(yard.sample.folder / "clean") == ()
 
 
 # ------------------------------------------------------------------------------------------------ losing

@@ -93,7 +93,7 @@ class House:
             if "make" not in spec and held.ended() is None:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(held.stop(0), DEADLINE_S)
-            end_marked(spec["marker"])
+                end_marked(spec["marker"])
         await self.bench.close()
         for sandbox in self.sandboxes:
             await sandbox.close()
@@ -243,9 +243,11 @@ async def test_a_command_may_have_a_terminal_too_and_ctrl_c_ends_it(house: House
 
 SIZES = """
 import os, signal
-signal.signal(signal.SIGWINCH, lambda *_: print(*os.get_terminal_size(0), flush=True))
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + chr(10)).encode())
+signal.signal(signal.SIGWINCH, lambda *_: say(*os.get_terminal_size(0)))
 signal.signal(signal.SIGINT, signal.SIG_DFL)
-print("up", flush=True)
+say("up")
 while True:
     signal.pause()
 """

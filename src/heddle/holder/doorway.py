@@ -72,9 +72,9 @@ class Doorway:
         terminal = -1
         try:
             child, terminal = run_visited(self.owner.spec, told, streams)
-        except OSError as error:
-            self._tell({"failed": error.strerror or str(error)})
-            self.owner.detail = error.strerror or str(error)
+        except (OSError, ValueError, TypeError) as error:
+            self.owner.detail = str(error)
+            self._tell({"failed": str(error)})
             return self.owner.stop(0.0, "start-failed")
         self.owner.adopt(child)
         self._tell(

@@ -39,6 +39,7 @@ def visit(path: str, farewell: str) -> int:
 
     `farewell` is said on standard error when it was ended from outside.
     """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it is carried across
     for fd in range(3):
         _require_open(fd)
     door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -57,9 +58,9 @@ def visit(path: str, farewell: str) -> int:
     if relay.left:
         return 128 + relay.left
     if ended is None:
-        return _say("the process that held it was lost, and it was ended", CLOSED)
+        return _say("the process that held it was lost, and it was ended", CLOSED, relay.on_terminal)
     if ended["why"] != "exited":
-        _say(farewell or f"ended from outside: {ended['why']}", 0)
+        _say(farewell, 0, relay.on_terminal)
     return int(ended["code"]) if ended["code"] is not None else 128 + int(ended["signal"] or signal.SIGKILL)
 
 
@@ -165,7 +166,7 @@ class Relay:
 
     def _resize(self) -> None:
         if self.modes is not None:
-            with suppress(termios.error):
+            with suppress(OSError, termios.error):
                 termios.tcsetwinsize(self.inward, _size())
 
     def _on_bytes(self, fd: int, events: int) -> None:
@@ -249,7 +250,9 @@ def _size() -> tuple[int, int]:
     return size.lines, size.columns
 
 
-def _say(text: str, status: int) -> int:
+def _say(text: str, status: int, on_terminal: bool = False) -> int:
+    """`on_terminal`: who knows where on its line the process left off."""
+    start = "\r\n" if on_terminal else ""
     with suppress(OSError):
-        os.write(2, f"heddle: {text}\n".encode(errors="replace"))
+        os.write(2, f"{start}heddle: {text}\n".encode(errors="replace"))
     return status

@@ -33,6 +33,8 @@ TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
     "run-resumed": lambda data: "resumed",
     "stop-requested": lambda data: f"stop requested: {data['why']}",
     "run-stopped": lambda data: f"stopped: {data['why']}",
+    "workspace-entered": lambda data: f"a person entered {data['workspace']}",
+    "workspace-left": lambda data: f"the person left {data['workspace']}",
     "scope-violated": lambda data: f"wrote outside its scope: {', '.join(data['paths'])}",
 }
 LAST = ("landed", "run-stopped")

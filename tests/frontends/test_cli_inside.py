@@ -1,0 +1,249 @@
+"""`heddle open` and `heddle shell` as commands, and as a person at a real terminal sees them."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inline_snapshot import snapshot
+
+from support.command_line import Ended, heddle
+from support.fleet import git, make_repository, scene, write_script
+from support.stand_in import StandIn
+from support.visitor import Visitor
+
+ABOUT = {"task": "T7", "workspace": "t7-1-execute-1", "stage": "execute"}
+HEDDLE = (sys.executable, "-m", "heddle.frontends.cli")
+
+
+def opened(asked: dict[str, Any]) -> dict[str, Any]:
+    path = asked["path"] or "/home/ann/app-T7"
+    cautions = [{"path": "a\x1b[1m/.envrc", "why": "direnv runs it"}, {"path": ".idea", "why": "JetBrains"}]
+    return {"schema": "heddle.open/1", **ABOUT, "path": path, "cautions": cautions}
+
+
+def entered(*argv: str, kept: bool = True) -> dict[str, Any]:
+    return {"schema": "heddle.visit/1", **ABOUT, "kept": kept, "argv": list(argv)}
+
+
+def test_open_prints_the_path_and_says_beside_it_what_to_mind(daemon: StandIn, tmp_path: Path) -> None:
+    daemon.answers["workspace.open"] = opened
+    ended = heddle("open", "T7")
+    assert (ended.status, ended.out) == (0, "/home/ann/app-T7\n")
+    assert ended.err == snapshot("""\
+from t7-1-execute-1 as it is now; what you change here stays here
+careful: a\\x1b[1m/.envrc: direnv runs it
+careful: .idea: JetBrains
+""")
+    heddle("open", "T7", "../look", "--stage", "plan", "--workspace", "w", cwd=tmp_path)
+    asked = {"task": "T7", "path": "", "stage": "", "workspace": ""}
+    assert daemon.calls("workspace.open")[0] == asked
+    assert daemon.calls("workspace.open")[1] == asked | {
+        "path": str(tmp_path.parent / "look"),
+        "stage": "plan",
+        "workspace": "w",
+    }
+    assert json.loads(heddle("open", "T7", "--json").out) == opened({"path": ""})
+
+
+def test_shell_becomes_what_it_was_told_to_run(daemon: StandIn) -> None:
+    daemon.answers["workspace.enter"] = entered("/bin/sh", "-c", "cat; echo err >&2; exit 3")
+    ended = heddle("shell", "T7", stdin="typed\n", SHELL="/bin/zsh", TERM="vt100")
+    assert (ended.status, ended.out, ended.err) == (3, "typed\n", "err\n")
+    asked = {"task": "T7", "stage": "", "workspace": "", "command": [], "shell": "/bin/zsh", "term": "vt100"}
+    assert daemon.calls("workspace.enter") == [asked | {"terminal": False}]
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("T7 -- make test -k --json", ["make", "test", "-k", "--json"]),
+        ("T7 -- sh -c true -- --stage x", ["sh", "-c", "true", "--", "--stage", "x"]),
+        ("T7 make test", ["make", "test"]),
+        ("--json T7 -- ls", ["ls"]),
+        ("T7 --json -- ls", ["ls"]),
+        ("T7 --stage execute -- ls --", ["ls", "--"]),
+        ("T7 --", []),
+    ],
+)
+def test_what_follows_the_two_dashes_is_the_command_word_for_word(
+    daemon: StandIn, words: str, command: list[str]
+) -> None:
+    daemon.answers["workspace.enter"] = entered("/bin/true")
+    ended = heddle("shell", *words.split())
+    assert (ended.status, ended.err) == (0, "")
+    assert daemon.calls("workspace.enter")[0]["command"] == command
+
+
+def test_shell_answers_as_json_with_what_the_command_wrote(daemon: StandIn) -> None:
+    daemon.answers["workspace.enter"] = entered("/bin/sh", "-c", r"cat; printf 'err\377' >&2; exit 3")
+    ended = heddle("shell", "T7", "--json", "--", "x", stdin="typed\n")
+    assert (ended.status, ended.err) == (3, "")
+    told = {"status": 3, "out": "typed\n", "err": "err\ufffd", "kept": True}
+    assert json.loads(ended.out) == {"schema": "heddle.shell/1", **ABOUT, **told}
+
+
+def test_a_door_that_cannot_be_opened_is_an_error_with_a_next_step(daemon: StandIn) -> None:
+    daemon.answers["workspace.enter"] = entered("/no/such/python")
+    for words in ((), ("--json",)):
+        ended = heddle("shell", "T7", *words, "--", "ls")
+        told = ended.err if not words else json.loads(ended.out)["error"]["message"]
+        assert (ended.status, "'/no/such/python' cannot be run" in told) == (7, True)
+
+
+def test_an_error_before_a_command_is_told_in_the_rendering_that_was_asked_for(daemon: StandIn) -> None:
+    daemon.answers["workspace.enter"] = {
+        "error": {"kind": "user", "slug": "s", "message": "m", "hint": "", "facts": {}}
+    }
+    plain = heddle("shell", "T7", "--", "ls", "--json")
+    assert (plain.status, plain.out, plain.err) == (2, "", "error: m\n")
+    assert json.loads(heddle("shell", "T7", "--json", "--", "ls").out)["error"]["slug"] == "s"
+
+
+def test_a_terminal_is_asked_for_when_somebody_types_and_looks(daemon: StandIn, tmp_path: Path) -> None:
+    daemon.answers["workspace.enter"] = entered("/bin/true", kept=False)
+    cases: list[tuple[tuple[str, ...], bool, bool]] = [
+        ((), False, True),
+        (("--", "ls"), False, True),
+        ((), True, True),
+        (("--", "ls"), True, False),  # what is redirected stays byte for byte as it is written
+    ]
+    for words, redirected, terminal in cases:
+        with (tmp_path / "out").open("w") as file:
+            visitor = Visitor([*HEDDLE, "shell", "T7", *words], stdout=file.fileno() if redirected else None)
+            assert visitor.left() == 0
+        assert daemon.calls("workspace.enter")[-1]["terminal"] is terminal, words
+        assert ("what you change here is thrown away; leave with: exit" in visitor.shown) is (not words)
+        visitor.close()
+    visitor = Visitor([*HEDDLE, "shell", "T7", "--json"])
+    assert visitor.left() == 2
+    assert "no-command" in visitor.shown
+    visitor.close()
+
+
+# ----------------------------------------------------------------------------------------- the real thing
+
+
+class Tmux:
+    """A person's tmux, on a socket of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.base = ("tmux", "-S", str(folder / "tmux"), "-f", os.devnull)
+        self.run("new-session", "-d", "-c", str(folder), "-x", "100", "-y", "30", "env PS1='mine> ' sh")
+
+    def run(self, *words: str) -> str:
+        return subprocess.run((*self.base, *words), capture_output=True, text=True, check=True).stdout
+
+    def type(self, text: str) -> None:
+        """A line, with Enter."""
+        self.run("send-keys", "-l", text)
+        self.run("send-keys", "Enter")
+
+    def see(self, holds: Callable[[str], bool]) -> str:
+        """Wait until the screen is as it should be; returns it."""
+        deadline = time.monotonic() + 30
+        while not holds(screen := self.run("capture-pane", "-p")):
+            assert time.monotonic() < deadline, screen
+            time.sleep(0.05)
+        return screen
+
+
+@pytest.fixture
+def tmux(tmp_path: Path) -> Iterator[Tmux]:
+    made = Tmux(Path(os.environ["HEDDLE_HOME"]).parent)
+    yield made
+    made.run("kill-server")
+
+
+@pytest.fixture
+def task(real_daemon: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: Any) -> Iterator[Path]:
+    """A repository with T1 in execute: it has written b.txt and asks. The sandbox's tier is the test's parameter."""
+    person = tmp_path / "person.toml"
+    person.write_text(f'[agent]\ndefault = "rehearsal"\n[sandbox]\ntier = "{request.param}"\n')
+    steps = [{"do": "write", "path": "b.txt", "text": "hello\n"}, {"do": "ask", "text": "go on?", "default": "yes"}]
+    scenes = [scene("execute", *steps, {"do": "document", "text": "done\n"})]
+    monkeypatch.setenv("HEDDLE_CONFIG", str(person))
+    monkeypatch.setenv("HEDDLE_REHEARSAL_SCRIPT", str(write_script(tmp_path / "script.toml", scenes)))
+    repository = make_repository(tmp_path / "app")
+    words = ("--lane", "quick", "--scope", "**", "--check", "test -s b.txt", "--wait")
+    started = heddle("start", "write b", *words, cwd=repository)
+    assert (started.status, "go on?" in started.out) == (3, True), started
+    yield repository
+    heddle("stop", "T1")
+    heddle("wait", "T1", "--timeout", "30")
+
+
+BOTH = pytest.mark.parametrize("task", ["0", "2"], indirect=True)
+SHELL = "SHELL=/bin/sh " + shlex.join(HEDDLE)
+
+
+@BOTH
+@pytest.mark.needs("tmux")
+def test_a_person_at_a_real_terminal(task: Path, tmux: Tmux, tmp_path: Path) -> None:
+    tmux.type(f"stty -a > '{tmp_path}/before'; {SHELL} shell T1")
+    screen = tmux.see(lambda screen: "leave with: exit" in screen and screen.rstrip().endswith(("$", "#", ">")))
+    assert "in t1-1-execute-1; what you change here becomes part of the result; leave with: exit" in " ".join(
+        line.strip() for line in screen.splitlines()
+    )
+    tmux.type("PS1='in> '; clear")
+    tmux.type("cat b.txt; stty size; echo by hand > c.txt")
+    tmux.see(lambda screen: "hello\n30 100\n" in screen)
+    tmux.type("clear; sh -c 'echo asleep$((1 + 1)); exec sleep 100'")
+    tmux.see(lambda screen: "asleep2" in screen)
+    tmux.run("send-keys", "C-c")
+    tmux.see(lambda screen: screen.rstrip().endswith("in>"))
+    tmux.type("echo status $?")
+    tmux.see(lambda screen: "status 130" in screen)
+    tmux.run("resize-window", "-x", "70", "-y", "20")
+    tmux.type("clear; stty size")
+    tmux.see(lambda screen: "20 70" in screen)
+    tmux.type("exit 7")
+    tmux.see(lambda screen: screen.rstrip().endswith("mine>"))
+    tmux.type(f"echo left $?; stty -a > '{tmp_path}/after'; echo written")
+    tmux.see(lambda screen: "left 7\nwritten\n" in screen)
+    before, after = ((tmp_path / name).read_text().partition("line")[2] for name in ("before", "after"))
+    assert before == after
+    assert heddle("answer", "T1", "--default").status == 0
+    assert heddle("wait", "T1", "--timeout", "60").status == 0
+    assert git(task, "show", "main:c.txt") == "by hand"
+
+
+@BOTH
+@pytest.mark.needs("tmux")
+def test_a_stop_gives_the_person_their_terminal_back(task: Path, tmux: Tmux) -> None:
+    tmux.type(SHELL + " shell T1")
+    tmux.see(lambda screen: "leave with: exit" in screen)
+    tmux.type(r"printf '\033[?1049h\033[?25l'; stty raw -echo; echo r$((1+1))dy")
+    tmux.see(lambda screen: "r2dy" in screen and "leave with" not in screen)
+    assert heddle("stop", "T1").status == 0
+    said = "\nheddle: the visit was ended from outside; see: heddle why T1\nmine>"
+    tmux.see(lambda screen: said in screen)
+    tmux.type("echo status $?; echo 'plain again'")
+    tmux.see(lambda screen: "plain again\n" in screen and "status 129" in screen)
+    assert tmux.run("display-message", "-p", "#{cursor_flag} #{alternate_on}").split() == ["1", "0"]
+
+
+@BOTH
+def test_scripts_get_streams_and_status(task: Path, tmp_path: Path) -> None:
+    def ours(*words: str, stdin: str = "") -> Ended:
+        return heddle(*words, stdin=stdin, cwd=tmp_path, SHELL="/bin/sh")
+
+    ended = ours("shell", "T1", "--", "sh", "-c", "cat b.txt -; echo err >&2; exit 9", stdin="typed\n")
+    assert (ended.status, ended.out, ended.err) == (9, "hello\ntyped\n", "err\n")
+    assert ours("shell", "t1", stdin="cat b.txt; exit 4\n").status == 4
+    told = json.loads(ours("shell", "T1", "--json", "--", "cat", "b.txt").out)
+    assert (told["schema"], told["stage"], told["out"]) == ("heddle.shell/1", "execute", "hello\n")
+    ended = ours("shell", "T9", "--", "true")
+    assert (ended.status, ended.err.splitlines()[0]) == (2, "error: there is no task 'T9'")
+    path = Path(ours("open", "T1", "look").out.strip())
+    assert (path, (path / "b.txt").read_text()) == (tmp_path / "look", "hello\n")
+    ended = ours("open", "T1", "look")
+    assert (ended.status, "already" in ended.err) == (2, True)
+    assert (path / "b.txt").read_text() == "hello\n"
+    assert "a person entered t1-1-execute-1: cat b.txt" in ours("why", "T1").out
