@@ -44,13 +44,14 @@ async def test_d2_a_sandbox_that_was_asked_for_and_cannot_be_had_starts_nothing(
 
 
 @pytest.mark.usefixtures("no_namespaces")
-async def test_a_machine_without_namespaces_works_at_tier_0_and_says_so(tmp_path: Path) -> None:
+async def test_a_machine_without_namespaces_works_in_a_lesser_tier_and_says_so(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     async with heddle(tmp_path, repository, writes("b.txt"), '[sandbox]\ntier = "auto"\n') as fleet:
         id = await fleet.start("write b")
         rows = await fleet.until(id)
-        assert (rows[0]["status"], rows[0]["tier"]) == ("landed", 0)
-        assert (await fleet.call("board"))["tier"] == 0
+        tier = (await fleet.call("board"))["tier"]
+        assert (rows[0]["status"], rows[0]["tier"]) == ("landed", tier)
+        assert tier < 2
         findings = {one["what"]: one for one in (await fleet.call("doctor"))["findings"]}
         assert not findings["box"]["ok"]
         assert "Operation not permitted" in findings["box"]["detail"]

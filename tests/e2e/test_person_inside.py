@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from heddle.core.errors import HeddleError, Refused, UserError
-from heddle.holder.reaper import _processes
+from heddle.holder.reaper import processes
 from support.fleet import Heddle, git, heddle, make_repository, writes
 from support.visitor import Visitor
 
@@ -61,7 +61,7 @@ async def people() -> AsyncIterator[list[Visitor]]:
 def inside(visit: str) -> list[int]:
     """Processes of this machine that belong to a visit."""
     wanted, found = f"HEDDLE_SESSION={visit}".encode(), []
-    for process in _processes():
+    for process in processes():
         with suppress(OSError):
             if wanted in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
                 found.append(process.pid)

@@ -129,7 +129,7 @@ def test_a_reader_that_goes_away_is_no_error(daemon: StandIn, words: str, rows: 
         def go_away(_: dict[str, Any]) -> dict[str, Any]:
             assert process.stdout is not None
             process.stdout.close()
-            return board(*(row(f"T{number}") for number in range(rows)), tier=1)
+            return board(*(row(f"T{number}") for number in range(rows)), tier=2)
 
         daemon.answers["board"] = go_away
         assert process.stderr is not None
