@@ -36,7 +36,6 @@ async def wrote(scene: Scene) -> bool:
     return await succeeded(scene) or await altered(scene)
 
 
-# Row 41, a disk filled with many small files, belongs here: suite.OWED says what it waits for.
 ATTACKS = (
     Attack(
         row="1",

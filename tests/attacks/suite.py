@@ -15,6 +15,10 @@ ELSEWHERE = {
         "steer the terminal with names, messages, output",
         "tests/attacks/test_routes.py::test_nothing_that_a_session_says_steers_a_terminal",
     ),
+    "41": (
+        "fill the disk with many files",
+        "tests/e2e/test_watchdog.py::test_attack_41_many_small_files_freeze_the_session_and_the_person_lets_it_go_on",
+    ),
     "49": (
         "edit the tests and checks by which it is judged",
         "tests/e2e/test_fleet.py::test_m8_edited_tests_are_told_and_the_agreed_checks_still_run",
@@ -27,7 +31,6 @@ ELSEWHERE = {
 """Attacks on the whole of Heddle, with the tests that play them."""
 
 OWED = {
-    "41": ("fill the disk with many files", "nothing watches the size of a layer yet; only single files are bounded"),
     "42": ("take all memory", "sessions are admitted by what is free; a limit for each needs a cgroup"),
     "49b": ("edit the rules of other agents", "AGENTS.md and agents' settings are merged as any other file"),
 }

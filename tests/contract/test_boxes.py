@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,6 +101,19 @@ async def test_more_than_the_limit_is_an_error_and_ends_the_command(ground: Grou
     assert caught.value.slug == "output-limit"
     if ground.kind != "box":  # whose numbers are its own
         assert not alive(int(pid.read_text()))
+
+
+async def test_whoever_writes_without_end_is_never_waited_for_without_end(ground: Ground) -> None:
+    sandbox, view = ground.open(), ground.view()
+    for number in range(12):
+        flood = sandbox.run_in(view, ("sh", "-c", "echo up; exec yes >&2"), limit=100_000 + number)
+        asking = asyncio.create_task(flood)
+        async with asyncio.timeout(30):
+            if number % 2:
+                await asyncio.sleep(0)
+                asking.cancel()
+            with suppress(asyncio.CancelledError, OutsideError):
+                await asking
 
 
 DAEMON = """

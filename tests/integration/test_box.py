@@ -305,7 +305,7 @@ async def test_a_bridge_is_the_command_inside(bench: Bench, box: Box) -> None:
 
 async def test_what_a_short_command_writes_is_bounded(bench: Bench, box: Box) -> None:
     with pytest.raises(OutsideError) as caught:
-        await box.run_in(bench.view(), ("yes",), limit=100_000)
+        await box.run_in(bench.view(), ("sh", "-c", "yes; exec sleep 300"), limit=100_000)
     assert caught.value.slug == "output-limit"
     await until(lambda: living(bench) == [], "it was ended")
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +16,7 @@ from weakref import WeakValueDictionary
 from heddle.adapters.sandbox import policy
 from heddle.adapters.sandbox.held import HeldProcess
 from heddle.adapters.sandbox.holders import Holders, digest, needs_view, require_in_place
-from heddle.adapters.sandbox.pipes import read_some, require_within, write_all
+from heddle.adapters.sandbox.pipes import read_all, write_all
 from heddle.core.errors import Refused
 from heddle.holder import landlock
 from heddle.holder.folder import MARKER
@@ -86,11 +87,10 @@ class Landlock(Holders):
                 os.close(fd)
         try:
             out, err, _ = await asyncio.gather(
-                asyncio.to_thread(read_some, pipes[1][0], limit),
-                asyncio.to_thread(read_some, pipes[2][0], limit),
+                asyncio.to_thread(read_all, pipes[1][0], limit, argv[0]),
+                asyncio.to_thread(read_all, pipes[2][0], limit, argv[0]),
                 asyncio.to_thread(write_all, pipes[0][1], stdin),
             )
-            require_within(limit, argv[0], out, err)
             return Ran(await asyncio.to_thread(process.wait), out, err)
         finally:
             await asyncio.shield(self._end(process))
@@ -174,6 +174,6 @@ def _unavailable(key: str, why: str) -> Refused:
 
 def _place(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_suffix(".new")
+    draft = path.with_suffix(f".{threading.get_native_id()}")
     draft.write_text(text)
     os.replace(draft, path)

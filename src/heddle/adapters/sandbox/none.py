@@ -4,14 +4,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from heddle.adapters.sandbox.held import HeldProcess
 from heddle.adapters.sandbox.holders import Holders, require_in_place
-from heddle.core.errors import OutsideError
+from heddle.adapters.sandbox.pipes import require_within
 from heddle.ports import Command, Ran, View
 
 INHERITED = frozenset(
@@ -70,18 +70,20 @@ class Unconfined(Holders):
             env=self._env,
             start_new_session=True,
         )
+        assert process.stdout is not None and process.stderr is not None
         try:
             out, err, _ = await asyncio.gather(
-                _read(process.stdout, argv[0], limit),
-                _read(process.stderr, argv[0], limit),
+                _read(process.stdout, limit, lambda: _kill(process)),
+                _read(process.stderr, limit, lambda: _kill(process)),
                 _write(process.stdin, stdin),
             )
+            require_within(limit, argv[0], out, err)
             return Ran(await process.wait(), out, err)
         finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+            _kill(process)
+            for stream in (process.stdout, process.stderr):  # its end is only heard of when both were read to theirs
+                await _read(stream, 0, lambda: None)
+            await process.wait()
 
     async def bridge(self, view: View) -> tuple[str, ...]:
         """See the port: nothing lies between the host and what runs here."""
@@ -93,15 +95,22 @@ class Unconfined(Holders):
         await self.end_view(key)
 
 
-async def _read(stream: asyncio.StreamReader | None, program: str, limit: int) -> bytes:
-    """All of a stream. Raises OutsideError(slug="output-limit") above the limit, without waiting for its end."""
-    assert stream is not None
+async def _read(stream: asyncio.StreamReader, limit: int, end: Callable[[], None]) -> bytes:
+    """All of a stream, but not much more than the limit; beyond it `end` is called, and what still comes is dropped."""
     said = bytearray()
     while piece := await stream.read(1 << 16):
-        said += piece
+        if len(said) <= limit:
+            said += piece
         if len(said) > limit:
-            raise OutsideError(f"'{program}' wrote more than {limit} bytes", slug="output-limit")
+            end()
     return bytes(said)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """With its group; no error when it has ended."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _write(stream: asyncio.StreamWriter | None, data: bytes) -> None:

@@ -6,10 +6,12 @@ from contextlib import suppress
 from heddle.core.errors import OutsideError
 
 
-def read_some(fd: int, limit: int) -> bytes:
-    """All of a pipe, but not much more than the limit; it is closed then."""
+def read_all(fd: int, limit: int, program: str) -> bytes:
+    """All of a pipe. Raises OutsideError(slug="output-limit") above the limit, without waiting for its end."""
     with os.fdopen(fd, "rb") as pipe:
-        return pipe.read(limit + 1)
+        data = pipe.read(limit + 1)
+    require_within(limit, program, data)
+    return data
 
 
 def write_all(fd: int, data: bytes) -> None:
