@@ -1,6 +1,9 @@
 """What a worktree holds becomes objects, and nothing there is touched."""
 
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -196,6 +199,65 @@ async def test_pipes_and_sockets_are_passed_over(
     sample.write({"fine": "f\n"}, path)
     snapshot = await trees.snapshot(path)
     assert [change.path for change in await repository.changes(snapshot.head, snapshot.worktree)] == ["fine"]
+
+
+CUT_AND_GROW = """
+import os, sys
+names = sys.argv[1:]
+print("up", flush=True)
+while not os.path.exists("stop.log"):
+    for name in names:
+        with open(name, "wb") as file:
+            file.write(b"x" * 2_000_000)
+        os.truncate(name, 1)
+"""
+
+
+async def test_files_that_are_cut_while_they_are_read_spoil_no_look(
+    repository: GitRepository, trees: GitWorktrees, sample: Sample, path: Path
+) -> None:
+    sample.write({"fine": "f\n"}, path)
+    (path / "doomed").chmod(0o755)
+    writer = subprocess.Popen([sys.executable, "-c", CUT_AND_GROW, "doomed", "new"], cwd=path, stdout=subprocess.PIPE)
+    with writer:
+        assert writer.stdout is not None and writer.stdout.readline() == b"up\n"
+        try:
+            snapshots = [await kept(repository, await trees.snapshot(path), str(n)) for n in range(12)]
+        finally:
+            (path / "stop.log").touch()
+    for snapshot in snapshots:
+        changes = {change.path: change for change in await repository.changes(snapshot.head, snapshot.worktree)}
+        assert {"doomed", "fine"} <= set(changes) <= {"doomed", "fine", "new"}
+        listed = sample.git("ls-tree", snapshot.worktree, "doomed")
+        assert listed.startswith("100755")
+        assert set(sample.git("cat-file", "blob", f"{snapshot.worktree}:doomed")) <= {"x"}
+
+
+async def test_files_that_became_a_pipe_or_a_socket_have_left_and_spoil_nothing(
+    repository: GitRepository, trees: GitWorktrees, sample: Sample, path: Path
+) -> None:
+    for name in ("doomed", "notes.txt"):
+        (path / name).unlink()
+    os.mkfifo(path / "doomed")
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(path / "notes.txt"))
+    sample.write({"fine": "f\n", "src/app.py": "changed\n"}, path)
+    snapshot = await trees.snapshot(path)
+    held = {change.path: change.kind for change in await repository.changes(snapshot.head, snapshot.worktree)}
+    assert held == {"doomed": "deleted", "fine": "added", "notes.txt": "deleted", "src/app.py": "modified"}
+
+
+async def test_what_turns_into_something_else_while_it_is_read_is_taken_as_that(
+    repository: GitRepository, trees: GitWorktrees, sample: Sample, path: Path
+) -> None:
+    """A filter of the person's runs while git has read the list of files already, but not yet all of them."""
+    turn = "cat; rm late new; mkdir late; ln -s README new"
+    sample.git("config", "filter.turn.clean", turn)
+    sample.write({".gitattributes": "early filter=turn\n", "early": "e\n", "late": "l\n", "new": "n\n"}, path)
+    snapshot = await kept(repository, await trees.snapshot(path))
+    held = {change.path: change.kind for change in await repository.changes(snapshot.head, snapshot.worktree)}
+    assert held == {".gitattributes": "added", "early": "added", "new": "added"}
+    assert sample.git("ls-tree", snapshot.worktree, "new").startswith("120000")
 
 
 async def test_a_file_becomes_a_directory_and_back(

@@ -106,6 +106,7 @@ async def test_a_dropped_connection_is_one_without_an_answer(model_server: Model
     with pytest.raises(httpx.RemoteProtocolError):
         await ask(model_server, user("[[scn:task]]"))
     assert await said(model_server, user("[[scn:task]]")) == "well"
+    await asyncio.to_thread(model_server.wait_calls, lambda call: call.outcome == "answered")
     assert [call.outcome for call in model_server.calls("task")] == ["dropped", "answered"]
 
 

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +21,10 @@ UNREADABLE = "not readable"
 SUBMODULE = "a submodule, whose content is not taken"
 
 _LOG_LIMIT = 1_000
+_STUMBLED = "Unable to process path"
+"""What git says of a file that changed, or became something else, while it was read."""
+
+_LINK = "120000"
 OUT = "refs/heddle/out"
 _KEEPING_ONLY = (OUT, "refs/heddle/recovery/*")
 """Refs that name what is here because somebody looked: the next who looks must find it all the same."""
@@ -72,8 +78,15 @@ class _Copy:
     store: Store
     place: Place
 
-    async def run(self, *args: str, stdin: bytes = b"") -> str:
-        return decoded((await self.store.git.run(*args, place=self.place, stdin=stdin)).out)
+    async def run(self, *args: str, stdin: bytes = b"", ok: Sequence[int] = (0,)) -> str:
+        try:
+            return decoded((await self.store.git.run(*args, place=self.place, stdin=stdin, ok=ok)).out)
+        except OutsideError as error:
+            if (
+                _was_cut(error) and self.place.index is not None
+            ):  # this signal is one that git leaves its lock behind at
+                self.place.index.with_name(f"{self.place.index.name}.lock").unlink(missing_ok=True)
+            raise
 
     async def names(self, *args: str) -> list[str]:
         return (await self.run(*args)).split("\0")[:-1]
@@ -139,14 +152,48 @@ class _Copy:
         return refused | left_out
 
     async def write(self, paths: Sequence[str]) -> None:
-        """Take paths into the index as they are on disk; one that is gone leaves it."""
-        if paths:
-            data = _bytes("".join(f"{path}\0" for path in paths))
+        """Take paths into the index as they are on disk; one that is gone leaves it.
+
+        Git gives up on all of them when one changes under it, as a log does that is cut: halves find that one.
+        """
+        if not paths:
+            return
+        data = _bytes("".join(f"{path}\0" for path in paths))
+        try:
             await self.run("update-index", "--add", "--remove", "--replace", "-z", "--stdin", stdin=data)
+        except OutsideError as error:
+            if not _was_cut(error) and _STUMBLED not in str(error.facts.get("tail")):
+                raise
+            if len(paths) == 1:
+                await self._write_moving(paths[0], error)
+                return
+            middle = len(paths) // 2
+            await self.write(paths[:middle])
+            await self.write(paths[middle:])
+
+    async def _write_moving(self, path: str, error: OutsideError) -> None:
+        """Take what one reading finds of a file that does not hold still; no file there: it leaves the index.
+
+        Raises `error`, which git gave, when it cannot be read.
+        """
+        try:
+            mode, data = _mode_and_data(self.place.work_tree / path)
+        except OSError:
+            raise error from None
+        if not mode:
+            await self.run("update-index", "--force-remove", "-z", "--stdin", stdin=_bytes(f"{path}\0"))
+            return
+        filters = ["--no-filters"] if mode == _LINK else [f"--path={path}"]
+        blob = (await self.run("hash-object", "-w", "--stdin", *filters, stdin=data)).strip()
+        await self.feed([f"{mode} {blob} 0\t{path}"])
 
     async def _differing(self) -> tuple[list[str], list[str]]:
         """Paths of the index whose files are not as it says, and files of which it says nothing."""
-        await self.store.git.run("update-index", "-q", "--refresh", place=self.place, ok=(0, 1))
+        try:
+            await self.run("update-index", "-q", "--refresh", ok=(0, 1))
+        except OutsideError as error:
+            if not _was_cut(error):
+                raise  # else: more of them count as changed, until their content is looked at
         changed = await self.names("diff-files", "-z", "--name-only", "--ignore-submodules=dirty")
         return changed, await self.names("ls-files", "-z", "--others", "--exclude-standard")
 
@@ -191,6 +238,11 @@ class _Entry:
         return cls(mode, blob, stage, path)
 
 
+def _was_cut(error: OutsideError) -> bool:
+    """Whether git died because a file that it had mapped into memory became shorter."""
+    return error.facts.get("signal") == signal.SIGBUS
+
+
 def _refused(root: Path, untracked: Iterable[str]) -> dict[str, str]:
     """Untracked things that git could only take in wrongly: repositories inside, and what cannot be read."""
     refused: dict[str, str] = {}
@@ -215,6 +267,21 @@ def _files_in(root: Path, folder: str) -> list[str]:
     found = ((Path(parent).relative_to(root), names + folders) for parent, folders, names in os.walk(root / folder))
     paths = (parent / name for parent, names in found for name in names)
     return [str(path) for path in paths if (root / path).is_symlink() or not (root / path).is_dir()]
+
+
+def _mode_and_data(path: Path) -> tuple[str, bytes]:
+    """A file or link as git would hold it; no mode: it is neither. Raises OSError."""
+    try:
+        kind = path.lstat().st_mode
+        if stat.S_ISLNK(kind):
+            return _LINK, os.fsencode(os.readlink(path))
+        if not stat.S_ISREG(kind):
+            return "", b""
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return "", b""
+    with open(descriptor, "rb") as file:
+        return ("100755" if kind & stat.S_IXUSR else "100644"), file.read()
 
 
 def _size(path: Path) -> int:
