@@ -61,7 +61,8 @@ async def until_frozen(fleet: Heddle, text: str = "write b") -> tuple[str, dict[
     id = await fleet.start(text)
     await fleet.until_kind(id, "plan-delivered")
     await fleet.call("inbox.approve", task=id)
-    await fleet.until_kind(id, "session-frozen")
+    frozen = await fleet.until_kind(id, "session-frozen")
+    assert frozen["data"]["session"] == f"{id}-1-execute-1.1", await fleet.kinds(id)
     (item,) = [item for item in (await fleet.call("inbox"))["items"] if item["kind"] == "frozen"]
     return id, item
 
@@ -70,7 +71,7 @@ async def test_attack_41_many_small_files_freeze_the_session_and_the_person_lets
     repository = make_repository(tmp_path / "repo")
     async with heddle(tmp_path, repository, fills(), LIMITS) as fleet:
         id, item = await until_frozen(fleet)
-        assert states(f"{id}-1-execute-1.1") == {"T"}
+        assert states(f"{id}-1-execute-1.1") == {"T"}, await fleet.kinds(id)
         assert item["options"] == ["go on", "stop"]
         assert "files (" in item["text"]
         assert item["text"].endswith("the limit is 200 files")
