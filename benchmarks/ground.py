@@ -95,7 +95,7 @@ class Ground:
         """Instant workspaces of the repository; boxes that are left end with it."""
         box = Box(self.folder / "held", self.runtime, self.env)
         repository = await open_repository(self.checkout, self.env)
-        places = (self.folder / "workspaces", self.folder / "trash", self.folder / "bases")
+        places = (self.folder / "workspaces", self.folder / "trash", self.folder / "bases", self.folder / "layers")
         trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store)
         house = InstantWorkspaces(*places, repository, trees, privates, box, WallClock())
         try:

@@ -26,6 +26,7 @@ TOOLS = {
         "pip download --no-deps --no-binary :all: click==8.1.7, then name the file in HEDDLE_TEST_SDIST",
     ),
     "ssh-keygen": ("", "apt-get install openssh-client"),
+    "npm": ("", "apt-get install nodejs npm"),
     "tmux": ("", "apt-get install tmux"),
     "boxes": (
         "",

@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from heddle.adapters.installs.recipes import load_recipe
 from heddle.core.cycle import Bounds
 from heddle.core.delegation import Delegation
 from heddle.core.errors import SetupError, UserError
@@ -200,6 +201,7 @@ def settings(layers: list[Layer]) -> Settings:
         checks=_commands("checks.commands", values["checks.commands"]),
         hooks=values["checks.hooks"],
         setup=_commands("setup.commands", values["setup.commands"]),
+        dependencies=tuple(map(load_recipe, _commands("setup.dependencies", values["setup.dependencies"]))),
         gates=Gates(tuple(_gate_rules(values))),
         delegations=tuple(_delegation(rule) for rule in values["delegation.rules"]),
         bounds=Bounds(values["limits.attempts"], values["limits.replans"]),

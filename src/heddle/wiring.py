@@ -18,6 +18,7 @@ from heddle.adapters.dispatch.local import LocalDispatcher
 from heddle.adapters.git import GitRepository, open_repository
 from heddle.adapters.git.privates import GitPrivates
 from heddle.adapters.git.worktrees import GitWorktrees
+from heddle.adapters.installs.registries import ToolRegistries
 from heddle.adapters.journal.sqlite import SqliteJournal
 from heddle.adapters.sandbox import machine
 from heddle.adapters.sandbox.box import Box
@@ -207,13 +208,14 @@ class Sites:
         key, home, boxes = repository.key, self._home, self._enclosures
         trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store)
         clock, ports, limit = SystemClock(), PortBlocks(home / "ports"), {"max_file_bytes": self._max_file_bytes}
+        shared = (home / "bases" / key, home / "layers" / key)
 
         def places(kind: str) -> tuple[Path, Path]:
             return home / kind / key, home / f"{kind}-trash" / key
 
         made: dict[str, Workspaces] = {
             "instant": InstantWorkspaces(
-                *places("instant"), home / "bases" / key, repository, trees, privates, boxes.box, clock, **limit
+                *places("instant"), *shared, repository, trees, privates, boxes.box, clock, **limit
             ),
             "clone": CloneWorkspaces(
                 *places("clones"), repository, trees, privates, boxes.chosen, clock, ports, **limit
@@ -253,7 +255,7 @@ async def build(
     sites = Sites(home, enclosures, own)
     keep = {"keep_memory_mb": own["limits.keep_memory_mb"], "keep_disk_mb": own["limits.keep_disk_mb"]}
     room = Headroom(home, **keep)
-    outside = Outside(sites.site, config, agents, _texts(), clock, enclosures.tier, room)
+    outside = Outside(sites.site, config, agents, _texts(), clock, enclosures.tier, room, ToolRegistries(environment))
     dispatcher = LocalDispatcher()
     fleet = Fleet(runs, outside, dispatcher)
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def git(path: Path, *args: str) -> str:
     return subprocess.run(command, cwd=path, check=True, capture_output=True, text=True, env=env).stdout.strip()
 
 
-def make_repository(path: Path, files: dict[str, str] | None = None) -> Path:
+def make_repository(path: Path, files: Mapping[str, str | bytes] | None = None) -> Path:
     """A repository with one commit on main."""
     path.mkdir(parents=True)
     git(path, "init", "-q", "-b", "main")
@@ -34,7 +34,7 @@ def make_repository(path: Path, files: dict[str, str] | None = None) -> Path:
     git(path, "config", "user.email", "ada@example.com")
     for name, text in (files or {"a.py": "x = 1\n", ".gitignore": "__pycache__/\n"}).items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_text(text)
+        (path / name).write_bytes(text.encode() if isinstance(text, str) else text)
     git(path, "add", "-A")
     git(path, "commit", "-q", "-m", "first")
     return path

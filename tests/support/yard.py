@@ -148,7 +148,7 @@ def _clone(folder: Path, repository: GitRepository, sandbox: Unconfined | Landlo
 
 def _instant(folder: Path, repository: GitRepository, sandbox: Unconfined | Box, clock: Clock) -> Workspaces:
     assert isinstance(sandbox, Box)
-    places = (folder / "workspaces", folder / "trash", folder / "bases")
+    places = (folder / "workspaces", folder / "trash", folder / "bases", folder / "layers")
     trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store, OBJECT_MB)
     return InstantWorkspaces(*places, repository, trees, privates, sandbox, clock, max_file_bytes=LIMIT)
 

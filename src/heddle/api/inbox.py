@@ -75,7 +75,7 @@ async def approve(desk: Desk, asked: Approve) -> dict[str, Any]:
 
 async def _allow_commands(desk: Desk, run: Run) -> dict[str, Any]:
     settings = await desk.fleet.worlds.settings(run)
-    commands = tuple(dict.fromkeys((*settings.setup, *settings.checks)))
+    commands = settings.commands
     await desk.runs.record_other(f"repository:{run.task.repository}", e.CommandsApproved(commands), by=desk.by)
     desk.fleet.forget(run.task.repository)
     return {**desk_row(desk, run), "approved": list(commands)}

@@ -69,7 +69,7 @@ async def allow(desk: Desk, asked: Allow) -> dict[str, Any]:
     site = await desk.fleet.outside.site(asked.root)
     repository = site.repository
     settings = await desk.fleet.outside.settings.settings(repository, await repository.resolve("HEAD"))
-    commands = tuple(dict.fromkeys((*settings.setup, *settings.checks)))
+    commands = settings.commands
     fresh = [command for command in commands if command not in desk.runs.approved(repository.key)]
     if fresh:
         await desk.runs.record_other(f"repository:{repository.key}", e.CommandsApproved(commands), by=desk.by)

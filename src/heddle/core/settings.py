@@ -6,6 +6,7 @@ from heddle.core.cycle import Bounds
 from heddle.core.delegation import Delegation
 from heddle.core.extent import Extent
 from heddle.core.gate import Decider, GateRule, Gates
+from heddle.core.recipe import Recipe
 from heddle.core.task import Stage
 
 DEFAULT_GATES = Gates((GateRule(Stage.PLAN, Decider.PERSON),))
@@ -15,8 +16,8 @@ DEFAULT_GATES = Gates((GateRule(Stage.PLAN, Decider.PERSON),))
 class Settings:
     """Settings of one repository at one commit.
 
-    `checks` and `setup` are shell commands of the repository; they need a person's approval before they run. `hooks`:
-    whether the person's own commit hooks judge what would land.
+    `checks` and `setup` are shell commands of the repository; they need a person's approval before they run, as do those
+    of `dependencies`, which install what its lockfiles name. `hooks`: whether the person's own commit hooks judge what would land.
     `stall_s`: seconds without any progress fact after which a turn is ended. `session_s`: the longest a session may take;
     what it is frozen does not count. `workspace`: how much may be written in one workspace.
     """
@@ -25,6 +26,7 @@ class Settings:
     model: str = ""
     checks: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
+    dependencies: tuple[Recipe, ...] = ()
     hooks: bool = True
     gates: Gates = DEFAULT_GATES
     delegations: tuple[Delegation, ...] = ()
@@ -52,3 +54,9 @@ class Settings:
             "heddle.toml",
         )
     )
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """All that a person must approve before it runs, each once."""
+        installs = (recipe.install for recipe in self.dependencies)
+        return tuple(dict.fromkeys((*installs, *self.setup, *self.checks)))

@@ -1,20 +1,35 @@
 """What the engine is given: one repository with what is needed to work in it, and the fleet's shared things."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from heddle.core.extent import Disk
 from heddle.core.settings import Settings
-from heddle.ports import Agent, Clock, Repository, Workspaces
+from heddle.ports import Agent, Clock, Registries, Repository, Workspaces
+
+
+@dataclass(slots=True)
+class Made:
+    """What is known of a repository's dependency layers: digests by recipe and commit, layers by digest."""
+
+    digests: dict[tuple[str, str], str] = field(default_factory=dict)
+    layers: dict[str, str] = field(default_factory=dict)
+    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    def lock(self, recipe: str) -> asyncio.Lock:
+        """One at a time makes a layer by a recipe; whoever comes meanwhile waits for the same one."""
+        return self._locks.setdefault(recipe, asyncio.Lock())
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A repository and the maker of its workspaces."""
+    """A repository, the maker of its workspaces, and what was installed for them."""
 
     repository: Repository
     workspaces: Workspaces
+    made: Made = field(default_factory=Made)
 
 
 class SettingsSource(Protocol):
@@ -56,3 +71,4 @@ class Outside:
     clock: Clock
     tier: int
     room: Room
+    registries: Registries

@@ -13,21 +13,15 @@ from heddle.core.settings import Settings
 from heddle.core.task import READ_ONLY, Stage
 from heddle.core.views import left_out
 from heddle.engine.documents import NAMES, document, load_plan, require_document
+from heddle.engine.failure import Failure
+from heddle.engine.installing import Installer
 from heddle.engine.prompts import prompt, repair, resumption
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.session import Outcome, Session
-from heddle.engine.site import Outside, Room, Site
-from heddle.engine.sizewatch import Meter, SizeWatch, bounded_exit
-from heddle.ports import Agent, Collected, Command, Workspace, WorkspaceOrder
-
-
-class Failure(Exception):
-    """An attempt that came to nothing, as a StageFailed to be recorded."""
-
-    def __init__(self, reason: str, detail: str, evidence: str = "") -> None:
-        super().__init__(detail)
-        self.reason, self.detail, self.evidence = reason, detail, evidence
+from heddle.engine.site import Outside, Site
+from heddle.engine.sizewatch import Meter, SizeWatch
+from heddle.ports import Agent, Collected, Workspace, WorkspaceOrder
 
 
 class AgentStage:
@@ -37,6 +31,7 @@ class AgentStage:
         self.runs, self.outside, self.site, self.settings = runs, outside, site, settings
         self.task, self.stage, self.key = run.task.id, run.stage, key
         self.attempt = run.attempt(run.stage)
+        self.installer = Installer(outside, site, settings)
 
     @property
     def run(self) -> Run:
@@ -48,8 +43,8 @@ class AgentStage:
         try:
             agent = self.outside.agents.agent(self.run.task.agent or self.settings.agent)
             await agent.check()
-            workspace = await workspace_for(self.runs, self.site, self.run, self.stage, self.key)
-            await set_up(workspace, self.settings, self.key, self.outside.room)
+            workspace = await workspace_for(self.runs, self.installer, self.run, self.stage, self.key)
+            await self.installer.set_up(workspace, self.key)
             text = await self._converse(agent, workspace)
             await self._deliver(workspace, text)
         except Failure as failure:
@@ -102,9 +97,13 @@ class AgentStage:
             text = resumption(run, self.stage, workspace.out) + text
         model = run.task.model or self.settings.model
         brief = Brief(id, text, access, workspace.tree, workspace.out, model, resume)
+        command, reach = agent.command(brief), await self.installer.reach()
         command = replace(
-            agent.command(brief),
+            command,
             key=id,
+            env={**reach.env, **command.env},
+            hosts=(*command.hosts, *reach.hosts),
+            forwards=(*command.forwards, *reach.forwards),
             transcript_limit=self.settings.transcript_bytes,
             wall_s=self.settings.session_s,
         )
@@ -222,29 +221,17 @@ class AgentStage:
 
 
 async def workspace_for(
-    runs: Runs, site: Site, run: Run, stage: Stage, key: str, start: str = "", hooks: str = ""
+    runs: Runs, installer: Installer, run: Run, stage: Stage, key: str, start: str = "", hooks: str = ""
 ) -> Workspace:
     """The workspace of an attempt: made once, found again afterwards, recorded when it exists."""
+    workspaces = installer.site.workspaces
     id = key.lower()
     goes_on = stage is Stage.EXECUTE and run.result is not None
     begin = start or (run.result.commit if goes_on and run.result else run.base)
     base = start or run.base
-    order = WorkspaceOrder(id, base, begin, hooks=hooks)
-    workspace = await site.workspaces.create(order)
+    layers = () if await workspaces.find(id) else await installer.layers(begin)
+    workspace = await workspaces.create(WorkspaceOrder(id, base, begin, hooks=hooks, layers=layers))
     known = any(isinstance(r.event, e.WorkspaceCreated) and r.event.workspace == id for r in runs.history(run.task.id))
     if not known:
         await runs.record(run.task.id, e.WorkspaceCreated(id, stage, base, begin))
     return workspace
-
-
-async def set_up(workspace: Workspace, settings: Settings, key: str, room: Room) -> None:
-    """Run the repository's (approved) set-up commands in a workspace. Raises Failure(setup-failed)."""
-    for number, line in enumerate(settings.setup, start=1):
-        held = await workspace.enter(
-            Command(f"{key}.setup-{number}", ("/bin/sh", "-c", line), "", {"CI": "1"}, wall_s=settings.check_s)
-        )
-        ended = await bounded_exit(held, workspace, settings, room)
-        if not ended.ok:
-            tail = (held.load_output(4000) + held.load_errors(4000)).decode(errors="replace")
-            how = ended.code if ended.why == "exited" else ended.detail
-            raise Failure("setup-failed", f"set-up '{line}' failed ({ended.why} {how})", tail)

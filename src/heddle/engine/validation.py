@@ -12,11 +12,13 @@ from heddle.core.scope import Scope
 from heddle.core.settings import Settings
 from heddle.core.task import Stage
 from heddle.engine.commithooks import run_hooks
+from heddle.engine.failure import Failure
+from heddle.engine.installing import Installer
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.engine.sizewatch import TOO_LARGE, bounded_exit
-from heddle.engine.stages import Failure, set_up, workspace_for
-from heddle.ports import Command, Conflicted, Workspace
+from heddle.engine.stages import workspace_for
+from heddle.ports import Conflicted, Workspace
 
 TAIL = 6000
 SUSPECTS = 16
@@ -30,6 +32,7 @@ class Validation:
         self.runs, self.outside, self.site, self.settings = runs, outside, site, settings
         self.task, self.key = run.task.id, key
         self.attempt = run.attempt(Stage.VALIDATE)
+        self.installer = Installer(outside, site, settings)
 
     @property
     def run(self) -> Run:
@@ -103,10 +106,10 @@ class Validation:
         if not folder:
             return (), candidate
         key = f"{self.key}-hooks"
-        workspace = await workspace_for(self.runs, self.site, self.run, Stage.VALIDATE, key, candidate, folder)
+        workspace = await workspace_for(self.runs, self.installer, self.run, Stage.VALIDATE, key, candidate, folder)
         if not workspace.hooks:
             return (), candidate
-        await set_up(workspace, self.settings, key, self.outside.room)
+        await self.installer.set_up(workspace, key)
         text = message(self.run)
         hooked = await run_hooks(workspace, key, onto, text, self.settings, self.outside.room)
         if hooked.result.colour is Colour.GREEN and hooked.message != text:
@@ -121,8 +124,8 @@ class Validation:
 
     async def _check(self, commit: str, key: str) -> tuple[CheckResult, ...]:
         """Run every check on a commit in a clean workspace, which is trashed afterwards."""
-        workspace = await workspace_for(self.runs, self.site, self.run, Stage.VALIDATE, key, commit)
-        await set_up(workspace, self.settings, key, self.outside.room)
+        workspace = await workspace_for(self.runs, self.installer, self.run, Stage.VALIDATE, key, commit)
+        await self.installer.set_up(workspace, key)
         before = {change.path for change in (await workspace.changes()).paths}
         results: list[CheckResult] = []
         for number, line in enumerate(self.run.checks, start=1):
@@ -136,9 +139,7 @@ class Validation:
 
     async def _run_check(self, workspace: Workspace, key: str, line: str) -> CheckResult:
         began = time.monotonic()
-        held = await workspace.enter(
-            Command(key, ("/bin/sh", "-c", line), "", {"CI": "1"}, wall_s=self.settings.check_s)
-        )
+        held = await workspace.enter(self.installer.command(key, line, await self.installer.reach()))
         ended = await bounded_exit(held, workspace, self.settings, self.outside.room)
         output = held.load_output(TAIL) + held.load_errors(TAIL)
         tail = redact(output.decode(errors="replace"))[-TAIL:]

@@ -140,7 +140,7 @@ class Worlds:
 
 def unapproved(settings: Settings, approved: frozenset[str]) -> tuple[str, ...]:
     """The commands of a repository's configuration that no person allowed yet (X5)."""
-    return tuple(command for command in (*settings.setup, *settings.checks) if command not in approved)
+    return tuple(command for command in settings.commands if command not in approved)
 
 
 def _scope(run: Run) -> Scope:

@@ -8,6 +8,7 @@ from heddle.ports.agents import Agent, Conversation, Dispatcher
 from heddle.ports.journal import Clock, Fence, Journal, SetAside
 from heddle.ports.privates import PrivateGits
 from heddle.ports.processes import Boxes, Chunk, Command, Exit, Held, Mount, Ran, Sandbox, View
+from heddle.ports.registries import Reach, Registries, reach_of
 from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
 from heddle.ports.workspaces import Caution, Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
 from heddle.ports.worktrees import Ownership, Snapshot, Worktrees
@@ -37,6 +38,8 @@ __all__ = [
     "Ownership",
     "PrivateGits",
     "Ran",
+    "Reach",
+    "Registries",
     "Removal",
     "Repository",
     "Sandbox",
@@ -47,4 +50,5 @@ __all__ = [
     "WorkspaceOrder",
     "Workspaces",
     "Worktrees",
+    "reach_of",
 ]

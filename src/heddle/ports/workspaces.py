@@ -14,7 +14,8 @@ class WorkspaceOrder:
     """A workspace to be made. The tree starts as `start`; changes are told against `base`.
 
     `include`: copy the ignored files that `.worktreeinclude` of `base` names from the main checkout. `hooks`: a folder
-    of the host with commit hooks, to be shown read-only where they may run; "" for none.
+    of the host with commit hooks, to be shown read-only where they may run; "" for none. `layers`: what was installed
+    beforehand, by name; they lie between the base and what is written.
     """
 
     id: str
@@ -22,6 +23,7 @@ class WorkspaceOrder:
     start: str = ""
     include: bool = True
     hooks: str = ""
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,14 @@ class Workspace(Protocol):
         """End every process that entered (their grandchildren too); none may enter any more. Idempotent."""
         ...
 
+    async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
+        """Make a layer of what was written into folders of those names, wherever they lie in the tree; they leave it.
+
+        For a sealed workspace of a provider that is `layered`. Atomic: there is no half a layer. When one of that name
+        is there, that one stays. Raises Refused(slug="no-layers").
+        """
+        ...
+
     async def remove(self) -> Removal:
         """Write the recovery ref, prove ownership, rename to trash (W1-W4). Raises Refused when in use or in doubt."""
         ...
@@ -119,6 +129,11 @@ class Workspaces(Protocol):
     """How workspaces are made, found, and brought back."""
 
     provider: str
+    layered: bool  # whether workspaces can share what was installed once, see keep_layer
+
+    async def has_layer(self, name: str) -> bool:
+        """Whether there is such a layer; asked for, it stays for a while."""
+        ...
 
     async def create(self, order: WorkspaceOrder) -> Workspace:
         """Make it, or return it when a crash came after making it. Atomic: there is no half a workspace."""

@@ -3,17 +3,17 @@
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from heddle.core.errors import SetupError
 from heddle.core.session import Capabilities
+from heddle.ports import Reach, reach_of
 
 PYTHON = "{python}"
 """Stands for the Python that runs Heddle, in a command."""
@@ -42,25 +42,12 @@ class Brand(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: Capabilities = Capabilities()
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """What a brand may reach from a box: see ports.Command."""
-
-    hosts: tuple[str, ...] = ()
-    forwards: tuple[str, ...] = ()
-
-
 def reach(brand: Brand, environment: Mapping[str, str]) -> Reach:
     """The brand's hosts and the endpoints that the person set; one on this machine's loopback is forwarded."""
-    hosts, forwards = list(brand.hosts), list[str]()
+    found = Reach(brand.hosts)
     for name in brand.endpoints:
-        url = urlsplit(environment.get(name, ""))
-        if not url.hostname:
-            continue
-        port = url.port or (443 if url.scheme == "https" else 80)
-        local = url.hostname == "localhost" or url.hostname.startswith("127.")
-        (forwards if local else hosts).append(f"{'127.0.0.1' if local else url.hostname}:{port}")
-    return Reach(tuple(hosts), tuple(forwards))
+        found = found.with_more(reach_of(environment.get(name, "")))
+    return found
 
 
 def brand_names() -> tuple[str, ...]:

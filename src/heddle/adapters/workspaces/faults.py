@@ -52,6 +52,11 @@ def sealed(id: str) -> Refused:
     return Refused(f"workspace '{id}' is sealed", slug="workspace-sealed", hint="a new attempt gets a new one")
 
 
+def no_layers(id: str) -> Refused:
+    """The error for a layer that cannot be: only a workspace that is a layer itself lies over others."""
+    return Refused(f"workspace '{id}' shares no layers", slug="no-layers", hint="install into the workspace itself")
+
+
 def another(id: str) -> Refused:
     """The error for an order that names an existing workspace and means another one (W4)."""
     return Refused(

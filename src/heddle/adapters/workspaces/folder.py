@@ -28,7 +28,8 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,80}")
 class Marker:
     """What a folder must say and be to count as ours.
 
-    `stashed`: stash entries that were there before it was made, hence are nobody's in it.
+    `stashed`: stash entries that were there before it was made, hence are nobody's in it. `layers`: what was installed
+    beforehand, which it lies over.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Marker:
     gitdir: str
     created: float = 0.0
     stashed: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
 
     def proves(self, owned: Ownership | None) -> bool:
         """Whether the tree is the very one that was made."""
@@ -128,6 +130,6 @@ def load_marker(path: Path) -> Marker | None:
     """A marker, or None when there is no whole one that this version can read."""
     try:
         told = json.loads(path.read_bytes())
-        return Marker(**{**told, "stashed": tuple(told.get("stashed", ()))})
+        return Marker(**{**told, **{name: tuple(told.get(name, ())) for name in ("stashed", "layers")}})
     except (OSError, ValueError, TypeError, AttributeError):
         return None

@@ -80,6 +80,7 @@ class MemoryWorkspaces:
     """The Workspaces port without a host-visible tree; `scratch` holds what is laid out during visits."""
 
     provider = "memory"
+    layered = False
 
     def __init__(
         self,
@@ -95,6 +96,10 @@ class MemoryWorkspaces:
         self.repository, self.worktrees, self.sandbox, self.clock = repository, worktrees, sandbox, clock
         self.max_file_bytes = max_file_bytes
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def has_layer(self, name: str) -> bool:
+        """See the port."""
+        return False
 
     async def create(self, order: WorkspaceOrder) -> "MemoryWorkspace":
         """See the port. Raises Refused(slug="workspace-taken"), OutsideError (slug workspace-lost, disk-full)."""
@@ -267,6 +272,10 @@ class MemoryWorkspace:
                 for held in await live(self._house.sandbox, state.keys):
                     await held.stop(grace_s=2.0)
                     faults.step("stopped-one")
+
+    async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
+        """See the port."""
+        raise faults.no_layers(self.id)
 
     async def remove(self) -> Removal:
         """See the port."""

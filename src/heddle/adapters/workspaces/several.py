@@ -9,9 +9,13 @@ class SeveralWorkspaces:
     """The Workspaces port over providers whose ids never meet. A change of provider strands no work."""
 
     def __init__(self, first: Workspaces, *others: Workspaces) -> None:
-        self.provider = first.provider
+        self.provider, self.layered = first.provider, first.layered
         self._first = first
         self._all = (first, *others)
+
+    async def has_layer(self, name: str) -> bool:
+        """See the port."""
+        return await self._first.has_layer(name)
 
     async def create(self, order: WorkspaceOrder) -> Workspace:
         """See the port."""

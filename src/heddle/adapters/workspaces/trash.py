@@ -75,21 +75,21 @@ def _delete(path: Path) -> None:
         if entry.name == MARKER:
             continue
         if entry.is_dir() and not entry.is_symlink():
-            _open_up(entry)
-            shutil.rmtree(entry)
+            delete_tree(entry)
         else:
             entry.unlink()
     (path / MARKER).unlink()
     path.rmdir()
 
 
-def _open_up(folder: Path) -> None:
-    """Make read-only directories (package caches have them) ones whose entries can go."""
+def delete_tree(folder: Path) -> None:
+    """Delete a folder, also where directories in it are read-only, as package caches have them."""
     for parent, names, _ in os.walk(folder):
         for name in names:
             path = Path(parent, name)
             if not path.is_symlink():
                 path.chmod(0o700)
+    shutil.rmtree(folder)
 
 
 def _step_back() -> None:

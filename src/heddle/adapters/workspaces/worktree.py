@@ -37,6 +37,7 @@ class WorktreeWorkspaces:
     """The Workspaces port over git worktrees below `root`; what is removed lies in `trash` for a while."""
 
     provider = "worktree"
+    layered = False
 
     def __init__(
         self,
@@ -54,6 +55,10 @@ class WorktreeWorkspaces:
         self.repository, self.worktrees, self.sandbox, self.clock = repository, worktrees, sandbox, clock
         self.ports, self.max_file_bytes = ports, max_file_bytes
         self.presence = Presence()
+
+    async def has_layer(self, name: str) -> bool:
+        """See the port."""
+        return False
 
     async def create(self, order: WorkspaceOrder) -> "WorktreeWorkspace":
         """See the port.
@@ -187,6 +192,10 @@ class WorktreeWorkspace:
                 for held in await live(self._house.sandbox, self._house.presence.entered(self._folder)):
                     await held.stop(grace_s=2.0)
                     faults.step("stopped-one")
+
+    async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
+        """See the port."""
+        raise faults.no_layers(self.id)
 
     async def remove(self) -> Removal:
         """See the port."""

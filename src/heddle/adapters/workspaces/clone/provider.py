@@ -45,7 +45,7 @@ class CloneWorkspaces(PrivateWorkspaces):
         """See PrivateWorkspaces."""
         return CloneWorkspace(self, self.layout(layout.root, layout.id), base)
 
-    async def furnish(self, draft: Layout, start: str) -> Beneath:
+    async def furnish(self, draft: Layout, start: str, layers: tuple[str, ...]) -> Beneath:
         """See PrivateWorkspaces. A ref keeps what is borrowed: no session knows when the repository is tidied up."""
         await self.repository.keep(f"{self._kept}/{draft.id}", start)
         faults.step("start-kept")

@@ -1,12 +1,14 @@
 """Workspaces in an instant: made by a few small files and one rename, worked in through boxes."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from heddle.adapters.workspaces import faults
 from heddle.adapters.workspaces.folder import MARKER, load_marker
 from heddle.adapters.workspaces.include import Beneath
-from heddle.adapters.workspaces.instant.bases import Bases
+from heddle.adapters.workspaces.instant.bases import Base, Bases
+from heddle.adapters.workspaces.instant.layers import Layers
 from heddle.adapters.workspaces.instant.layout import LayerLayout, inside
 from heddle.adapters.workspaces.instant.workspace import InstantWorkspace
 from heddle.adapters.workspaces.private import Layout, PrivateWorkspace, PrivateWorkspaces
@@ -15,15 +17,17 @@ from heddle.ports import Boxes, Clock, PrivateGits, Repository, Worktrees
 
 
 class InstantWorkspaces(PrivateWorkspaces):
-    """The Workspaces port over layers. `root`, `trash` and `bases` lie on one disk, and only Heddle writes there."""
+    """The Workspaces port over layers. `root`, `trash`, `bases` and `layers` lie on one disk, and only Heddle writes there."""
 
     provider = "instant"
+    layered = True
 
     def __init__(
         self,
         root: Path,
         trash: Path,
         bases: Path,
+        layers: Path,
         repository: Repository,
         worktrees: Worktrees,
         privates: PrivateGits,
@@ -35,6 +39,7 @@ class InstantWorkspaces(PrivateWorkspaces):
         parts = (repository, worktrees, privates, boxes, clock)
         super().__init__(root, trash, *parts, max_file_bytes=max_file_bytes)
         self.bases = Bases(bases, repository, privates, clock)
+        self.layers = Layers(layers, clock)
         self.measuring = asyncio.Lock()
 
     def layout(self, root: Path, id: str) -> LayerLayout:
@@ -45,17 +50,30 @@ class InstantWorkspaces(PrivateWorkspaces):
         """See PrivateWorkspaces."""
         return InstantWorkspace(self, self.layout(layout.root, layout.id), base)
 
-    async def furnish(self, draft: Layout, start: str) -> Beneath:
+    async def furnish(self, draft: Layout, start: str, layers: tuple[str, ...]) -> Beneath:
         """See PrivateWorkspaces."""
-        base = await self.bases.ensure(start)
+        if not all(map(self.layers.has, layers)):
+            raise faults.no_layers(draft.id)
+        await self.bases.ensure(start)
         await on_disk(self._furnish, draft, start, await self.privates.ignores())
-        return base.entry
+        return self.beneath(start, layers).entry
+
+    def beneath(self, start: str, layers: tuple[str, ...]) -> Base:
+        """What a workspace lies over."""
+        base = self.bases.of(start)
+        return replace(base, trees=(*map(self.layers.tree, layers), *base.trees))
+
+    async def has_layer(self, name: str) -> bool:
+        """See the port."""
+        return self.layers.has(name)
 
     async def empty_trash(self, older_than_s: float) -> int:
-        """See the port. Base trees that nobody needs any more go with it."""
+        """See the port. Base trees and layers that nobody needs any more go with it."""
         deleted = await super().empty_trash(older_than_s)
-        markers = (load_marker(path) for path in self.root.glob(f"*/{MARKER}")) if self.root.is_dir() else ()
-        await self.bases.sweep({marker.start for marker in markers if marker}, older_than_s)
+        found = [load_marker(path) for path in self.root.glob(f"*/{MARKER}")] if self.root.is_dir() else []
+        markers = [marker for marker in found if marker]
+        await self.bases.sweep({marker.start for marker in markers}, older_than_s)
+        await self.layers.sweep({name for marker in markers for name in marker.layers}, older_than_s)
         return deleted
 
     def _furnish(self, draft: Layout, start: str, ignores: bytes) -> None:

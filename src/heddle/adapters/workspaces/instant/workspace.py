@@ -30,7 +30,7 @@ class InstantWorkspace(PrivateWorkspace):
     def view(self) -> View:
         """See PrivateWorkspace."""
         marker = self._layout.load_marker()
-        base = self._house.bases.of(marker.start if marker else self.base)
+        base = self._house.beneath(marker.start if marker else self.base, marker.layers if marker else ())
         return view(self._layout, self.key, self.tree, base, self._house.privates.shared)
 
     def admit(self) -> dict[str, str]:
@@ -43,6 +43,15 @@ class InstantWorkspace(PrivateWorkspace):
         lay = self._layout
         async with self._house.measuring:
             return await asyncio.to_thread(measure, (lay.tree, lay.git, lay.home, lay.out), enough)
+
+    async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
+        """See the port."""
+        async with self._house.presence.lock(self.id):
+            self.require_here()
+            await self.require_idle()
+            await self._close()
+            with faults.outside(self.id):
+                await asyncio.to_thread(self._house.layers.keep, name, self._layout.tree, folders)
 
     async def settle(self) -> None:
         """Have what it holds on disk."""

@@ -24,6 +24,7 @@ class PrivateWorkspaces(ABC):
     """The Workspaces port but for what a tree is made of. `root` and `trash` are on one disk; only Heddle writes there."""
 
     provider: str
+    layered = False
 
     def __init__(
         self,
@@ -53,8 +54,13 @@ class PrivateWorkspaces(ABC):
         """The workspace that lies there."""
 
     @abstractmethod
-    async def furnish(self, draft: Layout, start: str) -> Beneath:
-        """Make tree and git directory of a draft, as the commit `start`; returns what lies beneath it: see include."""
+    async def furnish(self, draft: Layout, start: str, layers: tuple[str, ...]) -> Beneath:
+        """Make tree and git directory of a draft, as the commit `start` with `layers` on it; returns what lies beneath
+        it: see include."""
+
+    async def has_layer(self, name: str) -> bool:
+        """See the port."""
+        return False
 
     async def create(self, order: WorkspaceOrder) -> PrivateWorkspace:
         """See the port. Raises Refused (workspaces-inside, workspace-taken), OutsideError (workspace-lost, disk-full)."""
@@ -108,12 +114,12 @@ class PrivateWorkspaces(ABC):
         draft = self.layout(self.root / DRAFTS, order.id)
         if draft.path.exists():
             await asyncio.to_thread(shutil.rmtree, draft.path)
-        beneath = await self.furnish(draft, start)
+        beneath = await self.furnish(draft, start, order.layers)
         if order.hooks:
             draft.hooks.write_text(order.hooks, errors="surrogateescape")
         if order.include and await self._includes(order.base):
             await include(self.repository, order.base, draft.tree, draft.tmp, beneath=beneath)
-        await on_disk(_mark, draft, order.base, start)
+        await on_disk(_mark, draft, order.base, start, order.layers)
         faults.step("marked")
         os.rename(draft.path, layout.path)
         faults.step("placed")
@@ -126,6 +132,7 @@ class PrivateWorkspaces(ABC):
         return self._listed[commit]
 
 
-def _mark(draft: Layout, base: str, start: str) -> None:
+def _mark(draft: Layout, base: str, start: str, layers: tuple[str, ...]) -> None:
     about = draft.tree.lstat()
-    draft.write_marker(Marker(draft.id, base, start, "", about.st_dev, about.st_ino, draft.git_identity()))
+    proof = (about.st_dev, about.st_ino, draft.git_identity())
+    draft.write_marker(Marker(draft.id, base, start, "", *proof, layers=layers))

@@ -99,6 +99,10 @@ class PrivateWorkspace(ABC):
                     faults.step("stopped-one")
             await self._close()
 
+    async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
+        """See the port."""
+        raise faults.no_layers(self.id)
+
     async def remove(self) -> Removal:
         """See the port. What is kept is read when nobody is in its box, and once more where others could write."""
         async with self._house.presence.lock(self.id):

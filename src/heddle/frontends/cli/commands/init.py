@@ -26,6 +26,10 @@ LIKELY = (
 """A file, what it must say, and the check that this makes likely; the first that fits is suggested."""
 
 
+RECIPES = (("package-lock.json", "npm"), ("pnpm-lock.yaml", "pnpm"), ("uv.lock", "uv"), ("requirements.txt", "pip"))
+"""A lockfile, and what installs what it names; of two that fill the same folder the first."""
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The words of the command."""
     parser.add_argument("--check", action="append", default=[], metavar="CMD", help="what must pass before landing")
@@ -35,10 +39,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write heddle.toml at the top of the repository; never over one that is there."""
     path = _top() / "heddle.toml"
-    checks = args.check or _likely(path.parent)
+    checks, dependencies = args.check or _likely(path.parent), _recipes(path.parent)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(_text(checks, args.setup))
+            file.write(_text(checks, args.setup, dependencies))
     except FileExistsError:
         raise Refused(
             f"'{path}' is there already", slug="config-exists", hint="edit it; see: heddle config explain"
@@ -46,9 +50,11 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise OutsideError(f"'{path}': {error.strerror}", slug="config-unwritable", hint="make room for it") from error
     if args.json:
-        return answer({"schema": "heddle.init/1", "path": str(path), "checks": checks, "setup": args.setup})
+        told = {"checks": checks, "setup": args.setup, "dependencies": dependencies}
+        return answer({"schema": "heddle.init/1", "path": str(path), **told})
     say(clean(path))
     narrate(*(f"check: {clean(check)}" for check in checks or ["none found; name one in the file"]))
+    narrate(*(f"dependencies: {name}, installed once for all workspaces" for name in dependencies))
     narrate("commit it: Heddle reads it from the commit a task starts on")
     return 0
 
@@ -69,12 +75,19 @@ def _likely(root: Path) -> list[str]:
     return ["python -m unittest -q"] if [*root.glob("test_*.py"), *root.glob("tests/test_*.py")] else []
 
 
-def _text(checks: list[str], setup: list[str]) -> str:
+def _recipes(root: Path) -> list[str]:
+    found = [name for lockfile, name in RECIPES if (root / lockfile).is_file()]
+    rivals = {"pnpm": "npm", "pip": "uv"}
+    return [name for name in found if rivals.get(name) not in found]
+
+
+def _text(checks: list[str], setup: list[str], dependencies: list[str]) -> str:
     return (
         "# How Heddle works in this repository. `heddle config explain` shows every key and where its value comes from.\n"
         "# Commands run only after a person allowed them once: `heddle config allow`.\n\n"
         f"[checks]\ncommands = {_list(checks)}   # must pass before anything lands\n\n"
-        f"[setup]\ncommands = {_list(setup)}   # make a fresh workspace ready\n\n"
+        f"[setup]\ncommands = {_list(setup)}   # make a fresh workspace ready\n"
+        f"dependencies = {_list(dependencies)}   # what lockfiles name, installed once and shared\n\n"
         '# [gates]\n# plan = "person"        # person, delegation or nobody\n'
     )
 

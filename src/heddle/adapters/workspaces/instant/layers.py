@@ -1,0 +1,71 @@
+"""Dependency layers: what was installed once, for workspaces to lie over.
+
+<root>/<name>/tree    folders as they were written into the overlay of the workspace that installed them
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from heddle.adapters.workspaces import faults
+from heddle.adapters.workspaces.folder import require_id
+from heddle.adapters.workspaces.trash import delete_tree
+from heddle.ports import Clock
+
+
+class Layers:
+    """The dependency layers of one repository, in `root`, on the disk of its workspaces: each is there whole or not."""
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        self.root, self.clock = root, clock
+
+    def tree(self, name: str) -> Path:
+        """Where a layer is, or would be."""
+        require_id(name)
+        return self.root / name / "tree"
+
+    def has(self, name: str) -> bool:
+        """Whether it is there; asked for, no sweep takes it for a while."""
+        if not self.tree(name).is_dir():
+            return False
+        os.utime(self.root / name)
+        return True
+
+    def keep(self, name: str, tree: Path, folders: tuple[str, ...]) -> None:
+        """Move the folders of those names out of a tree that nobody works in: aside, to disk, then one rename."""
+        draft = self.root / f".new-{name}"
+        shutil.rmtree(draft, ignore_errors=True)
+        (draft / "tree").mkdir(parents=True)
+        for found in list(_outermost(tree, folders)):
+            target = draft / "tree" / found.relative_to(tree)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(found, target)
+        faults.step("layer-moved")
+        os.sync()  # what an overlay wrote may not be on disk yet
+        if not self.has(name):
+            os.rename(draft, self.root / name)
+        faults.step("layer-placed")
+        shutil.rmtree(draft, ignore_errors=True)
+
+    async def sweep(self, used: set[str], older_than_s: float) -> None:
+        """Delete the layers that no workspace lies over and that nobody asked for in that long."""
+        for path in list(self.root.iterdir()) if self.root.is_dir() else ():
+            if path.name in used or self.clock.now() - path.lstat().st_mtime < older_than_s:
+                continue
+            gone = self.root / f".gone-{path.name.lstrip('.')}"
+            if path != gone:
+                os.rename(path, gone)
+            await asyncio.to_thread(delete_tree, gone)
+
+
+def _outermost(tree: Path, names: tuple[str, ...]) -> Iterator[Path]:
+    """Folders of those names, but none inside of another; no link is followed."""
+    for folder, below, _ in os.walk(tree):
+        for name in names:
+            if name in below:
+                below.remove(name)
+                path = Path(folder, name)
+                if not path.is_symlink():
+                    yield path

@@ -1,0 +1,121 @@
+"""What a repository's lockfiles name: installed once where workspaces can share it, else in each of them."""
+
+import secrets
+
+from heddle.core.recipe import Recipe
+from heddle.core.redaction import redact
+from heddle.core.settings import Settings
+from heddle.engine.failure import Failure
+from heddle.engine.site import Outside, Site
+from heddle.engine.sizewatch import bounded_exit
+from heddle.ports import Command, Reach, Workspace, WorkspaceOrder
+
+BUILDER = "deps-"
+"""Begins the ids of the workspaces in which layers are made."""
+
+
+class Installer:
+    """Sees to the dependencies of one repository's workspaces, with the settings of one commit."""
+
+    def __init__(self, outside: Outside, site: Site, settings: Settings) -> None:
+        self.outside, self.site, self.settings = outside, site, settings
+
+    async def layers(self, commit: str) -> tuple[str, ...]:
+        """The layers for a workspace that starts at a commit; what is not there yet is installed first.
+
+        Raises Failure(setup-failed).
+        """
+        if not self.site.workspaces.layered:
+            return ()
+        return tuple([await self._layer(recipe, commit) for recipe in self.settings.dependencies])
+
+    async def set_up(self, workspace: Workspace, key: str) -> None:
+        """Run the repository's (approved) set-up commands in a workspace, and before them what no layer brought.
+
+        Raises Failure(setup-failed).
+        """
+        installs = () if self.site.workspaces.layered else (recipe.install for recipe in self.settings.dependencies)
+        for number, line in enumerate((*installs, *self.settings.setup), start=1):
+            await self._run(workspace, f"{key}.setup-{number}", line, "set-up")
+
+    async def reach(self) -> Reach:
+        """What commands of this repository may reach."""
+        return await self.outside.registries.reach(self.settings.dependencies)
+
+    def command(self, key: str, line: str, reach: Reach) -> Command:
+        """A shell command of this repository's configuration."""
+        return Command(
+            key,
+            ("/bin/sh", "-c", line),
+            "",
+            {**reach.env, "CI": "1"},
+            wall_s=self.settings.check_s,
+            hosts=reach.hosts,
+            forwards=reach.forwards,
+        )
+
+    async def _layer(self, recipe: Recipe, commit: str) -> str:
+        made = self.site.made
+        async with made.lock(recipe.name):
+            digest = made.digests.get((recipe.name, commit)) or await self._digest(recipe, commit)
+            made.digests[recipe.name, commit] = digest
+            name = made.layers.get(digest, "")
+            if not name or not await self.site.workspaces.has_layer(name):
+                name = made.layers[digest] = await self._make(recipe, commit, digest)
+            return name
+
+    async def _digest(self, recipe: Recipe, commit: str) -> str:
+        repository = self.site.repository
+        paths = await repository.list_files(commit)
+        if recipe.lockfile not in paths:
+            told = f"heddle.toml wants what '{recipe.name}' installs, but there is no {recipe.lockfile}"
+            raise Failure("setup-failed", told)
+        inputs = {path: await repository.read_file(commit, path) or b"" for path in recipe.inputs_among(paths)}
+        return recipe.digest(inputs)
+
+    async def _make(self, recipe: Recipe, commit: str, digest: str) -> str:
+        """Install in a workspace of its own, which becomes the layer; returns the layer's name."""
+        id = f"{BUILDER}{digest[:24]}"
+        left = await self.site.workspaces.find(id)
+        if left is not None:  # a daemon was killed here
+            await self._clear(left)
+        workspace = await self.site.workspaces.create(WorkspaceOrder(id, commit, include=False))
+        try:
+            key = f"{id}.{secrets.token_hex(8)}"
+            versions = await self._run(workspace, f"{key}.versions", recipe.versions, recipe.name)
+            name = recipe.layer(digest, versions, workspace.tree)
+            if not await self.site.workspaces.has_layer(name):
+                await self._run(workspace, f"{key}.install", recipe.install, recipe.name)
+                await _require_ignored(workspace, recipe)
+                await workspace.seal()
+                await workspace.keep_layer(name, recipe.keeps)
+            return name
+        finally:
+            await self._clear(workspace)
+
+    async def _run(self, workspace: Workspace, key: str, line: str, what: str) -> str:
+        """A shell command in a workspace; returns its output."""
+        held = await workspace.enter(self.command(key, line, await self.reach()))
+        ended = await bounded_exit(held, workspace, self.settings, self.outside.room)
+        if not ended.ok:
+            tail = (held.load_output(4000) + held.load_errors(4000)).decode(errors="replace")
+            how = ended.code if ended.why == "exited" else ended.detail
+            raise Failure("setup-failed", f"{what} '{line}' failed ({ended.why} {how})", redact(tail))
+        return held.load_output(64_000).decode(errors="replace")
+
+    async def _clear(self, workspace: Workspace) -> None:
+        """Nothing of a workspace that only made a layer is anybody's work."""
+        await workspace.seal()
+        await workspace.remove()
+
+
+async def _require_ignored(workspace: Workspace, recipe: Recipe) -> None:
+    """What git does not ignore would be taken for the session's own work."""
+    kept = set(recipe.keeps)
+    for change in (await workspace.changes()).paths:
+        found = kept.intersection(change.path.split("/"))
+        if found:
+            told = (
+                f"'{recipe.name}' installs into '{found.pop()}', which git does not ignore here; add it to .gitignore"
+            )
+            raise Failure("setup-failed", told)
