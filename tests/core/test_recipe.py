@@ -3,11 +3,11 @@
 from heddle.core.recipe import Recipe
 from heddle.core.settings import Settings
 
-NPM = Recipe("npm", "package-lock.json", ("package-lock.json", "conf/*.txt"), "npm ci", "npm -v", ("node_modules",))
+NPM = Recipe("npm", "package-lock.json", ("**/package-lock.json", "conf/*.txt"), "npm ci", "npm -v", ("node_modules",))
 INPUTS = {"package-lock.json": b"{}", "a/package-lock.json": b"{1}"}
 
 
-def test_inputs_are_found_by_name_in_any_folder_or_by_path() -> None:
+def test_inputs_are_found_by_globs() -> None:
     paths = ("package-lock.json", "a/package-lock.json", "a/package-lock.json5", "conf/a.txt", "a/conf/a.txt", "README")
     assert NPM.inputs_among(paths) == ("package-lock.json", "a/package-lock.json", "conf/a.txt")
 

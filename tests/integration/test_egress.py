@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from heddle.holder import egress
-from heddle.holder.egress import Egress, is_public
+from heddle.holder.egress import Egress, is_ordinary, is_public
 
 DEADLINE_S = 20.0
 PUBLIC = "198.41.0.4"
@@ -283,6 +283,43 @@ def test_a_listed_name_that_leads_to_a_special_address_is_refused(
 @pytest.mark.parametrize("address", [PUBLIC, "8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
 def test_addresses_of_the_internet_are_such(address: str) -> None:
     assert is_public(address)
+
+
+OWN = ["10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fc00::1", "::ffff:10.0.0.1", PUBLIC, "2606:4700::1111"]
+"""Where a company's own registry may be."""
+
+
+@pytest.mark.parametrize(
+    "address", [address for address in PRIVATE if address not in (*OWN, "198.18.0.1", "2001:db8::1")]
+)
+def test_a_name_that_the_person_gave_leads_to_this_machine_or_its_secrets_no_more_than_others(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(egress, "_connected", lambda targets: None)
+    made = Egress(["api.example:443"], {}, lambda host, port: [PUBLIC, address], near=["api.example:443"])
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        made.serve_proxy(listener)
+        assert asked(int(listener.getsockname()[1]), connect("api.example", 443)).startswith(b"HTTP/1.1 403 ")
+    assert list(made.refused) == ["api.example leads to this machine or a special address"]
+
+
+@pytest.mark.parametrize("address", OWN)
+def test_a_name_that_the_person_gave_may_lie_in_a_private_network_and_no_other(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr(egress, "_connected", tried.append)
+    allow = ["api.example:443", "other.example:443", "api.example:80"]
+    made = Egress(allow, {}, lambda host, port: [address], near=["API.example:443"])
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        made.serve_proxy(listener)
+        at = int(listener.getsockname()[1])
+        assert asked(at, connect("api.EXAMPLE.", 443)).startswith(b"HTTP/1.1 502 ")
+        assert tried == [[(address, 443)]]
+        for host, port in (("other.example", 443), ("api.example", 80)):
+            known = b"HTTP/1.1 502 " if is_public(address) else b"HTTP/1.1 403 "
+            assert asked(at, connect(host, port)).startswith(known)
+    assert is_ordinary(address)
 
 
 @pytest.mark.parametrize(

@@ -20,4 +20,4 @@ def test_every_recipe_that_comes_with_heddle_can_be_read() -> None:
 
 def test_what_is_no_url_leads_nowhere() -> None:
     assert reach_of("") == reach_of("off") == reach_of("direct") == Reach()
-    assert reach_of("http://example.com/x") == Reach(hosts=("example.com:80",))
+    assert reach_of("http://example.com/x") == Reach(hosts=("example.com:80",), near=("example.com:80",))

@@ -25,7 +25,7 @@ async def test_pip_tells_its_index_however_it_was_set_and_credentials_stay_here(
         f"[global]\nindex-url = {INDEX}\nextra-index-url =\n    http://localhost:3141/a\n    http://127.0.0.1:99/b\n"
     )
     told = await ToolRegistries({**os.environ, "PIP_CONFIG_FILE": str(file)}).reach((load_recipe("pip"),))
-    assert told.hosts == ("packages.example.com:8443",)
+    assert told.hosts == told.near == ("packages.example.com:8443",)
     assert told.forwards == ("127.0.0.1:3141", "127.0.0.1:99")
     assert told.env["PIP_INDEX_URL"] == "https://packages.example.com:8443/simple"
     assert told.env["PIP_EXTRA_INDEX_URL"] == "http://localhost:3141/a http://127.0.0.1:99/b"

@@ -51,6 +51,7 @@ class Installer:
             {**reach.env, "CI": "1"},
             wall_s=self.settings.check_s,
             hosts=reach.hosts,
+            near=reach.near,
             forwards=reach.forwards,
         )
 

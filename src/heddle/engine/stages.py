@@ -103,6 +103,7 @@ class AgentStage:
             key=id,
             env={**reach.env, **command.env},
             hosts=(*command.hosts, *reach.hosts),
+            near=(*command.near, *reach.near),
             forwards=(*command.forwards, *reach.forwards),
             transcript_limit=self.settings.transcript_bytes,
             wall_s=self.settings.session_s,

@@ -199,7 +199,7 @@ def _enter(spec: dict[str, Any], streams: Sequence[int], more: dict[str, Any]) -
     """The network first, so that the process finds it; nothing is forked here any more once its threads run."""
     entry = Entry(spec["enter"])
     try:
-        egress = open_network(spec["enter"], spec["hosts"], spec["forwards"])
+        egress = open_network(spec["enter"], spec["hosts"], spec["near"], spec["forwards"])
     except OSError as error:
         entry.failure, entry.ended = f"network: {error}", 127 << 8
     else:
@@ -240,7 +240,7 @@ def _run_confined(
     with here:
         requests = listener_of(here)
     if hosts:
-        Egress(hosts, {}, secret=secret).serve_proxy(proxy)
+        Egress(hosts, {}, near=spec["near"], secret=secret).serve_proxy(proxy)
     return ConfinedChild(pid, ours, failure, requests)
 
 

@@ -43,9 +43,12 @@ _NAME = re.compile(r"([a-z0-9-]{1,63}\.)*[a-z][a-z0-9-]{0,62}")
 _UNICAST = ipaddress.ip_network("2000::/3")
 """All of version 6 that belongs to the internet at large."""
 
+_UNIQUE_LOCAL = ipaddress.ip_network("fc00::/7")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_INSIDE_CLOUDS = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168.63.129.16/32"))
-"""Public by their numbers, and yet where some clouds tell a machine its secrets."""
+_INSIDE_CLOUDS = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::254/128"))
+)
+"""Public or private by their numbers, and where some clouds tell a machine its secrets."""
 
 USER = "heddle"
 LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
@@ -70,7 +73,8 @@ def proxied(host: str, port: int, secret: str = "") -> dict[str, str]:
 class Egress:
     """Serves the listeners of one session. `allow`: "name:port" or "*.name:port"; `forwards`: port inside to target.
 
-    With a `secret` the proxy serves those alone who name it.
+    `near`: those of `allow` that the person named, which may lie in a private network. With a `secret` the proxy serves
+    those alone who name it.
     """
 
     def __init__(
@@ -79,10 +83,12 @@ class Egress:
         forwards: Mapping[int, tuple[str, int]],
         resolve: Resolve = resolve,
         *,
+        near: Iterable[str] = (),
         secret: str = "",
     ) -> None:
         self._wanted = base64.b64encode(f"{USER}:{secret}".encode()) if secret else b""
         self._allow = frozenset(name.lower() for name in allow)
+        self._near = frozenset(name.lower() for name in near)
         self._forwards = dict(forwards)
         self._resolve = resolve
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
@@ -156,8 +162,10 @@ class Egress:
             addresses = self._resolve(host, port)
         except (OSError, UnicodeError):
             return self._refuse(client, "502 Bad Gateway", f"{host} has no address")
-        if not addresses or not all(map(is_public, addresses)):
-            return self._refuse(client, "403 Forbidden", f"{host} leads into a private network")
+        fit = is_ordinary if f"{host.lower().rstrip('.')}:{port}" in self._near else is_public
+        if not addresses or not all(map(fit, addresses)):
+            where = "into a private network" if fit is is_public else "to this machine or a special address"
+            return self._refuse(client, "403 Forbidden", f"{host} leads {where}")
         rest = head.partition(b"\r\n\r\n")[2]
         self._join(client, [(address, port) for address in addresses], rest, b"HTTP/1.1 200 Connected\r\n\r\n")
 
@@ -239,13 +247,41 @@ def is_public(address: str) -> bool:
         known = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
+    if inner := _inner(known):
+        return is_public(str(inner))
     if isinstance(known, ipaddress.IPv6Address):
-        inner = known.ipv4_mapped or known.sixtofour
-        if known in _NAT64:
-            inner = ipaddress.IPv4Address(int(known) & 0xFFFFFFFF)
-        return is_public(str(inner)) if inner else known.is_global and known in _UNICAST
-    special = known.is_multicast or known.is_reserved or any(known in network for network in _INSIDE_CLOUDS)
-    return known.is_global and not special
+        return known.is_global and known in _UNICAST
+    return known.is_global and not _is_special(known)
+
+
+def is_ordinary(address: str) -> bool:
+    """Whether an address may be a server's, of the internet or of a private network; this machine's own are not."""
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if inner := _inner(known):
+        return is_ordinary(str(inner))
+    if isinstance(known, ipaddress.IPv6Address):
+        return (known in _UNICAST or known in _UNIQUE_LOCAL) and not _is_special(known)
+    return not (known.is_loopback or known.is_link_local or known.is_unspecified or _is_special(known))
+
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _inner(address: _Address) -> ipaddress.IPv4Address | None:
+    """The address of version 4 that one of version 6 stands for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
+def _is_special(address: _Address) -> bool:
+    reserved = address.is_reserved and address not in _UNICAST
+    return address.is_multicast or reserved or any(address in network for network in _INSIDE_CLOUDS)
 
 
 def _connected(targets: list[tuple[str, int]]) -> socket.socket | None:

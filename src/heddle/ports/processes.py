@@ -14,8 +14,9 @@ class Command:
     `env` is the whole environment beyond the sandbox's own minimum; `transcript_limit` in bytes. With `stdin` lent or
     terminal the process is a visit: it starts once somebody comes through its door, on their three streams or on a
     terminal of its own that they see and type into; nothing of that is kept. Where the sandbox governs the network,
-    `hosts` ("name:port", "*.name:port") are all that it may reach, and `forwards` ("127.0.0.1:8080") are services of
-    this machine that are there inside at the same address. `ports` are leased to the session where it shares the
+    `hosts` ("name:port", "*.name:port") are all that it may reach; those that are also in `near` were named by the
+    person and may lie in a private network. `forwards` ("127.0.0.1:8080") are services of this machine that are there
+    inside at the same address. `ports` are leased to the session where it shares the
     machine's loopback: on them, and on no others, its own servers may listen and be reached.
     """
 
@@ -27,6 +28,7 @@ class Command:
     transcript_limit: int = 256 * 1024 * 1024
     wall_s: float | None = None
     hosts: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
     forwards: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
 

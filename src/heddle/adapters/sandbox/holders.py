@@ -149,6 +149,7 @@ class Holders:
             "transcript_limit": command.transcript_limit,
             "wall_s": command.wall_s,
             "hosts": list(command.hosts),
+            "near": list(command.near),
             "forwards": list(command.forwards),
             "socket": self.socket(folder, "s"),
             **({"door": self.socket(folder, "d")} if visited else {}),

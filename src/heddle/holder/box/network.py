@@ -7,12 +7,12 @@ PROXY = ("127.77.77.77", 3128)
 """Where the proxy is inside: an address of the box's own loopback that no service of the session would take."""
 
 
-def open_network(path: str, hosts: list[str], forwards: list[str]) -> Egress | None:
+def open_network(path: str, hosts: list[str], near: list[str], forwards: list[str]) -> Egress | None:
     """Listen in the box whose init's socket is `path`; None when nothing is to be reached. Raises OSError."""
     if not hosts and not forwards:
         return None
     targets = {port: (host, port) for host, port in addresses(forwards)}
-    egress = Egress(hosts, targets)
+    egress = Egress(hosts, targets, near=near)
     if hosts:
         egress.serve_proxy(listener_in(path, *PROXY))
     for port, (host, _) in targets.items():

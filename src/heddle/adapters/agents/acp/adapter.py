@@ -21,7 +21,9 @@ class AcpAgent:
     def command(self, brief: Brief) -> Command:
         """See the port."""
         to, argv = reach(self._brand, self._env), self._brand.command
-        return Command(brief.session, argv, "", self._env, stdin="pipe", hosts=to.hosts, forwards=to.forwards)
+        return Command(
+            brief.session, argv, "", self._env, stdin="pipe", hosts=to.hosts, near=to.near, forwards=to.forwards
+        )
 
     def conversation(self, brief: Brief) -> AcpConversation:
         """See the port."""

@@ -51,7 +51,9 @@ class ClaudeAgent:
         argv += [f"--resume={brief.resume}" if brief.resume else f"--session-id={session_id(brief)}"]
         argv += [f"--model={brief.model}"] if brief.model else []
         env, to = {**ENV, **self._env}, self._reach
-        return Command(brief.session, tuple(argv), "", env, stdin="pipe", hosts=to.hosts, forwards=to.forwards)
+        return Command(
+            brief.session, tuple(argv), "", env, stdin="pipe", hosts=to.hosts, near=to.near, forwards=to.forwards
+        )
 
     def conversation(self, brief: Brief) -> ClaudeConversation:
         """See the port."""
