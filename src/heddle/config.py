@@ -7,6 +7,7 @@ the person's, its limits only lower them, and its commands run only after a pers
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,10 +34,13 @@ GATED = (Stage.RESEARCH, Stage.PLAN, Stage.EXECUTE, Stage.VALIDATE)
 """The stages that end at a gate."""
 
 PERSONS = frozenset(
-    ("checks.hooks", "limits.keep_memory_mb", "limits.keep_disk_mb")
+    ("checks.hooks", "network.hosts", "limits.keep_memory_mb", "limits.keep_disk_mb")
     + ("sandbox.tier", "workspace.provider", "workspace.max_file_mb", "workspace.trash_days")
 )
 """What a repository has no say in: it is the person's, or the machine's."""
+
+
+_HOST = re.compile(r"(\*\.)?([a-zA-Z0-9-]{1,63}\.)*[a-zA-Z][a-zA-Z0-9-]{0,62}:[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +206,7 @@ def settings(layers: list[Layer]) -> Settings:
         hooks=values["checks.hooks"],
         setup=_commands("setup.commands", values["setup.commands"]),
         dependencies=tuple(map(load_recipe, _commands("setup.dependencies", values["setup.dependencies"]))),
+        hosts=_hosts(values["network.hosts"]),
         gates=Gates(tuple(_gate_rules(values))),
         delegations=tuple(_delegation(rule) for rule in values["delegation.rules"]),
         bounds=Bounds(values["limits.attempts"], values["limits.replans"]),
@@ -260,6 +265,12 @@ def _decider(key: str, name: object) -> Decider:
         return Decider(str(name))
     except ValueError:
         raise _wrong("the configuration", key, f"one of {', '.join(Decider)}") from None
+
+
+def _hosts(value: list[Any]) -> tuple[str, ...]:
+    if not all(isinstance(item, str) and _HOST.fullmatch(item) for item in value):
+        raise _wrong("the configuration", "network.hosts", 'a list of "name:port" or "*.name:port"; no addresses')
+    return tuple(item.lower() for item in value)
 
 
 def _commands(key: str, value: object) -> tuple[str, ...]:

@@ -124,6 +124,21 @@ async def test_without_a_box_each_workspace_installs_for_itself(tmp_path: Path, 
     assert len(index.fetched) == 2, "research and plan"
 
 
+async def test_hosts_that_the_person_names_are_for_sessions_and_checks_alike(tmp_path: Path) -> None:
+    repository = make_repository(
+        tmp_path / "repo", {"a.py": "", "heddle.toml": '[network]\nhosts = ["evil.example:443"]\n'}
+    )
+    config = '[network]\nhosts = ["api.example:443", "*.example.com:8443"]\n'
+    async with heddle(tmp_path, repository, writes("b.txt"), config) as fleet:
+        id = await fleet.start("write b")
+        assert (await fleet.until(id))[0]["status"] == "landed"
+    specs = [json.loads(path.read_bytes()) for path in Path(os.environ["HEDDLE_HOME"]).glob("holders/*/spec.json")]
+    ours = [spec for spec in specs if spec["key"].endswith((".1", ".check-1"))]
+    assert len(ours) == 4
+    for spec in ours:
+        assert spec["hosts"] == spec["near"] == ["api.example:443", "*.example.com:8443"]
+
+
 def npm_files() -> dict[str, bytes | str]:
     """A project whose one dependency lies in the repository, as a packed file with an install script that must not run."""
     package = json.dumps({"name": "tiny", "version": "1.0.0", "scripts": {"install": "touch ../../RAN"}}).encode()

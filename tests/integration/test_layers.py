@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from heddle.adapters.workspaces import faults
 from heddle.core.errors import OutsideError, Refused, UserError
+from heddle.core.extent import Extent
 from heddle.ports import Workspace, WorkspaceOrder, Workspaces
 from repositories import Sample
 from support.yard import PROVIDERS, Crash, Yard
@@ -71,6 +72,28 @@ async def test_what_one_session_does_to_it_no_other_sees(yard: Yard) -> None:
     assert await yard.run(other, look) == "a\np\na\nlink\n"
     fresh = await made(yard, house, "t3-1-execute-1", "npm-1")
     assert await yard.run(fresh, look) == "a\np\na\nlink\n"
+
+
+async def test_a_cache_begins_as_the_layer_left_it_and_is_each_sessions_own(yard: Yard) -> None:
+    house = await yard.open()
+    builder = await house.create(WorkspaceOrder("deps-go", yard.base, caches=("go",)))
+    at = f"{house.caches}/go"
+    await yard.run(builder, f"mkdir {at}/mod; echo m > {at}/mod/m; chmod 555 {at}/mod")
+    await builder.seal()
+    await builder.keep_layer("go-1", ())
+    await builder.remove()
+    one, other = [await made(yard, house, f"t{n}-1-execute-1", "go-1") for n in (1, 2)]
+    await yard.run(one, f"cat {at}/mod/m; echo evil > {at}/mod/m; echo more > {at}/more")
+    assert await yard.run(other, f"cat {at}/mod/m; ls {at}") == "m\nmod\n"
+    assert await yard.run(one, f"cat {at}/mod/m; ls {at}") == "evil\nmod\nmore\n"
+    written = await one.extent(Extent(10**9, 10**6))
+    unwritten = await other.extent(Extent(10**9, 10**6))
+    assert written is not None and unwritten is not None
+    assert written.files > unwritten.files, "what is written into a cache counts"
+    for workspace in (one, other):
+        assert (await workspace.changes()).paths == ()
+        await workspace.seal()
+        await workspace.remove()
 
 
 async def test_layers_lie_over_each_other_and_over_any_base(yard: Yard) -> None:

@@ -8,7 +8,7 @@ from heddle.ports import Reach, reach_of
 
 
 def test_every_recipe_that_comes_with_heddle_can_be_read() -> None:
-    assert recipe_names() == ("npm", "pip", "pnpm", "uv")
+    assert recipe_names() == ("cargo", "go", "npm", "pip", "pnpm", "uv")
     for name in recipe_names():
         recipe = load_recipe(name)
         assert recipe.name == name

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.asyncio
 INDEX = "https://ada:word@packages.example.com:8443/simple"
 
 
-def asking(registries: str, **more: str) -> Recipe:
-    return Recipe(more.get("name", "tool"), "lock", ("lock",), "true", "true", ("out",), registries, ("TOOL_CERT",))
+def asking(registries: str, name: str = "tool") -> Recipe:
+    return Recipe(name, "lock", ("lock",), "true", "true", registries=registries, env=("TOOL_CERT",))
 
 
 async def test_pip_tells_its_index_however_it_was_set_and_credentials_stay_here(tmp_path: Path) -> None:
@@ -48,6 +48,13 @@ async def test_npm_tells_its_registry_from_the_persons_file(tmp_path: Path) -> N
     assert "secret-word" not in str(told)
 
 
+async def test_a_value_may_hold_several_places_and_words(tmp_path: Path) -> None:
+    said = "echo 'P=https://u:w@one.example.com/x,http://localhost:99|direct'; echo N=off; echo E="
+    told = await ToolRegistries({}).reach((asking(said),))
+    assert (told.hosts, told.forwards) == (("one.example.com:443",), ("127.0.0.1:99",))
+    assert dict(told.env) == {"P": "https://one.example.com/x,http://localhost:99|direct", "N": "off"}
+
+
 async def test_a_tool_is_asked_once_and_all_of_them_are_put_together(tmp_path: Path) -> None:
     log = tmp_path / "asked"
     one = asking(f"echo x >> {log}; echo A=https://one.example.com/; echo https://files.example.com", name="one")
@@ -64,7 +71,7 @@ async def test_a_tool_is_asked_once_and_all_of_them_are_put_together(tmp_path: P
 async def test_a_tool_that_is_missing_or_talks_nonsense_reaches_nothing(tmp_path: Path) -> None:
     registries = ToolRegistries({"PATH": os.environ["PATH"]})
     for number, said in enumerate(
-        ("no-such-tool-here", "echo A=file:///etc/passwd", "echo A=; echo; echo http://", "exit 3")
+        ("no-such-tool-here", "echo file:///etc/passwd", "echo A=; echo; echo http://", "exit 3")
     ):
         assert await registries.reach((asking(said, name=str(number)),)) == Reach()
 

@@ -13,8 +13,9 @@ class Recipe:
 
     `inputs`: globs (as in a scope) of the files that decide what is installed. `install` and `versions` are shell
     commands; what `versions` prints decides too. `keeps`: names of the folders that hold what was installed, wherever
-    they are. `registries`: a shell command for the host that tells, from how the person set up the tool, what it must
-    reach: a URL in each line, or NAME=URL for one that the tool is to be handed. `env`: variables of the daemon's
+    they are. `cache`: the variable that names the folder which the tool fetches into, where that is to be kept.
+    `registries`: a shell command for the host that tells, from how the person set up the tool, what it must reach: a
+    URL in each line, or NAME=VALUE with URLs in it that the tool is to be handed. `env`: variables of the daemon's
     environment that it is handed.
     """
 
@@ -23,7 +24,8 @@ class Recipe:
     inputs: tuple[str, ...]
     install: str
     versions: str
-    keeps: tuple[str, ...]
+    keeps: tuple[str, ...] = ()
+    cache: str = ""
     registries: str = ""
     env: tuple[str, ...] = ()
 
@@ -34,7 +36,7 @@ class Recipe:
 
     def digest(self, inputs: Mapping[str, bytes]) -> str:
         """Of the recipe and its inputs by path: 64 hexadecimal digits."""
-        parts = [self.name, self.install, *self.keeps]
+        parts = [self.name, self.install, self.cache, *self.keeps]
         parts += [f"{path} {hashlib.sha256(data).hexdigest()}" for path, data in sorted(inputs.items())]
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 

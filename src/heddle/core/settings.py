@@ -17,9 +17,10 @@ class Settings:
     """Settings of one repository at one commit.
 
     `checks` and `setup` are shell commands of the repository; they need a person's approval before they run, as do those
-    of `dependencies`, which install what its lockfiles name. `hooks`: whether the person's own commit hooks judge what would land.
-    `stall_s`: seconds without any progress fact after which a turn is ended. `session_s`: the longest a session may take;
-    what it is frozen does not count. `workspace`: how much may be written in one workspace.
+    of `dependencies`, which install what its lockfiles name. `hosts`: "name:port" that the person lets them, and
+    sessions, reach. `hooks`: whether the person's own commit hooks judge what would land. `stall_s`: seconds without
+    any progress fact after which a turn is ended. `session_s`: the longest a session may take; what it is frozen does not
+    count. `workspace`: how much may be written in one workspace.
     """
 
     agent: str = "claude"
@@ -27,6 +28,7 @@ class Settings:
     checks: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     dependencies: tuple[Recipe, ...] = ()
+    hosts: tuple[str, ...] = ()
     hooks: bool = True
     gates: Gates = DEFAULT_GATES
     delegations: tuple[Delegation, ...] = ()

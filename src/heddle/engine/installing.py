@@ -39,8 +39,11 @@ class Installer:
             await self._run(workspace, f"{key}.setup-{number}", line, "set-up")
 
     async def reach(self) -> Reach:
-        """What commands of this repository may reach."""
-        return await self.outside.registries.reach(self.settings.dependencies)
+        """What commands and sessions of this repository may reach, and where their tools keep what they fetch."""
+        named, workspaces = self.settings.hosts, self.site.workspaces
+        found = Reach(named, near=named).with_more(await self.outside.registries.reach(self.settings.dependencies))
+        cached = [recipe for recipe in self.settings.dependencies if recipe.cache and workspaces.layered]
+        return found.with_more(Reach(env={recipe.cache: f"{workspaces.caches}/{recipe.name}" for recipe in cached}))
 
     def command(self, key: str, line: str, reach: Reach) -> Command:
         """A shell command of this repository's configuration."""
@@ -80,7 +83,8 @@ class Installer:
         left = await self.site.workspaces.find(id)
         if left is not None:  # a daemon was killed here
             await self._clear(left)
-        workspace = await self.site.workspaces.create(WorkspaceOrder(id, commit, include=False))
+        caches = (recipe.name,) if recipe.cache else ()
+        workspace = await self.site.workspaces.create(WorkspaceOrder(id, commit, include=False, caches=caches))
         try:
             key = f"{id}.{secrets.token_hex(8)}"
             versions = await self._run(workspace, f"{key}.versions", recipe.versions, recipe.name)

@@ -15,7 +15,8 @@ class WorkspaceOrder:
 
     `include`: copy the ignored files that `.worktreeinclude` of `base` names from the main checkout. `hooks`: a folder
     of the host with commit hooks, to be shown read-only where they may run; "" for none. `layers`: what was installed
-    beforehand, by name; they lie between the base and what is written.
+    beforehand, by name; they lie between the base and what is written. `caches`: names of folders to be there beside the
+    tree, empty where no layer brings one, for tools to fetch into.
     """
 
     id: str
@@ -24,6 +25,7 @@ class WorkspaceOrder:
     include: bool = True
     hooks: str = ""
     layers: tuple[str, ...] = ()
+    caches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class Workspace(Protocol):
         ...
 
     async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
-        """Make a layer of what was written into folders of those names, wherever they lie in the tree; they leave it.
+        """Make a layer of what was written into folders of those names, wherever they lie in the tree, and into the
+        cache of the layer's own name (go-1: go); they leave the workspace.
 
         For a sealed workspace of a provider that is `layered`. Atomic: there is no half a layer. When one of that name
         is there, that one stays. Raises Refused(slug="no-layers").
@@ -130,6 +133,7 @@ class Workspaces(Protocol):
 
     provider: str
     layered: bool  # whether workspaces can share what was installed once, see keep_layer
+    caches: str  # the folder that holds the caches, seen from inside; "" when not layered
 
     async def has_layer(self, name: str) -> bool:
         """Whether there is such a layer; asked for, it stays for a while."""

@@ -7,10 +7,10 @@ further. Credentials in a URL are not handed on.
 import asyncio
 import logging
 import os
+import re
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
-from urllib.parse import SplitResult, urlsplit
 
 from heddle.core.recipe import Recipe
 from heddle.ports import Reach, reach_of
@@ -18,6 +18,10 @@ from heddle.ports import Reach, reach_of
 log = logging.getLogger("heddle.registries")
 
 LIMIT_S = 30.0
+
+_URL = re.compile(r"https?://[^\s,|]+")
+_NAMED = re.compile(r"([A-Za-z_]+)=(.+)")
+_CREDENTIALS = re.compile(r"(https?://)[^\s,|/]*@")
 
 
 class ToolRegistries:
@@ -42,14 +46,10 @@ class ToolRegistries:
         handed = {name: self._environment[name] for name in recipe.env if name in self._environment}
         found = Reach(env=handed)
         for line in (await self._output(recipe)).splitlines():
-            name, _, url = line.strip().rpartition("=") if not line.startswith("http") else ("", "", line.strip())
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                log.warning("no registry", extra={"recipe": recipe.name, "said": line[:200]})
-                continue
-            found = found.with_more(reach_of(url))
-            if name:
-                found = found.with_more(Reach(env={name: _without_credentials(parts)}))
+            for url in _URL.findall(line):
+                found = found.with_more(reach_of(url))
+            if named := _NAMED.fullmatch(line):
+                found = found.with_more(Reach(env={named[1]: _CREDENTIALS.sub(r"\1", named[2])}))
         return found
 
     async def _output(self, recipe: Recipe) -> str:
@@ -75,7 +75,3 @@ class ToolRegistries:
             said = errors.decode(errors="replace")[-500:]
             log.warning("registries", extra={"recipe": recipe.name, "said": said})
         return out.decode(errors="replace")
-
-
-def _without_credentials(parts: SplitResult) -> str:
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

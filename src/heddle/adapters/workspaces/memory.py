@@ -80,7 +80,7 @@ class MemoryWorkspaces:
     """The Workspaces port without a host-visible tree; `scratch` holds what is laid out during visits."""
 
     provider = "memory"
-    layered = False
+    layered, caches = False, ""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ class SeveralWorkspaces:
     """The Workspaces port over providers whose ids never meet. A change of provider strands no work."""
 
     def __init__(self, first: Workspaces, *others: Workspaces) -> None:
-        self.provider, self.layered = first.provider, first.layered
+        self.provider, self.layered, self.caches = first.provider, first.layered, first.caches
         self._first = first
         self._all = (first, *others)
 

@@ -37,7 +37,7 @@ class WorktreeWorkspaces:
     """The Workspaces port over git worktrees below `root`; what is removed lies in `trash` for a while."""
 
     provider = "worktree"
-    layered = False
+    layered, caches = False, ""
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from heddle.adapters.workspaces.folder import digest
 from heddle.adapters.workspaces.include import Beneath, nothing
 from heddle.adapters.workspaces.private import Layout, PrivateWorkspace, PrivateWorkspaces
 from heddle.adapters.workspaces.private.disk import on_disk
-from heddle.ports import Boxes, Clock, PrivateGits, Repository, Worktrees
+from heddle.ports import Boxes, Clock, PrivateGits, Repository, WorkspaceOrder, Worktrees
 
 
 class CloneWorkspaces(PrivateWorkspaces):
@@ -45,8 +45,9 @@ class CloneWorkspaces(PrivateWorkspaces):
         """See PrivateWorkspaces."""
         return CloneWorkspace(self, self.layout(layout.root, layout.id), base)
 
-    async def furnish(self, draft: Layout, start: str, layers: tuple[str, ...]) -> Beneath:
+    async def furnish(self, draft: Layout, order: WorkspaceOrder) -> Beneath:
         """See PrivateWorkspaces. A ref keeps what is borrowed: no session knows when the repository is tidied up."""
+        start = order.start or order.base
         await self.repository.keep(f"{self._kept}/{draft.id}", start)
         faults.step("start-kept")
         await on_disk(draft.make_rooms)

@@ -1,6 +1,7 @@
 """Dependency layers: what was installed once, for workspaces to lie over.
 
 <root>/<name>/tree    folders as they were written into the overlay of the workspace that installed them
+             /cache   what was written into its cache, when there is one
 """
 
 import asyncio
@@ -26,6 +27,11 @@ class Layers:
         require_id(name)
         return self.root / name / "tree"
 
+    def cache(self, name: str) -> Path | None:
+        """What a layer brings for its cache."""
+        path = self.tree(name).with_name("cache")
+        return path if path.is_dir() else None
+
     def has(self, name: str) -> bool:
         """Whether it is there; asked for, no sweep takes it for a while."""
         if not self.tree(name).is_dir():
@@ -33,8 +39,9 @@ class Layers:
         os.utime(self.root / name)
         return True
 
-    def keep(self, name: str, tree: Path, folders: tuple[str, ...]) -> None:
-        """Move the folders of those names out of a tree that nobody works in: aside, to disk, then one rename."""
+    def keep(self, name: str, tree: Path, folders: tuple[str, ...], cache: Path) -> None:
+        """Move the folders of those names out of a tree that nobody works in, and its cache: aside, to disk, then one
+        rename."""
         draft = self.root / f".new-{name}"
         shutil.rmtree(draft, ignore_errors=True)
         (draft / "tree").mkdir(parents=True)
@@ -42,6 +49,8 @@ class Layers:
             target = draft / "tree" / found.relative_to(tree)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(found, target)
+        if cache.is_dir():
+            os.rename(cache, draft / "cache")
         faults.step("layer-moved")
         os.sync()  # what an overlay wrote may not be on disk yet
         if not self.has(name):
@@ -58,6 +67,11 @@ class Layers:
             if path != gone:
                 os.rename(path, gone)
             await asyncio.to_thread(delete_tree, gone)
+
+
+def cache_of(layer: str) -> str:
+    """The cache that a layer brings something for."""
+    return layer.rpartition("-")[0]
 
 
 def _outermost(tree: Path, names: tuple[str, ...]) -> Iterator[Path]:

@@ -4,10 +4,12 @@
            /git     the same of its own git directory
            /work    the kernel's, for the tree; /work-git for the git directory
            /lock    held by the one box that may mount it
+           /caches  for each cache: what was written into it, and the kernel's folder for that
            /boot    which boot of the machine has written into it since it was last put safely on disk
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from heddle.adapters.workspaces.instant.bases import Base
@@ -17,6 +19,7 @@ from heddle.ports import Mount, View
 
 OUT = "/heddle/out"
 HOOKS = "/heddle/hooks"
+CACHES = "/heddle/caches"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -27,13 +30,27 @@ class LayerLayout(Layout):
         super().__init__(root, id)
         self.work = self.path / "work"
         self.work_git = self.path / "work-git"
+        self.caches = self.path / "caches"
         self.boot = self.path / "boot"
 
     def make_rooms(self) -> None:
         """All folders but the git directory."""
         super().make_rooms()
-        for path in (self.work, self.work_git):
+        for path in (self.work, self.work_git, self.caches):
             path.mkdir(mode=0o700)
+
+    def make_cache(self, name: str) -> None:
+        """The folders of a cache; nothing when they are there."""
+        for path in (self.cache(name), self.caches / name / "work"):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def cache(self, name: str) -> Path:
+        """Where what is written into a cache goes."""
+        return self.caches / name / "upper"
+
+    def cache_names(self) -> list[str]:
+        """The caches that it has; none in one that an older Heddle made."""
+        return sorted(path.name for path in self.caches.iterdir()) if self.caches.is_dir() else []
 
     def note_boot(self) -> None:
         """From now on a crash of the machine may cost what is written: overlays do not wait for the disk."""
@@ -56,7 +73,9 @@ def boot() -> str:
     return _BOOT.read_text().strip() if _BOOT.exists() else ""
 
 
-def view(layout: LayerLayout, key: str, tree: str, base: Base, shared: tuple[str, ...]) -> View:
+def view(
+    layout: LayerLayout, key: str, tree: str, base: Base, shared: tuple[str, ...], caches: Mapping[str, Path]
+) -> View:
     """What a session sees: its tree where the checkout is, its git directory, the repository's objects, its documents.
 
     The git directory is a layer too, because all sessions begin with the same index: a link to it would be theirs to
@@ -69,10 +88,19 @@ def view(layout: LayerLayout, key: str, tree: str, base: Base, shared: tuple[str
     ]
     mounts += [Mount("read", f"{git}/{name}", source=str(layout.git / name)) for name in PINNED]
     mounts += [Mount("read", at, source=source) for at, source in zip(inside(shared), shared, strict=True)]
+    mounts += [_cache(layout, name, caches.get(name)) for name in layout.cache_names()]
     mounts.append(Mount("write", OUT, source=str(layout.out)))
     if layout.hooks.exists():
         mounts.append(Mount("read", HOOKS, source=layout.hooks.read_text(errors="surrogateescape"), optional=True))
     return View(key, tuple(mounts), str(layout.home), str(layout.path / "lock"))
+
+
+def _cache(layout: LayerLayout, name: str, below: Path | None) -> Mount:
+    """A cache over what a layer brought, or one that begins empty."""
+    at, upper = f"{CACHES}/{name}", str(layout.cache(name))
+    if below is None:
+        return Mount("write", at, source=upper)
+    return Mount("overlay", at, lower=(str(below),), upper=upper, work=str(layout.caches / name / "work"))
 
 
 def inside(shared: tuple[str, ...]) -> list[str]:

@@ -8,19 +8,19 @@ from heddle.adapters.workspaces import faults
 from heddle.adapters.workspaces.folder import MARKER, load_marker
 from heddle.adapters.workspaces.include import Beneath
 from heddle.adapters.workspaces.instant.bases import Base, Bases
-from heddle.adapters.workspaces.instant.layers import Layers
-from heddle.adapters.workspaces.instant.layout import LayerLayout, inside
+from heddle.adapters.workspaces.instant.layers import Layers, cache_of
+from heddle.adapters.workspaces.instant.layout import CACHES, LayerLayout, inside
 from heddle.adapters.workspaces.instant.workspace import InstantWorkspace
 from heddle.adapters.workspaces.private import Layout, PrivateWorkspace, PrivateWorkspaces
 from heddle.adapters.workspaces.private.disk import on_disk
-from heddle.ports import Boxes, Clock, PrivateGits, Repository, Worktrees
+from heddle.ports import Boxes, Clock, PrivateGits, Repository, WorkspaceOrder, Worktrees
 
 
 class InstantWorkspaces(PrivateWorkspaces):
     """The Workspaces port over layers. `root`, `trash`, `bases` and `layers` lie on one disk, and only Heddle writes there."""
 
     provider = "instant"
-    layered = True
+    layered, caches = True, CACHES
 
     def __init__(
         self,
@@ -50,13 +50,22 @@ class InstantWorkspaces(PrivateWorkspaces):
         """See PrivateWorkspaces."""
         return InstantWorkspace(self, self.layout(layout.root, layout.id), base)
 
-    async def furnish(self, draft: Layout, start: str, layers: tuple[str, ...]) -> Beneath:
+    async def furnish(self, draft: Layout, order: WorkspaceOrder) -> Beneath:
         """See PrivateWorkspaces."""
-        if not all(map(self.layers.has, layers)):
+        if not all(map(self.layers.has, order.layers)):
             raise faults.no_layers(draft.id)
+        start = order.start or order.base
         await self.bases.ensure(start)
         await on_disk(self._furnish, draft, start, await self.privates.ignores())
-        return self.beneath(start, layers).entry
+        lay = self.layout(draft.root, draft.id)
+        for name in (*order.caches, *self.brought(order.layers)):
+            lay.make_cache(name)
+        return self.beneath(start, order.layers).entry
+
+    def brought(self, layers: tuple[str, ...]) -> dict[str, Path]:
+        """What layers bring for caches, by the cache's name."""
+        found = {cache_of(layer): self.layers.cache(layer) for layer in layers}
+        return {name: path for name, path in found.items() if path}
 
     def beneath(self, start: str, layers: tuple[str, ...]) -> Base:
         """What a workspace lies over."""

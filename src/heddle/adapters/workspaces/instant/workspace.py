@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from heddle.adapters.workspaces import faults
+from heddle.adapters.workspaces.instant.layers import cache_of
 from heddle.adapters.workspaces.instant.layout import HOOKS, OUT, LayerLayout, view
 from heddle.adapters.workspaces.measure import measure
 from heddle.adapters.workspaces.private import PrivateWorkspace
@@ -30,8 +31,9 @@ class InstantWorkspace(PrivateWorkspace):
     def view(self) -> View:
         """See PrivateWorkspace."""
         marker = self._layout.load_marker()
-        base = self._house.beneath(marker.start if marker else self.base, marker.layers if marker else ())
-        return view(self._layout, self.key, self.tree, base, self._house.privates.shared)
+        layers = marker.layers if marker else ()
+        base = self._house.beneath(marker.start if marker else self.base, layers)
+        return view(self._layout, self.key, self.tree, base, self._house.privates.shared, self._house.brought(layers))
 
     def admit(self) -> dict[str, str]:
         """See PrivateWorkspace."""
@@ -42,7 +44,7 @@ class InstantWorkspace(PrivateWorkspace):
         """See the port. One look at a time, so that many sessions cost one thread."""
         lay = self._layout
         async with self._house.measuring:
-            return await asyncio.to_thread(measure, (lay.tree, lay.git, lay.home, lay.out), enough)
+            return await asyncio.to_thread(measure, (lay.tree, lay.git, lay.home, lay.out, lay.caches), enough)
 
     async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
         """See the port."""
@@ -51,7 +53,10 @@ class InstantWorkspace(PrivateWorkspace):
             await self.require_idle()
             await self._close()
             with faults.outside(self.id):
-                await asyncio.to_thread(self._house.layers.keep, name, self._layout.tree, folders)
+                lay = self._layout
+                await asyncio.to_thread(self._house.layers.keep, name, lay.tree, folders, lay.cache(cache_of(name)))
+                for cache in lay.cache_names():
+                    lay.make_cache(cache)
 
     async def settle(self) -> None:
         """Have what it holds on disk."""

@@ -24,7 +24,7 @@ class PrivateWorkspaces(ABC):
     """The Workspaces port but for what a tree is made of. `root` and `trash` are on one disk; only Heddle writes there."""
 
     provider: str
-    layered = False
+    layered, caches = False, ""
 
     def __init__(
         self,
@@ -54,9 +54,8 @@ class PrivateWorkspaces(ABC):
         """The workspace that lies there."""
 
     @abstractmethod
-    async def furnish(self, draft: Layout, start: str, layers: tuple[str, ...]) -> Beneath:
-        """Make tree and git directory of a draft, as the commit `start` with `layers` on it; returns what lies beneath
-        it: see include."""
+    async def furnish(self, draft: Layout, order: WorkspaceOrder) -> Beneath:
+        """Make tree and git directory of a draft, with the caches; returns what lies beneath the tree: see include."""
 
     async def has_layer(self, name: str) -> bool:
         """See the port."""
@@ -114,7 +113,7 @@ class PrivateWorkspaces(ABC):
         draft = self.layout(self.root / DRAFTS, order.id)
         if draft.path.exists():
             await asyncio.to_thread(shutil.rmtree, draft.path)
-        beneath = await self.furnish(draft, start, order.layers)
+        beneath = await self.furnish(draft, order)
         if order.hooks:
             draft.hooks.write_text(order.hooks, errors="surrogateescape")
         if order.include and await self._includes(order.base):

@@ -26,7 +26,14 @@ LIKELY = (
 """A file, what it must say, and the check that this makes likely; the first that fits is suggested."""
 
 
-RECIPES = (("package-lock.json", "npm"), ("pnpm-lock.yaml", "pnpm"), ("uv.lock", "uv"), ("requirements.txt", "pip"))
+RECIPES = (
+    ("package-lock.json", "npm"),
+    ("pnpm-lock.yaml", "pnpm"),
+    ("uv.lock", "uv"),
+    ("requirements.txt", "pip"),
+    ("Cargo.lock", "cargo"),
+    ("go.sum", "go"),
+)
 """A lockfile, and what installs what it names; of two that fill the same folder the first."""
 
 
