@@ -190,3 +190,26 @@ def _commit(files: int) -> Iterator[bytes]:
         yield b"M 100644 inline src/part%d/group%d/file%d.py\ndata %d\n%s\n" % (
             folder // 20, folder, number, len(data), data,
         )  # fmt: skip
+
+
+def memory_kb(pid: int) -> float:
+    """KiB of a process: the proportional set size, shared pages counted by share."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return float(rollup.partition("\nPss:")[2].split()[0])
+
+
+def below(root: int) -> list[int]:
+    """All processes below one."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_bytes().rpartition(b")")[2].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(path.parent.name))
+    found, pending = [], [root]
+    while pending:
+        direct = children.get(pending.pop(), [])
+        found += direct
+        pending += direct
+    return found

@@ -114,6 +114,8 @@ async def test_a_later_layer_holds(tmp_path: Path) -> None:
         ("[gates]\nplan = 'everybody'\n", "'gates.plan'", "heddle config explain"),
         ("[[gates.rules]]\nstage = 'plan'\n", "gates.rules", "heddle config explain"),
         ("[[gates.rules]]\nstage = 'plan'\ndecides = 'person'\npath = 1\n", "path", "did you mean"),
+        ("[setup]\ndependencies = ['nmp']\n", "there is no recipe 'nmp'", "npm"),
+        ("[setup]\ndependencies = 'npm'\n", "'setup.dependencies'", "heddle config explain"),
         ("= 1", "not TOML", "mend the file"),
     ],
 )
@@ -125,3 +127,18 @@ async def test_a_file_that_cannot_hold_is_named_with_what_was_meant(
         await Layers(tmp_path, **{whose: text}).settings()
     assert said in caught.value.message
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "host", ["api.example", "10.0.0.1:443", "https://api.example", ":443", "*:443", "api.example:x", 1]
+)
+async def test_a_host_is_a_name_with_a_port(tmp_path: Path, host: object) -> None:
+    with pytest.raises(HeddleError) as caught:
+        await Layers(tmp_path, person=f"[network]\nhosts = ['ok.example:443', {host!r}]\n").settings()
+    assert "'network.hosts'" in caught.value.message
+
+
+async def test_what_may_be_reached_is_the_persons_to_say(tmp_path: Path) -> None:
+    hosts = "[network]\nhosts = ['{}']\n"
+    layers = Layers(tmp_path, *map(hosts.format, ("API.example:443", "evil.example:443", "evil.example:80")))
+    assert (await layers.settings()).hosts == ("api.example:443",)
