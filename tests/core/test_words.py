@@ -12,7 +12,7 @@ from heddle.core.extent import Disk, Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.permission import inside, permission
 from heddle.core.plan import MAX_LINES, Plan, digest, require_plan, require_short
-from heddle.core.redaction import CUT, redact, secrets_added
+from heddle.core.redaction import CUT, Redactor, redact, values_of
 from heddle.core.run import Active, AtGate, HeldUp, Idle, Run, StoppedFor, evolve, fold
 from heddle.core.scope import Scope, require_scope
 from heddle.core.session import Access, Allow, Deny, PermissionAsked, Usage
@@ -199,8 +199,29 @@ def test_x7_secrets_are_cut_and_told() -> None:
     assert redact("https://user:hunter22@host/x") == f"https://{CUT}@host/x"
     assert redact("nothing here") == "nothing here"
     diff = f"+++ b/ok.py\n+x = 1\n+++ b/bad.py\n+key = '{key}'\n context {key}\n"
-    assert secrets_added(diff) == ("bad.py",)
-    assert secrets_added(f"+++ b/a\n-gone = '{key}'\n") == ()
+    assert redact.added(diff) == ("bad.py",)
+    assert redact.added(f"+++ b/a\n-gone = '{key}'\n") == ()
+
+
+def test_x7_values_of_settings_are_secrets_by_name_or_by_look() -> None:
+    told = """
+# a comment = not this one
+export DB_PASSWORD='correct horse battery'
+API_KEY=abcdefgh
+  "client_secret": "quoted-word",
+session: 4f9c2b7e1a6d8053c7f2e91b
+MONKEY=bananas-are-yellow
+NODE_ENV=development
+PORT=30000
+SHORT_TOKEN=abc
+EMPTY_TOKEN=
+PUBLIC_URL=https://example.com/a/long/path/12
+"""
+    values = ("correct horse battery", "abcdefgh", "quoted-word", "4f9c2b7e1a6d8053c7f2e91b")
+    assert values_of(told) == values
+    knowing = Redactor((*values, "correct horse"))
+    assert knowing("say correct horse battery, abcdefgh") == f"say {CUT}, {CUT}"
+    assert knowing.added("+++ b/c.py\n+x = 'abcdefgh'\n+++ b/d.py\n-y = 'abcdefgh'\n+z = 'development'\n") == ("c.py",)
 
 
 def test_an_unknown_price_makes_the_sum_unknown() -> None:

@@ -551,6 +551,32 @@ async def test_w6_the_next_daemon_goes_on_with_the_session_that_lives(tmp_path: 
     assert len(started) == 1
 
 
+async def test_x7_values_of_included_files_are_shown_nowhere_and_land_nowhere(tmp_path: Path) -> None:
+    files = {"a.py": "", ".gitignore": ".env\n", ".worktreeinclude": ".env\n"}
+    repository = make_repository(tmp_path / "repo", files)
+    (repository / ".env").write_text("DB_PASSWORD=correct-horse\nMODE=development\n")
+    look = {"do": "run", "command": "cat .env; echo development"}
+    leak = scene(
+        "execute", look, {"do": "run", "command": "cp .env b.txt"}, {"do": "document", "text": "correct-horse"}
+    )
+    leak["attempt"] = 1
+    show = scene(
+        "execute", {"do": "write", "path": "b.txt", "text": "fine\n"}, {"do": "document", "text": "correct-horse"}
+    )
+    plan = '+++\nscope = ["b.txt"]\nchecks = ["cat .env"]\n+++\n# Plan\n'
+    scenes = [scene("research", look, {"do": "document", "text": "it is correct-horse\n"}), leak, show]
+    async with heddle(tmp_path, repository, [*scenes, scene("plan", {"do": "document", "text": plan})]) as fleet:
+        id = await fleet.start("write b")
+        assert (await fleet.until(id))[0]["status"] == "landed", await fleet.call("events", task=id)
+        failed = await fleet.until_kind(id, "stage-failed")
+        assert failed["data"]["reason"] == "secret-in-diff"
+        for session in (f"{id}-1-research-1.1", f"{id}-1-execute-1.1", f"{id}-1-validate-1.check-1"):
+            text = (await fleet.call("session.tail", session=session))["text"]
+            assert "correct-horse" not in text
+            assert "development" in text, "what is no secret stays"
+        assert "correct-horse" not in str(await fleet.house.journal.read_all())
+
+
 async def test_x7_no_journal_line_holds_a_secret_that_an_agent_said(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     key = "ghp_" + "a1B2" * 9

@@ -1,5 +1,6 @@
 """Sessions: which there are, and what they say."""
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -7,8 +8,8 @@ import msgspec
 from heddle.api.desk import Desk
 from heddle.api.tasks import One
 from heddle.core import events as e
-from heddle.core.errors import UserError
-from heddle.core.redaction import redact
+from heddle.core.errors import HeddleError, UserError
+from heddle.core.redaction import Redactor
 
 
 class Tail(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,4 +54,18 @@ async def tail(desk: Desk, asked: Tail) -> dict[str, Any]:
         file.seek(0, 2)
         file.seek(max(0, file.tell() - min(asked.bytes, 1_000_000)))
         text = file.read().decode(errors="replace")
-    return {"schema": "heddle.transcript/1", "session": asked.session, "text": redact(text)}
+    return {
+        "schema": "heddle.transcript/1",
+        "session": asked.session,
+        "text": (await _redactor(desk, asked.session))(text),
+    }
+
+
+async def _redactor(desk: Desk, session: str) -> Redactor:
+    """What knows the secrets that a session of this name was given."""
+    with suppress(HeddleError):  # no run's, or of a repository that is gone: it can be read all the same
+        run = desk.runs.require(session.partition("-")[0])
+        if run.base:
+            site = await desk.fleet.outside.site(run.task.root)
+            return Redactor(await site.workspaces.secrets(run.base))
+    return Redactor()

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from heddle.core.gate import CheckResult, Colour
-from heddle.core.redaction import redact
+from heddle.core.redaction import Redactor
 from heddle.core.settings import Settings
 from heddle.engine.site import Room
 from heddle.engine.sizewatch import TOO_LARGE, bounded_exit
@@ -36,7 +36,9 @@ class Hooked:
     message: str
 
 
-async def run_hooks(workspace: Workspace, key: str, onto: str, message: str, settings: Settings, room: Room) -> Hooked:
+async def run_hooks(
+    workspace: Workspace, key: str, onto: str, message: str, settings: Settings, room: Room, redact: Redactor
+) -> Hooked:
     """Run the hooks in a workspace whose tree is the candidate's. What they change in files is a refusal."""
     began = time.monotonic()
     path = await workspace.put(MESSAGE, message.encode())

@@ -3,7 +3,7 @@
 import secrets
 
 from heddle.core.recipe import Recipe
-from heddle.core.redaction import redact
+from heddle.core.redaction import Redactor
 from heddle.core.settings import Settings
 from heddle.engine.failure import Failure
 from heddle.engine.site import Outside, Site
@@ -19,6 +19,11 @@ class Installer:
 
     def __init__(self, outside: Outside, site: Site, settings: Settings) -> None:
         self.outside, self.site, self.settings = outside, site, settings
+        self.redact = Redactor()
+
+    async def learn_secrets(self, commit: str) -> None:
+        """From now on `redact` knows the secrets in the files that workspaces of that base are given."""
+        self.redact = Redactor(await self.site.workspaces.secrets(commit))
 
     async def layers(self, commit: str) -> tuple[str, ...]:
         """The layers for a workspace that starts at a commit; what is not there yet is installed first.
@@ -105,7 +110,7 @@ class Installer:
         if not ended.ok:
             tail = (held.load_output(4000) + held.load_errors(4000)).decode(errors="replace")
             how = ended.code if ended.why == "exited" else ended.detail
-            raise Failure("setup-failed", f"{what} '{line}' failed ({ended.why} {how})", redact(tail))
+            raise Failure("setup-failed", f"{what} '{line}' failed ({ended.why} {how})", self.redact(tail))
         return held.load_output(64_000).decode(errors="replace")
 
     async def _clear(self, workspace: Workspace) -> None:

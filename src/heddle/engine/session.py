@@ -11,7 +11,7 @@ from typing import assert_never
 
 from heddle.core import events as e
 from heddle.core.permission import inside, permission
-from heddle.core.redaction import redact
+from heddle.core.redaction import Redactor
 from heddle.core.session import (
     AgentReady,
     Allow,
@@ -86,6 +86,7 @@ class Session:
     review: Callable[[Outcome], Awaitable[str]]
     repairs: int
     stall_s: float
+    redact: Redactor
     repair: Callable[[str], str]
     outcome: Outcome = field(default_factory=Outcome)
     _turns: int = 0
@@ -174,7 +175,7 @@ class Session:
                 self.outcome.agent_session = agent_session
                 await self._record(e.AgentAnswered(self._offset, agent_session, model, version))
             case ToolCalled(_, kind, title, paths):
-                await self._record(e.ToolUsed(self._offset, kind, redact(title)[:200], paths))
+                await self._record(e.ToolUsed(self._offset, kind, self.redact(title)[:200], paths))
                 await self._watch_scope(kind, paths)
             case PermissionAsked():
                 await self._permit(fact)
@@ -187,7 +188,7 @@ class Session:
             case UsageReported(usage):
                 await self._record(e.UsageRecorded(self._offset, usage))
             case LimitSeen(kind, detail, resets_at, retrying):
-                await self._record(e.LimitRecorded(self._offset, kind, redact(detail)[:500], resets_at))
+                await self._record(e.LimitRecorded(self._offset, kind, self.redact(detail)[:500], resets_at))
                 if kind is LimitKind.AUTHENTICATION and retrying:  # no retry mends a credential
                     self.outcome.refused = detail
                     await self.held.stop(grace_s=2.0)
@@ -204,7 +205,7 @@ class Session:
     async def _permit(self, asked: PermissionAsked) -> None:
         reply = permission(asked, self.brief.access, self.brief.tree, self.brief.out, self.watch.scope)
         why = "" if isinstance(reply, Allow) else reply.why
-        title = redact(asked.title)[:200]
+        title = self.redact(asked.title)[:200]
         await self._record(e.PermissionDecided(self._offset, asked.request, title, isinstance(reply, Allow), why))
         await self._reply(asked.request, reply)
 
@@ -219,7 +220,7 @@ class Session:
         run = self.runs.require(self.task)
         known = question in dict(run.answers) or any(open.id == question for open in run.questions)
         if not known:
-            text = redact(asked.text)
+            text = self.redact(asked.text)
             event = e.QuestionAsked(question, text, asked.options, asked.default, self.brief.session)
             await self.runs.record(self.task, event, by=self.brief.session)
         self._waiting[question] = asyncio.create_task(self._pass_answer(question, asked.request))
@@ -240,7 +241,7 @@ class Session:
         self._turns += 1
         self.outcome.turn = ended
         replayed = self.runs.tally(self.stream).turns
-        await self._record(e.TurnRecorded(self._offset, ended.outcome, redact(ended.error)[:2000]))
+        await self._record(e.TurnRecorded(self._offset, ended.outcome, self.redact(ended.error)[:2000]))
         if self._turns < replayed:  # a later turn is on record: this one was answered with a repair
             return await self._send(self.conversation.prompt("", self._turns + 1))
         complaint = await self.review(self.outcome) if ended.outcome is TurnOutcome.ENDED else ""

@@ -5,7 +5,6 @@ from dataclasses import replace
 from heddle.core import events as e
 from heddle.core.errors import MACHINE, HeddleError, UserError
 from heddle.core.plan import digest
-from heddle.core.redaction import redact, secrets_added
 from heddle.core.run import Run
 from heddle.core.scope import Scope
 from heddle.core.session import Access, Brief, TurnOutcome
@@ -43,6 +42,7 @@ class AgentStage:
         try:
             agent = self.outside.agents.agent(self.run.task.agent or self.settings.agent)
             await agent.check()
+            await self.installer.learn_secrets(self.run.base)
             workspace = await workspace_for(self.runs, self.installer, self.run, self.stage, self.key)
             await self.installer.set_up(workspace, self.key)
             text = await self._converse(agent, workspace)
@@ -55,6 +55,7 @@ class AgentStage:
             await self._fail(error.slug, error.message, f"{error.message}\n{error.hint}".strip())
 
     async def _fail(self, reason: str, detail: str, evidence: str) -> None:
+        redact = self.installer.redact
         failed = e.StageFailed(self.stage, self.attempt, reason, redact(detail)[:500], redact(evidence)[:20_000])
         await self.runs.record(self.task, failed)
 
@@ -137,6 +138,7 @@ class AgentStage:
             review=review,
             repairs=self.settings.repairs,
             stall_s=self.settings.stall_s,
+            redact=self.installer.redact,
             repair=lambda complaint: repair(self.stage, complaint, workspace.out),
         )
         outcome = await session.play()
@@ -168,7 +170,7 @@ class AgentStage:
                 paths = tuple(change.path for change in written.paths)
                 await self.runs.record(self.task, e.WritesDiscarded(self.stage, paths))
         if self.stage is Stage.RESEARCH:
-            await self.runs.record(self.task, e.ResearchDelivered(self.attempt, redact(text)))
+            await self.runs.record(self.task, e.ResearchDelivered(self.attempt, self.installer.redact(text)))
         elif self.stage is Stage.PLAN:
             plan = load_plan(text, (*self.run.task.checks, *self.settings.checks))
             if self.run.task.scope:
@@ -206,13 +208,13 @@ class AgentStage:
                 insertions,
                 deletions,
                 collected.changes.refused,
-                redact(text),
+                self.installer.redact(text),
             ),
         )
 
     async def _refuse_secrets(self, collected: Collected) -> None:
         diff = await self.site.repository.diff(self.run.base, collected.commit)
-        leaking = secrets_added(diff)
+        leaking = self.installer.redact.added(diff)
         if leaking:
             raise Failure(
                 "secret-in-diff",

@@ -6,7 +6,6 @@ from dataclasses import replace
 from heddle.core import events as e
 from heddle.core.errors import MACHINE, HeddleError
 from heddle.core.gate import CheckResult, Colour, Verdict
-from heddle.core.redaction import redact
 from heddle.core.run import Run
 from heddle.core.scope import Scope
 from heddle.core.settings import Settings
@@ -45,7 +44,7 @@ class Validation:
             event = await self._judge()
         except Failure as failure:
             event = e.StageFailed(
-                Stage.VALIDATE, self.attempt, failure.reason, failure.detail, redact(failure.evidence)
+                Stage.VALIDATE, self.attempt, failure.reason, failure.detail, self.installer.redact(failure.evidence)
             )
         except HeddleError as error:
             if error.slug in MACHINE:
@@ -55,6 +54,7 @@ class Validation:
 
     async def _judge(self) -> e.Event:
         run, repository = self.run, self.site.repository
+        await self.installer.learn_secrets(run.base)
         result = run.result
         if result is None:
             return e.StageFailed(Stage.VALIDATE, self.attempt, "no-result", "there is no result to validate")
@@ -111,7 +111,7 @@ class Validation:
             return (), candidate
         await self.installer.set_up(workspace, key)
         text = message(self.run)
-        hooked = await run_hooks(workspace, key, onto, text, self.settings, self.outside.room)
+        hooked = await run_hooks(workspace, key, onto, text, self.settings, self.outside.room, self.installer.redact)
         if hooked.result.colour is Colour.GREEN and hooked.message != text:
             candidate = await repository.commit(tree, [onto], hooked.message, as_person=True)
             await repository.keep(f"refs/heddle/candidates/{self.key.lower()}", candidate)
@@ -142,7 +142,7 @@ class Validation:
         held = await workspace.enter(self.installer.command(key, line, await self.installer.reach()))
         ended = await bounded_exit(held, workspace, self.settings, self.outside.room)
         output = held.load_output(TAIL) + held.load_errors(TAIL)
-        tail = redact(output.decode(errors="replace"))[-TAIL:]
+        tail = self.installer.redact(output.decode(errors="replace"))[-TAIL:]
         seconds = round(time.monotonic() - began, 3)
         if ended.why == "exited":
             colour = Colour.GREEN if ended.ok else Colour.RED

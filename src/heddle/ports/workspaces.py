@@ -151,6 +151,10 @@ class Workspaces(Protocol):
         """All that exist."""
         ...
 
+    async def secrets(self, base: str) -> tuple[str, ...]:
+        """Values in the files that `.worktreeinclude` of a base names which are to be shown nowhere."""
+        ...
+
     async def restore(self, recovery: str, path: Path) -> None:
         """Bring back what a recovery ref keeps as a plain git worktree at `path`: commits, index, unstaged,
         untracked, stash. Raises UserError when something is there or the ref is unknown."""

@@ -13,9 +13,12 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from heddle.adapters.workspaces import faults
+from heddle.core.redaction import values_of
 from heddle.ports import Repository
 
 LIST = ".worktreeinclude"
+SETTINGS_BYTES = 64 * 1024
+"""A file that is larger holds no settings."""
 
 Beneath = Callable[[str], Path | None]
 """Where what lies under a layer has something of that name."""
@@ -35,6 +38,23 @@ async def include(repository: Repository, base: str, tree: Path, drafts: Path, b
     if patterns:
         names = await repository.ignored(patterns)
         await asyncio.to_thread(_copy, Path(repository.root), tree, beneath, names, drafts / "include")
+
+
+async def secrets(repository: Repository, base: str) -> tuple[str, ...]:
+    """The secrets in the files that the list of `base` names, as they are in the main checkout now."""
+    patterns = await repository.read_file(base, LIST)
+    names = await repository.ignored(patterns) if patterns else ()
+    return await asyncio.to_thread(_values, Path(repository.root), names) if names else ()
+
+
+def _values(checkout: Path, names: Iterable[str]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for name in names:
+        path = checkout / name
+        with suppress(OSError, UnicodeDecodeError):  # gone since it was listed, or no text
+            if _is_own(checkout, path, checkout, path) and path.stat().st_size <= SETTINGS_BYTES:
+                found |= dict.fromkeys(values_of(path.read_text("utf-8")))
+    return tuple(found)
 
 
 def _copy(checkout: Path, tree: Path, beneath: Beneath, names: Iterable[str], draft: Path) -> None:

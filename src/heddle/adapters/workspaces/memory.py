@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from heddle.adapters.workspaces import faults, plain, recovery, results
 from heddle.adapters.workspaces.documents import load_document, place_document, require_name
 from heddle.adapters.workspaces.folder import require_id
-from heddle.adapters.workspaces.include import include
+from heddle.adapters.workspaces.include import include, secrets
 from heddle.adapters.workspaces.presence import inhabitant, live, within
 from heddle.adapters.workspaces.scratch import Scratch
 from heddle.core.errors import Refused
@@ -127,6 +127,10 @@ class MemoryWorkspaces:
     async def ids(self) -> tuple[str, ...]:
         """See the port."""
         return tuple(ref.removeprefix(LIVING) for ref, _ in await self.repository.kept(LIVING))
+
+    async def secrets(self, base: str) -> tuple[str, ...]:
+        """See the port."""
+        return await secrets(self.repository, base)
 
     async def restore(self, recovery_ref: str, path: Path) -> None:
         """See the port."""

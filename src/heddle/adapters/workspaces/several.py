@@ -36,6 +36,10 @@ class SeveralWorkspaces:
         """See the port."""
         return tuple(sorted({id for provider in self._all for id in await provider.ids()}))
 
+    async def secrets(self, base: str) -> tuple[str, ...]:
+        """See the port."""
+        return await self._first.secrets(base)
+
     async def restore(self, recovery: str, path: Path) -> None:
         """See the port."""
         await self._first.restore(recovery, path)

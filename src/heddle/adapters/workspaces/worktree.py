@@ -11,7 +11,7 @@ from heddle.adapters.workspaces import faults, plain, recovery, results
 from heddle.adapters.workspaces.apart import PortBlocks, own_names, port_names
 from heddle.adapters.workspaces.documents import load_document, place_document
 from heddle.adapters.workspaces.folder import MARKER, Folder, Marker, is_id
-from heddle.adapters.workspaces.include import include
+from heddle.adapters.workspaces.include import include, secrets
 from heddle.adapters.workspaces.outside import require_outside
 from heddle.adapters.workspaces.presence import TRIES, Presence, inhabitant, live, within
 from heddle.adapters.workspaces.trash import delete, put_away, trashed
@@ -93,6 +93,10 @@ class WorktreeWorkspaces:
         if not self.root.is_dir():
             return ()
         return tuple(sorted(path.parent.name for path in self.root.glob(f"*/{MARKER}") if is_id(path.parent.name)))
+
+    async def secrets(self, base: str) -> tuple[str, ...]:
+        """See the port."""
+        return await secrets(self.repository, base)
 
     async def restore(self, recovery_ref: str, path: Path) -> None:
         """See the port."""

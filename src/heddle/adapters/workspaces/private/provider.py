@@ -8,7 +8,7 @@ from pathlib import Path
 
 from heddle.adapters.workspaces import faults, recovery
 from heddle.adapters.workspaces.folder import MARKER, Marker, is_id
-from heddle.adapters.workspaces.include import LIST, Beneath, include
+from heddle.adapters.workspaces.include import LIST, Beneath, include, secrets
 from heddle.adapters.workspaces.outside import require_outside
 from heddle.adapters.workspaces.presence import Presence
 from heddle.adapters.workspaces.private.disk import on_disk
@@ -92,6 +92,10 @@ class PrivateWorkspaces(ABC):
         if not self.root.is_dir():
             return ()
         return tuple(sorted(path.parent.name for path in self.root.glob(f"*/{MARKER}") if is_id(path.parent.name)))
+
+    async def secrets(self, base: str) -> tuple[str, ...]:
+        """See the port."""
+        return await secrets(self.repository, base)
 
     async def restore(self, recovery_ref: str, path: Path) -> None:
         """See the port."""
