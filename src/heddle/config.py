@@ -205,6 +205,7 @@ def settings(layers: list[Layer]) -> Settings:
         checks=_commands("checks.commands", values["checks.commands"]),
         hooks=values["checks.hooks"],
         setup=_commands("setup.commands", values["setup.commands"]),
+        teardown=_commands("setup.teardown", values["setup.teardown"]),
         dependencies=tuple(map(load_recipe, _commands("setup.dependencies", values["setup.dependencies"]))),
         hosts=_hosts(values["network.hosts"]),
         gates=Gates(tuple(_gate_rules(values))),

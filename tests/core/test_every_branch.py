@@ -222,6 +222,8 @@ def test_each_fact_has_its_line_or_none() -> None:
             e.StopRequested("p", ""),
             e.RunStopped("x"),
             e.WorkspaceKept("w", "in use"),
+            e.TearDownFailed("w", "tear-down 'x' failed (exited 1)", "no such\ndatabase"),
+            e.TearDownFailed("w", "tear-down 'y' failed (exited 1)", ""),
             e.ToolUsed(0, "edit", "Write a", ("a",)),
             e.WorkspaceEntered("v", "w", Stage.EXECUTE, "make test"),
             e.WorkspaceLeft("v", "w", 0, None, "exited"),
@@ -230,7 +232,7 @@ def test_each_fact_has_its_line_or_none() -> None:
             e.SessionEnded(0, None, "exited"),
         )
     )
-    assert len(told) == 1 + len(CLEARED) + 22
+    assert len(told) == 1 + len(CLEARED) + 24
 
 
 def test_what_a_result_leaves_out_is_named() -> None:

@@ -218,6 +218,30 @@ async def test_x5_commands_of_the_repository_wait_for_a_person(tmp_path: Path) -
         assert rows[0]["status"] == "landed"
 
 
+async def test_x5_what_set_up_made_elsewhere_is_undone_before_a_workspace_goes(tmp_path: Path) -> None:
+    """At tier 0, where there is an elsewhere."""
+    made = tmp_path / "elsewhere"
+    made.mkdir()
+    setup = (
+        f'commands = ["touch {made}/$HEDDLE_SUFFIX"]\nteardown = ["rm {made}/$HEDDLE_SUFFIX", "echo told; exit 3"]\n'
+    )
+    files = {"a.py": "", "heddle.toml": f"[setup]\n{setup}"}
+    repository = make_repository(tmp_path / "repo", files)
+    async with heddle(tmp_path, repository, writes("b.txt"), '[sandbox]\ntier = "0"\n') as fleet:
+        id = await fleet.start("write b")
+        rows = await fleet.until(id, approve=False)
+        assert "exit 3" in rows[0]["why"], "it is approved like any other command"
+        await fleet.call("inbox.approve", task=id)
+        assert (await fleet.until(id))[0]["status"] == "landed"
+        await fleet.until_tidy(id)
+        failed = [one for one in (await fleet.call("events", task=id))["events"] if one["kind"] == "tear-down-failed"]
+        assert len(failed) == len({one["data"]["workspace"] for one in failed}) == 4
+        assert failed[0]["data"]["output"].strip() == "told"
+        why = await fleet.call("task.why", task=id)
+        assert any(line["text"].endswith("failed (exited 3): told") for line in why["timeline"])
+        assert list(made.iterdir()) == []
+
+
 async def test_x7_secrets_are_redacted_where_they_are_shown_and_refused_in_a_result(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     key = "sk-ant-" + "a1b2" * 8

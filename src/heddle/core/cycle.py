@@ -201,9 +201,9 @@ def _idle(run: Run, world: World) -> Decision:
     if world.problem:
         return Wait(Who.PERSON, PROBLEM, world.problem)
     if world.unapproved:
-        return Wait(
-            Who.PERSON, "commands", f"the repository wants to run '{world.unapproved[0]}'; nobody allowed it yet"
-        )
+        listed = " and ".join(f"'{command}'" for command in world.unapproved)  # all: one word allows all
+        pronoun = "them" if world.unapproved[1:] else "it"
+        return Wait(Who.PERSON, "commands", f"the repository wants to run {listed}; nobody allowed {pronoun} yet")
     exhausted = _exhausted(run, world)
     if exhausted:
         return exhausted

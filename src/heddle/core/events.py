@@ -292,6 +292,15 @@ class WorkspaceKept:
 
 
 @dataclass(frozen=True, slots=True)
+class TearDownFailed:
+    """A command that was to undo what set-up made outside of a workspace failed; `output` is the end of what it said."""
+
+    workspace: str
+    detail: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkspaceEntered:
     """A person went into a workspace, to run `command` there; empty for a shell. `visit` names their stay."""
 
@@ -432,6 +441,7 @@ Event: TypeAlias = (
     | RunStopped
     | WorkspaceRemoved
     | WorkspaceKept
+    | TearDownFailed
     | WorkspaceEntered
     | WorkspaceLeft
     | RepositoryAdded

@@ -215,6 +215,7 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             return replace(run, visits=tuple(open for open in run.visits if open.visit != visit))
         case (
             e.TaskAdded()
+            | e.TearDownFailed()
             | e.WritesDiscarded()
             | e.RepositoryAdded()
             | e.CommandsApproved()

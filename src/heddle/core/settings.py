@@ -16,8 +16,8 @@ DEFAULT_GATES = Gates((GateRule(Stage.PLAN, Decider.PERSON),))
 class Settings:
     """Settings of one repository at one commit.
 
-    `checks` and `setup` are shell commands of the repository; they need a person's approval before they run, as do those
-    of `dependencies`, which install what its lockfiles name. `hosts`: "name:port" that the person lets them, and
+    `checks`, `setup` and `teardown` are shell commands of the repository; they need a person's approval before they run,
+    as do those of `dependencies`, which install what its lockfiles name. `hosts`: "name:port" that the person lets them, and
     sessions, reach. `hooks`: whether the person's own commit hooks judge what would land. `stall_s`: seconds without
     any progress fact after which a turn is ended. `session_s`: the longest a session may take; what it is frozen does not
     count. `workspace`: how much may be written in one workspace.
@@ -27,6 +27,7 @@ class Settings:
     model: str = ""
     checks: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
+    teardown: tuple[str, ...] = ()
     dependencies: tuple[Recipe, ...] = ()
     hosts: tuple[str, ...] = ()
     hooks: bool = True
@@ -61,4 +62,4 @@ class Settings:
     def commands(self) -> tuple[str, ...]:
         """All that a person must approve before it runs, each once."""
         installs = (recipe.install for recipe in self.dependencies)
-        return tuple(dict.fromkeys((*installs, *self.setup, *self.checks)))
+        return tuple(dict.fromkeys((*installs, *self.setup, *self.teardown, *self.checks)))

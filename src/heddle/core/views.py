@@ -250,7 +250,7 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"landed on {branch} as {commit[:12]} (checkout {checkout})"
         case e.RunHeld() | e.RunReleased() | e.RunPaused() | e.RunResumed() | e.StopRequested() | e.RunStopped():
             return _steered(event)
-        case e.WorkspaceRemoved() | e.WorkspaceKept() | e.WorkspaceEntered() | e.WorkspaceLeft():
+        case e.WorkspaceRemoved() | e.WorkspaceKept() | e.TearDownFailed() | e.WorkspaceEntered() | e.WorkspaceLeft():
             return _of_workspace(event)
         case e.WorkspaceCreated() | e.QuestionWithdrawn() | e.RepositoryAdded() | e.CommandsApproved():
             return ""
@@ -280,12 +280,16 @@ def _steered(
             assert_never(event)
 
 
-def _of_workspace(event: e.WorkspaceRemoved | e.WorkspaceKept | e.WorkspaceEntered | e.WorkspaceLeft) -> str:
+def _of_workspace(
+    event: e.WorkspaceRemoved | e.WorkspaceKept | e.TearDownFailed | e.WorkspaceEntered | e.WorkspaceLeft,
+) -> str:
     match event:
         case e.WorkspaceRemoved(_, recovery):
             return f"workspace removed; its work is kept in {recovery}" if recovery else ""
         case e.WorkspaceKept(workspace, why):
             return f"workspace {workspace} was kept: {why}"
+        case e.TearDownFailed(_, detail, output):
+            return detail + (f": {output.splitlines()[-1]}" if output.strip() else "")
         case e.WorkspaceEntered(_, workspace, _, command):
             return f"a person entered {workspace}" + (f": {command}" if command else "")
         case e.WorkspaceLeft(_, workspace, _, _, why):

@@ -32,6 +32,7 @@ from heddle.core.run import Run
 from heddle.core.settings import Settings
 from heddle.core.task import WITH_AGENT, Stage
 from heddle.core.views import UNREADABLE
+from heddle.engine.installing import Installer
 from heddle.engine.landing import LandingStep
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
@@ -39,7 +40,7 @@ from heddle.engine.stages import AgentStage
 from heddle.engine.validation import Validation
 from heddle.engine.visits import Visits
 from heddle.engine.world import Worlds
-from heddle.ports import Dispatcher
+from heddle.ports import Dispatcher, Workspace
 
 log = logging.getLogger("heddle.fleet")
 
@@ -217,7 +218,14 @@ class Fleet:
         for made in run.workspaces:
             workspace = await site.workspaces.find(made.workspace)
             if workspace is not None:
-                await workspace.seal()
+                await self._close(run, site, workspace)
+
+    async def _close(self, run: Run, site: Site, workspace: Workspace) -> None:
+        """Seal it, and before that undo what its set-up made elsewhere, as far as that is known."""
+        settings = Settings()
+        with suppress(HeddleError):
+            settings = await self.worlds.settings(run)
+        await Installer(self.outside, site, settings).close(workspace, self.runs, run.task.id)
 
     async def _remove(self, run: Run, site: Site, id: str) -> None:
         workspace = await site.workspaces.find(id)
@@ -226,7 +234,7 @@ class Fleet:
                 kept = [ref for ref, _ in await site.repository.kept(f"{RECOVERY}/{id}")]
                 recovery = max(kept, key=lambda ref: int(ref.rpartition("/")[2]), default="")
             else:
-                await workspace.seal()
+                await self._close(run, site, workspace)
                 recovery = (await workspace.remove()).recovery
         except HeddleError as error:
             await self.runs.record(run.task.id, e.WorkspaceKept(id, error.message))

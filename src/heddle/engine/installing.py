@@ -1,14 +1,21 @@
 """What a repository's lockfiles name: installed once where workspaces can share it, else in each of them."""
 
 import secrets
+from dataclasses import replace
 
+from heddle.core import events as e
+from heddle.core.errors import HeddleError
 from heddle.core.recipe import Recipe
 from heddle.core.redaction import Redactor
 from heddle.core.settings import Settings
 from heddle.engine.failure import Failure
+from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.engine.sizewatch import bounded_exit
 from heddle.ports import Command, Reach, Workspace, WorkspaceOrder
+
+TEARDOWN_S = 60.0
+"""So long a tear-down command may keep a task from ending."""
 
 BUILDER = "deps-"
 """Begins the ids of the workspaces in which layers are made."""
@@ -42,6 +49,22 @@ class Installer:
         installs = () if self.site.workspaces.layered else (recipe.install for recipe in self.settings.dependencies)
         for number, line in enumerate((*installs, *self.settings.setup), start=1):
             await self._run(workspace, f"{key}.setup-{number}", line, "set-up")
+
+    async def close(self, workspace: Workspace, runs: Runs, task: str) -> None:
+        """Undo what set-up made elsewhere, and seal; what cannot be undone is recorded, and keeps nobody from going on.
+
+        Done again it changes nothing.
+        """
+        for number, line in enumerate(self.settings.teardown, start=1):
+            try:
+                await self._run(workspace, f"{workspace.id}.teardown-{number}", line, "tear-down", TEARDOWN_S)
+            except Failure as failure:
+                event = e.TearDownFailed(workspace.id, failure.detail, failure.evidence)
+                if all(record.event != event for record in runs.history(task)):
+                    await runs.record(task, event)
+            except HeddleError:  # sealed before, or lost
+                break
+        await workspace.seal()
 
     async def reach(self) -> Reach:
         """What commands and sessions of this repository may reach, and where their tools keep what they fetch."""
@@ -103,9 +126,10 @@ class Installer:
         finally:
             await self._clear(workspace)
 
-    async def _run(self, workspace: Workspace, key: str, line: str, what: str) -> str:
+    async def _run(self, workspace: Workspace, key: str, line: str, what: str, wall_s: float = 0.0) -> str:
         """A shell command in a workspace; returns its output."""
-        held = await workspace.enter(self.command(key, line, await self.reach()))
+        command = self.command(key, line, await self.reach())
+        held = await workspace.enter(replace(command, wall_s=wall_s) if wall_s else command)
         ended = await bounded_exit(held, workspace, self.settings, self.outside.room)
         if not ended.ok:
             tail = (held.load_output(4000) + held.load_errors(4000)).decode(errors="replace")

@@ -163,7 +163,9 @@ class AgentStage:
         return ""
 
     async def _deliver(self, workspace: Workspace, text: str) -> None:
-        await workspace.seal()  # whoever is still in there, a person too, changes no result that is being taken
+        await self.installer.close(
+            workspace, self.runs, self.task
+        )  # whoever is still in there, a person too, changes no result that is being taken
         if self.stage in READ_ONLY:
             written = await workspace.changes()
             if written.paths:
