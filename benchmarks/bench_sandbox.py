@@ -14,9 +14,9 @@ from benchmarks.ground import Ground, delete, median, row, run_to_end, say, time
 
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.none import Unconfined
-from heddle.adapters.workspaces.instant.layout import Layout, view
 from heddle.adapters.workspaces.instant.provider import InstantWorkspaces
-from heddle.ports import Command, View, Workspace
+from heddle.adapters.workspaces.instant.workspace import InstantWorkspace
+from heddle.ports import Command, Workspace
 
 FILES = {True: 9_000, False: 27_000}
 MANY = 50
@@ -78,7 +78,8 @@ async def _further_commands(ground: Ground, house: InstantWorkspaces, bare_s: fl
     box = house.boxes
     assert isinstance(box, Box)
     workspace = await house.create(ground.order())
-    seen = _view(house, workspace)
+    assert isinstance(workspace, InstantWorkspace)
+    seen = workspace.view()
     start_s = await timed_async(lambda: box.run_in(seen, (TRUE,)))
     further_s = await timed_async(lambda: box.run_in(seen, (TRUE,)), 4 * times)
     held_s = await timed_async(lambda: run_to_end(workspace, ground.command(TRUE)), times)
@@ -126,13 +127,6 @@ async def _load(ground: Ground, house: InstantWorkspaces) -> dict[str, Any]:
         pairs.append((timed(bare), await timed_async(partial(run_to_end, workspace, ground.command(*words)))))
     baseline, ours = (median(list(taken)) for taken in zip(*pairs, strict=True))
     return row(f"{ground.files}: git status, compileall, git status, s", baseline, ours, 1.25)
-
-
-def _view(house: InstantWorkspaces, workspace: Workspace) -> View:
-    """What the workspace shows to its own processes."""
-    base = house.bases.of(workspace.base).tree
-    key = f"{house.repository.key}/{workspace.id}"
-    return view(Layout(house.root, workspace.id), key, workspace.tree, base, house.privates.shared)
 
 
 def _below(root: int) -> list[int]:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from heddle.adapters.git import merge
-from heddle.adapters.git.process import Git, Output
+from heddle.adapters.git.commands import Output
+from heddle.adapters.git.process import Git
 from heddle.ports import Conflicted, Merged
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from heddle.adapters.git.process import Git, Output, Place, failure
+from heddle.adapters.git.commands import Output, Place, failure
+from heddle.adapters.git.process import Git
 from heddle.core.errors import OutsideError
 from repositories import Sample, environment
 

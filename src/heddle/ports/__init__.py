@@ -4,6 +4,7 @@ Paths: `Repository` speaks of the host's own checkout. `Workspaces` shows no hos
 calls `tree` and `out` are paths as a process *inside* it sees them, because the next provider has no others.
 """
 
+from heddle.core.snapshot import Snapshot
 from heddle.ports.agents import Agent, Conversation, Dispatcher
 from heddle.ports.journal import Clock, Fence, Journal, SetAside
 from heddle.ports.privates import PrivateGits
@@ -11,7 +12,7 @@ from heddle.ports.processes import Boxes, Chunk, Command, Exit, Held, Mount, Ran
 from heddle.ports.registries import Reach, Registries, reach_of
 from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
 from heddle.ports.workspaces import Caution, Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
-from heddle.ports.worktrees import Ownership, Snapshot, Worktrees
+from heddle.ports.worktrees import Ownership, Worktrees
 
 __all__ = [
     "Advanced",

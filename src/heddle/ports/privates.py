@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from heddle.ports.worktrees import Snapshot
+from heddle.core.snapshot import Snapshot
 
 
 class PrivateGits(Protocol):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from heddle.adapters.git.commands import Place
 from heddle.adapters.git.objects import Store
-from heddle.adapters.git.process import Place
 from heddle.core.errors import OutsideError
 from heddle.ports import Change
 

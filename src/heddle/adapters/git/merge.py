@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from heddle.adapters.git.commands import Output
 from heddle.adapters.git.objects import Store, require_id
-from heddle.adapters.git.process import Output
 from heddle.adapters.git.trees import PLAIN_FILES
 from heddle.core.errors import OutsideError
 from heddle.ports import Conflicted, Merged

@@ -6,7 +6,6 @@ Only when a ref is about to name a commit is all that it needs put into the repo
 `.keep` file protects until the ref stands. Throw-away objects never reach the repository at all.
 """
 
-import asyncio
 import errno
 import os
 import re
@@ -14,10 +13,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from typing import TYPE_CHECKING
 
-from heddle.adapters.git.process import Git, Output, Place
+from heddle.adapters.git.commands import Output, Place
 from heddle.core.errors import Bug, OutsideError
+
+if TYPE_CHECKING:
+    from heddle.adapters.git.process import Git
 
 FOLDER = "heddle"
 """Our folder in the common git directory: the nursery, copied indexes, worktrees in the making."""
@@ -35,13 +37,15 @@ class Store:
     `common` is its common git directory, `main` the main checkout where that is known.
     """
 
-    def __init__(self, git: Git, common: Path, main: Path | None = None) -> None:
+    def __init__(self, git: "Git", common: Path, main: Path | None = None) -> None:
         self.git = git
         self.common = common
         self.main = main
         self.folder = common / FOLDER
         self.nursery = self.folder / "objects"
         self.nursery.mkdir(parents=True, exist_ok=True)
+        import asyncio  # not above, as tempfile: the reader inside a box starts anew for every look, and needs neither
+
         self.refs = asyncio.Lock()
 
     def place(self, git_dir: Path | None = None, work_tree: Path | None = None, index: Path | None = None) -> Place:
@@ -78,6 +82,8 @@ class Store:
     @asynccontextmanager
     async def scratch_index(self) -> AsyncIterator[Path]:
         """The path of an index file of our own that does not exist yet; removed afterwards."""
+        from tempfile import TemporaryDirectory
+
         with TemporaryDirectory(prefix="index-", dir=self.folder) as folder:
             yield Path(folder) / "index"
 
@@ -108,6 +114,8 @@ class Store:
 
     async def _publish(self, commit: str) -> list[Path]:
         await self._require_commit(commit)
+        from tempfile import TemporaryFile
+
         with TemporaryFile(dir=self.folder) as listed, TemporaryFile(dir=self.folder) as pack:
             args = ("rev-list", "--objects", "--ignore-missing", require_id(commit), "--not", "--all", "--")
             await self.git.run(*args, place=self.place(), stdout=listed)

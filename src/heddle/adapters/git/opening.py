@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from heddle.adapters.git.commands import Output, failure
 from heddle.adapters.git.objects import Store
-from heddle.adapters.git.process import Git, Output, failure
+from heddle.adapters.git.process import Git
 from heddle.adapters.git.repository import GitRepository
 from heddle.core.errors import HeddleError, SetupError, UserError
 

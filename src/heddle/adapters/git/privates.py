@@ -15,7 +15,7 @@ from heddle.adapters.git.layers import AS_COMMITTED, difference, lay_over
 from heddle.adapters.git.objects import Store, require_id
 from heddle.adapters.git.snapshots import OUT
 from heddle.core.errors import Bug, OutsideError
-from heddle.ports import Snapshot
+from heddle.core.snapshot import Snapshot
 
 MTIME = 1_000_000_000
 """When every file of a base tree was last changed: long ago, so that git never takes it for a change of just now."""
@@ -128,7 +128,7 @@ class GitPrivates:
 
     def reader(self, tree: str, base: str, size_limit: int) -> tuple[str, ...]:
         """See the port."""
-        return (sys.executable, "-I", "-c", READER, _SOURCE, tree, base, str(size_limit))
+        return (sys.executable, "-I", "-S", "-c", READER, _SOURCE, tree, base, str(size_limit))
 
     async def take_over(
         self, told: bytes, tree: str, upload_pack: Sequence[str], *, base: str, size_limit: int
@@ -139,28 +139,29 @@ class GitPrivates:
         # A branch of that name could shadow the ref; the full name with no destination can only mean the one.
         args = (*argv, "--end-of-options", f"{tree}/.git", OUT)
         await self._store.git.run(*args, place=self._store.place(), config=CHECKED, env=self._bounded)
-        await self._require_commits((said.out, said.head, said.index, said.worktree, *said.also, *said.stash))
+        parts = [id for id in (said.index, said.worktree, said.unmerged) if id]
+        trees = await self._trees((said.out, said.head, *parts, *said.also, *said.stash), parts)
         snapshot = Snapshot(
             head=said.head,
             branch=said.branch if _BRANCH.fullmatch(said.branch) else "",
-            index=await self._tree(said.index),
-            worktree=await self._tree(said.worktree),
+            index=trees[said.index],
+            worktree=trees[said.worktree],
             refused=said.refused,
             also=said.also,
-            unmerged=await self._tree(said.unmerged) if said.unmerged else "",
+            unmerged=trees[said.unmerged] if said.unmerged else "",
         )
         if size_limit:
             await self._require_small(base, snapshot.worktree, size_limit)
         return snapshot, said.stash
 
-    async def _tree(self, commit: str) -> str:
-        return require_id((await self._store.run("rev-parse", "--verify", f"{commit}^{{tree}}")).text)
-
-    async def _require_commits(self, ids: Sequence[str]) -> None:
-        listed = "".join(f"{id}\n" for id in ids).encode()
-        found = (await self._store.run("cat-file", "--batch-check=%(objecttype)", stdin=listed)).text.split("\n")
-        if any(kind != "commit" for kind in found):
+    async def _trees(self, commits: Sequence[str], parts: Sequence[str]) -> dict[str, str]:
+        """The trees of `parts`, some of `commits`, all of which must be here."""
+        listed = "".join(f"{asked}\n" for asked in (*commits, *(f"{id}^{{tree}}" for id in parts))).encode()
+        told = await self._store.run("cat-file", "--batch-check=%(objecttype) %(objectname)", stdin=listed)
+        found = told.text.split("\n")
+        if any(not line.startswith("commit ") for line in found[: len(commits)]):
             raise _broken("it names commits that it does not hand over")
+        return {id: require_id(line.partition(" ")[2]) for id, line in zip(parts, found[len(commits) :], strict=True)}
 
     async def _require_small(self, base: str, tree: str, limit: int) -> None:
         """No file has grown beyond the limit, whatever was judged inside: sizes alone are read here."""

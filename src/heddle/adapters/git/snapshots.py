@@ -4,16 +4,16 @@ import os
 import shutil
 import signal
 import stat
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from heddle.adapters.git.commands import Place, decoded
 from heddle.adapters.git.commits import write_commit
 from heddle.adapters.git.objects import Store, require_id
-from heddle.adapters.git.process import Place, decoded
 from heddle.core.errors import OutsideError, Refused
-from heddle.ports import Snapshot
+from heddle.core.snapshot import Snapshot
 
 NESTED = "a repository of its own"
 IGNORED = "ignored by .gitignore"
@@ -21,10 +21,12 @@ UNREADABLE = "not readable"
 SUBMODULE = "a submodule, whose content is not taken"
 
 _LOG_LIMIT = 1_000
+_FEW = 200
 _STUMBLED = "Unable to process path"
 """What git says of a file that changed, or became something else, while it was read."""
 
 _LINK = "120000"
+_SUBMODULE = "160000"
 OUT = "refs/heddle/out"
 _KEEPING_ONLY = (OUT, "refs/heddle/recovery/*")
 """Refs that name what is here because somebody looked: the next who looks must find it all the same."""
@@ -34,24 +36,35 @@ _REFS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "ORIG_H
 
 async def take(store: Store, place: Place, *, base: str, size_limit: int) -> Snapshot:
     """See Worktrees.snapshot. New objects go to the nursery: they last until a ref keeps a commit of them."""
-    async with store.scratch_index() as index:
-        with suppress(FileNotFoundError):
-            shutil.copyfile(place.git_dir / "index", index)
-        copy = _Copy(store, replace(place, index=index))
-        head = require_id((await copy.run("rev-parse", "--verify", "HEAD^{commit}")).strip())
-        unmerged = await copy.settle_conflicts()
+    async with _copied(store, place) as (copy, head):
+        noted = await copy.noted()
+        unmerged = await copy.settle_conflicts(noted)
         staged = (await copy.run("write-tree")).strip()
-        refused = await (copy.add_result(require_id(base), size_limit) if base else copy.add_all())
-        worktree = (await copy.run("write-tree")).strip()
-        if not place.work_tree.is_dir():
-            raise OutsideError(
-                f"'{place.work_tree}' went away while it was read",
-                slug="workspace-lost",
-                hint="what was kept of it can be brought back with 'heddle restore TASK'",
-            )
+        links = _links(noted)
+        refused = await (copy.add_result(links, require_id(base), size_limit) if base else copy.add_all(links))
+        worktree = await copy.written()
         branch = await _branch(store, place)
         also = await _also(store, place, head)
     return Snapshot(head, branch, staged, worktree, tuple(sorted(refused.items())), also, unmerged)
+
+
+async def take_result(store: Store, place: Place, *, base: str, size_limit: int) -> Snapshot:
+    """As `take` with a base, but of head and files alone: nothing else is part of a result."""
+    async with _copied(store, place) as (copy, head):
+        noted = await copy.noted()
+        await copy.resolve_conflicts(noted)
+        refused = await copy.add_result(_links(noted), require_id(base), size_limit)
+        worktree = await copy.written()
+    return Snapshot(head, "", worktree, worktree, tuple(sorted(refused.items())))
+
+
+@asynccontextmanager
+async def _copied(store: Store, place: Place) -> AsyncIterator[tuple["_Copy", str]]:
+    """A copy of the index that is there, and the commit that HEAD is."""
+    async with store.scratch_index() as index:
+        _copy_index(place.git_dir / "index", index)
+        copy = _Copy(store, replace(place, index=index))
+        yield copy, require_id((await copy.run("rev-parse", "--verify", "HEAD^{commit}")).strip())
 
 
 async def lay_out(store: Store, place: Place, snapshot: Snapshot) -> None:
@@ -71,6 +84,14 @@ async def lay_out(store: Store, place: Place, snapshot: Snapshot) -> None:
     await store.git.run("update-index", "-q", "--refresh", place=plain, ok=(0, 1))
 
 
+def _copy_index(source: Path, copy: Path) -> None:
+    """With its time: git doubts what it knows of every file that changed no earlier than its index was written."""
+    with suppress(FileNotFoundError), source.open("rb") as known, copy.open("wb") as file:
+        written_ns = os.fstat(known.fileno()).st_mtime_ns
+        shutil.copyfileobj(known, file, 1 << 20)
+        os.utime(copy, ns=(written_ns, written_ns))
+
+
 @dataclass(frozen=True, slots=True)
 class _Copy:
     """A worktree seen through an index that may be written."""
@@ -82,9 +103,7 @@ class _Copy:
         try:
             return decoded((await self.store.git.run(*args, place=self.place, stdin=stdin, ok=ok)).out)
         except OutsideError as error:
-            if (
-                _was_cut(error) and self.place.index is not None
-            ):  # this signal is one that git leaves its lock behind at
+            if _was_cut(error) and self.place.index is not None:  # by this signal git leaves its lock behind
                 self.place.index.with_name(f"{self.place.index.name}.lock").unlink(missing_ok=True)
             raise
 
@@ -96,18 +115,41 @@ class _Copy:
         data = "".join(f"{entry}\0" for entry in entries)
         await self.run("update-index", "-z", "--index-info", stdin=_bytes(data))
 
-    async def settle_conflicts(self) -> str:
+    async def noted(self) -> list["_Entry"]:
+        """Entries that are no settled files: unmerged ones, and those that stand for another repository."""
+        records = await self.names("ls-files", "-z", "--stage")
+        stage = records[0].index("\t") - 1 if records else 0
+        return [_Entry.read(record) for record in records if record[stage] != "0" or record.startswith(_SUBMODULE)]
+
+    async def settle_conflicts(self, noted: Iterable["_Entry"]) -> str:
         """Keep the stages of unmerged paths as a tree (folders 1, 2, 3) and put "our" side into the index."""
-        entries = [_Entry.read(record) for record in await self.names("ls-files", "-u", "-z")]
+        entries = [e for e in noted if e.stage != "0"]
         if not entries:
             return ""
         async with self.store.scratch_index() as index:
             stages = _Copy(self.store, replace(self.place, index=index))
             await stages.feed(f"{e.mode} {e.blob} 0\t{e.stage}/{e.path}" for e in entries)
             tree = (await stages.run("write-tree")).strip()
-        none = "0" * len(tree)
-        await self.feed(f"0 {none}\t{path}" for path in {e.path for e in entries})
-        await self.feed(f"{e.mode} {e.blob} 0\t{e.path}" for e in entries if e.stage == "2")
+        await self.resolve_conflicts(entries)
+        return tree
+
+    async def resolve_conflicts(self, noted: Iterable["_Entry"]) -> None:
+        """Put "our" side of unmerged paths into the index."""
+        entries = [e for e in noted if e.stage != "0"]
+        if entries:
+            none = "0" * len(entries[0].blob)
+            await self.feed(f"0 {none}\t{path}" for path in {e.path for e in entries})
+            await self.feed(f"{e.mode} {e.blob} 0\t{e.path}" for e in entries if e.stage == "2")
+
+    async def written(self) -> str:
+        """The tree that the index holds, of files that were there to the end."""
+        tree = (await self.run("write-tree")).strip()
+        if not self.place.work_tree.is_dir():
+            raise OutsideError(
+                f"'{self.place.work_tree}' went away while it was read",
+                slug="workspace-lost",
+                hint="what was kept of it can be brought back with 'heddle restore TASK'",
+            )
         return tree
 
     async def stages(self, tree: str) -> list[str]:
@@ -122,28 +164,27 @@ class _Copy:
         cleared = [f"0 {none}\t{path}" for path in {e.path for e in conflicted}]
         return cleared + [f"{e.mode} {e.blob} {e.stage}\t{e.path}" for e in conflicted]
 
-    async def add_all(self) -> dict[str, str]:
+    async def add_all(self, links: Iterable[str]) -> dict[str, str]:
         """Bring the index to what the files are: changed, deleted and untracked ones. Returns what was refused."""
         changed, untracked = await self._differing()
-        for path in await self._filled_submodules():
+        for path in self._filled(links):
             untracked += _files_in(self.place.work_tree, path)
         refused = _refused(self.place.work_tree, untracked)
         await self.write([path for path in dict.fromkeys((*changed, *untracked)) if path not in refused])
         return refused
 
-    async def add_result(self, base: str, size_limit: int) -> dict[str, str]:
+    async def add_result(self, links: Iterable[str], base: str, size_limit: int) -> dict[str, str]:
         """As `add_all`, but for what a result must not hold (W8): base's entry, or none, takes its place."""
         changed, untracked = await self._differing()
-        submodules = dict.fromkeys(await self._filled_submodules(), SUBMODULE)
+        submodules = dict.fromkeys(self._filled(links), SUBMODULE)
         refused = _refused(self.place.work_tree, untracked) | submodules
         wanted = [path for path in dict.fromkeys((*changed, *untracked)) if path not in refused]
         large = await self._too_large(base, wanted, size_limit)  # not even read
         refused |= large
         await self.write([path for path in wanted if path not in large])
-        ignored = set(await self.names("ls-files", "-z", "--cached", "--ignored", "--exclude-standard"))
         differing = await self.names("diff-index", "-z", "--name-only", "--cached", base)
         before = await self._entries(base, differing)
-        left_out = {path: IGNORED for path in differing if path in ignored and path not in before}
+        left_out = dict.fromkeys(await self._ignored([path for path in differing if path not in before]), IGNORED)
         left_out |= await self._too_large(base, [path for path in differing if path not in left_out], size_limit)
         left_out |= {path: SUBMODULE for path in differing if path in submodules}
         none = "0" * len(base)
@@ -188,20 +229,20 @@ class _Copy:
         await self.feed([f"{mode} {blob} 0\t{path}"])
 
     async def _differing(self) -> tuple[list[str], list[str]]:
-        """Paths of the index whose files are not as it says, and files of which it says nothing."""
-        try:
-            await self.run("update-index", "-q", "--refresh", ok=(0, 1))
-        except OutsideError as error:
-            if not _was_cut(error):
-                raise  # else: more of them count as changed, until their content is looked at
+        """Paths of the index whose files may not be as it says, and files of which it says nothing."""
         changed = await self.names("diff-files", "-z", "--name-only", "--ignore-submodules=dirty")
         return changed, await self.names("ls-files", "-z", "--others", "--exclude-standard")
 
-    async def _filled_submodules(self) -> list[str]:
-        """Entries that stand for another repository and have something in their place, which git passes over."""
-        records = await self.names("ls-files", "-z", "--stage")
-        links = (record.partition("\t")[2] for record in records if record.startswith("160000 "))
+    def _filled(self, links: Iterable[str]) -> list[str]:
+        """Those entries for another repository that have something in their place, which git passes over."""
         return [path for path in links if _is_filled(self.place.work_tree / path)]
+
+    async def _ignored(self, paths: Sequence[str]) -> set[str]:
+        """Those of some paths of the index that would be ignored if nobody had added them."""
+        if not paths:
+            return set()
+        told = await self.names("ls-files", "-z", "--cached", "--ignored", "--exclude-standard", "--", *_few(paths))
+        return set(paths).intersection(told)
 
     async def _too_large(self, base: str, paths: Sequence[str], limit: int) -> dict[str, str]:
         """Files above the limit, but for those that `base` has above it already."""
@@ -214,7 +255,8 @@ class _Copy:
     async def _entries(self, commit: str, paths: Sequence[str]) -> dict[str, "_Entry"]:
         wanted = set(paths)
         found = {}
-        for record in await self.names("ls-tree", "-r", "-l", "-z", "--full-tree", commit) if wanted else ():
+        asked = ("ls-tree", "-r", "-l", "-z", "--full-tree", commit, "--", *_few(paths))
+        for record in await self.names(*asked) if wanted else ():
             about, _, name = record.partition("\t")
             if name in wanted:
                 mode, _, blob, size = about.split()
@@ -254,6 +296,16 @@ def _refused(root: Path, untracked: Iterable[str]) -> dict[str, str]:
         elif not full.is_symlink() and full.exists() and not os.access(full, os.R_OK):
             refused[path] = UNREADABLE
     return refused
+
+
+def _few(paths: Sequence[str]) -> Sequence[str]:
+    """Paths to ask git for; nothing, which stands for all there are, when a command line would not hold them."""
+    return paths if len(paths) <= _FEW else ()
+
+
+def _links(noted: Iterable[_Entry]) -> list[str]:
+    """Paths that stand for another repository, by "our" side."""
+    return [e.path for e in noted if e.mode == _SUBMODULE and e.stage in ("0", "2")]
 
 
 def _is_filled(folder: Path) -> bool:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heddle.adapters.git import snapshots
+from heddle.adapters.git.commands import Place
 from heddle.adapters.git.objects import Store, require_id
-from heddle.adapters.git.process import Place
 from heddle.core.errors import Bug, OutsideError, Refused, UserError
 from heddle.ports import Ownership, Snapshot
 

@@ -7,6 +7,7 @@ from heddle.adapters.workspaces.apart import port_names
 from heddle.adapters.workspaces.clone.layout import CloneLayout, view
 from heddle.adapters.workspaces.presence import inhabitant
 from heddle.adapters.workspaces.private import PrivateWorkspace
+from heddle.adapters.workspaces.private.looks import Stamp
 from heddle.core.extent import Extent
 from heddle.ports import View
 
@@ -44,6 +45,14 @@ class CloneWorkspace(PrivateWorkspace):
     async def extent(self, enough: Extent) -> Extent | None:
         """See the port: what was written lies among the files of the base."""
         return None
+
+    async def stamp(self) -> Stamp | None:
+        """See PrivateWorkspace: every file of the base would have to be asked."""
+        return None
+
+    async def is_untouched(self) -> bool:
+        """See PrivateWorkspace: anybody could have written here."""
+        return False
 
     async def settle(self) -> None:
         """See PrivateWorkspace: there is nothing to do."""

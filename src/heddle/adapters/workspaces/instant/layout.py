@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from heddle.adapters.workspaces.documents import load_document
 from heddle.adapters.workspaces.instant.bases import Base
 from heddle.adapters.workspaces.private import Layout
 from heddle.adapters.workspaces.private.layout import PINNED
@@ -20,6 +21,10 @@ from heddle.ports import Mount, View
 OUT = "/heddle/out"
 HOOKS = "/heddle/hooks"
 CACHES = "/heddle/caches"
+MADE = frozenset((*(name.partition("/")[0] for name in PINNED), "objects", "refs", "HEAD", "heddle"))
+"""What a git directory has before a session writes to it; `heddle` comes with the first reader."""
+
+KEPT = frozenset(("heddle",))
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -51,6 +56,15 @@ class LayerLayout(Layout):
     def cache_names(self) -> list[str]:
         """The caches that it has; none in one that an older Heddle made."""
         return sorted(path.name for path in self.caches.iterdir()) if self.caches.is_dir() else []
+
+    def is_pristine(self, start: str) -> bool:
+        """Whether tree and git directory are as they were made for a commit, but for what readers leave behind."""
+        try:
+            written = set(os.listdir(self.git)) - MADE or set(os.listdir(self.git / "refs")) - KEPT
+            head = load_document(self.git, "HEAD", len(start) + 2)
+            return not os.listdir(self.tree) and not written and head == f"{start}\n".encode()
+        except OSError:
+            return False
 
     def note_boot(self) -> None:
         """From now on a crash of the machine may cost what is written: overlays do not wait for the disk."""

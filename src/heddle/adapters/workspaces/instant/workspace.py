@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 from heddle.adapters.workspaces import faults
 from heddle.adapters.workspaces.instant.layers import cache_of
 from heddle.adapters.workspaces.instant.layout import HOOKS, OUT, LayerLayout, view
+from heddle.adapters.workspaces.instant.stamp import stamp
 from heddle.adapters.workspaces.measure import measure
 from heddle.adapters.workspaces.private import PrivateWorkspace
 from heddle.adapters.workspaces.private.disk import on_disk
+from heddle.adapters.workspaces.private.looks import Stamp
 from heddle.core.extent import Extent
 from heddle.ports import View
 
@@ -57,6 +59,18 @@ class InstantWorkspace(PrivateWorkspace):
                 await asyncio.to_thread(self._house.layers.keep, name, lay.tree, folders, lay.cache(cache_of(name)))
                 for cache in lay.cache_names():
                     lay.make_cache(cache)
+
+    async def stamp(self) -> Stamp | None:
+        """See PrivateWorkspace."""
+        async with self._house.measuring:
+            return await asyncio.to_thread(stamp, self._layout)
+
+    async def is_untouched(self) -> bool:
+        """See PrivateWorkspace: an empty layer, and a git directory in which only readers were."""
+        marker = self._layout.load_marker()
+        if marker is None or marker.layers or self._house.presence.entered(self._layout):
+            return False  # what a layer shows is there too
+        return await asyncio.to_thread(self._layout.is_pristine, self._start)
 
     async def settle(self) -> None:
         """Have what it holds on disk."""

@@ -13,6 +13,7 @@ from heddle.adapters.workspaces.outside import require_outside
 from heddle.adapters.workspaces.presence import Presence
 from heddle.adapters.workspaces.private.disk import on_disk
 from heddle.adapters.workspaces.private.layout import Layout
+from heddle.adapters.workspaces.private.looks import Look
 from heddle.adapters.workspaces.private.workspace import PrivateWorkspace
 from heddle.adapters.workspaces.trash import delete, trashed
 from heddle.ports import Boxes, Clock, PrivateGits, Repository, WorkspaceOrder, Worktrees
@@ -42,6 +43,7 @@ class PrivateWorkspaces(ABC):
         self.repository, self.worktrees, self.privates = repository, worktrees, privates
         self.boxes, self.clock, self.max_file_bytes = boxes, clock, max_file_bytes
         self.presence = Presence()
+        self.looks: dict[str, Look] = {}
         self._listed: dict[str, bool] = {}
         self._listing = asyncio.Lock()
 

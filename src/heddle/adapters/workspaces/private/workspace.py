@@ -2,7 +2,8 @@
 
 import os
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from heddle.adapters.workspaces.apart import own_names
 from heddle.adapters.workspaces.documents import load_document, place_document
 from heddle.adapters.workspaces.presence import TRIES, live, within
 from heddle.adapters.workspaces.private.layout import Layout
+from heddle.adapters.workspaces.private.looks import Look, Stamp, sure
 from heddle.adapters.workspaces.trash import put_away
 from heddle.core.errors import OutsideError
 from heddle.core.extent import Extent
@@ -47,6 +49,14 @@ class PrivateWorkspace(ABC):
         """See the port."""
 
     @abstractmethod
+    async def stamp(self) -> Stamp | None:
+        """Facts of all that a look depends on; None where they cannot be told cheaply."""
+
+    @abstractmethod
+    async def is_untouched(self) -> bool:
+        """Whether there certainly is nothing here but the commit it started from: nobody wrote, nothing was included."""
+
+    @abstractmethod
     async def settle(self) -> None:
         """Called when no box has it any more."""
 
@@ -78,9 +88,22 @@ class PrivateWorkspace(ABC):
         return load_document(self._layout.out, name, limit)
 
     async def changes(self) -> Changes:
-        """See the port."""
-        snapshot, _ = await self._read(whole=False)
-        return await results.changes(self._house.repository, self.base, snapshot)
+        """See the port. What was found last is told again while it provably is what another look would find."""
+        self.require_here()
+        before = await self.stamp()
+        known = self._house.looks.get(self.id)
+        if known is not None and known.holds(before):
+            return known.changes
+        if await self.is_untouched() and self._start == self.base:
+            return Changes(())
+        async with self._reading(whole=False) as told:
+            if known is not None and known.told == told:
+                found = known.changes
+            else:
+                snapshot, _ = await self._take_over(told, whole=False)
+                found = await results.changes(self._house.repository, self.base, snapshot)
+        self._house.looks[self.id] = Look(found, told, sure(before, await self.stamp()))
+        return found
 
     async def collect(self, message: str) -> Collected:
         """See the port."""
@@ -110,6 +133,9 @@ class PrivateWorkspace(ABC):
             await self.require_idle()
             await self._close()
             with faults.outside(self.id):
+                if await self.is_untouched():
+                    await self.put_away()
+                    return Removal("", trashed=True)
                 for _ in range(TRIES):
                     read = await self._read(whole=True)
                     ref = await self._keep(*read)
@@ -137,21 +163,34 @@ class PrivateWorkspace(ABC):
         return False
 
     async def _read(self, *, whole: bool) -> tuple[Snapshot, tuple[str, ...]]:
-        """What is here, by the rules of a result (W8); `whole`: for recovery, which leaves out nothing it can hold.
+        """What is here, by the rules of a result (W8); `whole`: for recovery, which leaves out nothing it can hold."""
+        async with self._reading(whole=whole) as told:
+            return await self._take_over(told, whole=whole)
 
-        Git runs inside, on what the session may have turned it into; the host takes over objects alone.
+    @asynccontextmanager
+    async def _reading(self, *, whole: bool) -> AsyncIterator[bytes]:
+        """Have what is here written down, inside, on what the session may have turned git into; what the reader tells.
+
+        Until the block ends nobody else has it done: what is written down for one is not yet there for the next.
         """
         self.require_here()
-        house, seen = self._house, self.view()
-        base, limit = ("", 0) if whole else (self.base, house.max_file_bytes)
-        async with house.presence.reading(self.id):  # what is written down for one is not yet there for the next
-            ran = await house.boxes.run_in(seen, house.privates.reader(self.tree, base, limit))
+        house = self._house
+        async with house.presence.reading(self.id):
+            ran = await house.boxes.run_in(self.view(), house.privates.reader(self.tree, *self._rules(whole)))
             if ran.status != 0:
                 raise self._unreadable(ran)
-            upload_pack = (*await house.boxes.bridge(seen), "git", "upload-pack")
-            read = await house.privates.take_over(ran.out, self.tree, upload_pack, base=self.base, size_limit=limit)
+            yield ran.out
         self.require_here()
-        return read
+
+    async def _take_over(self, told: bytes, *, whole: bool) -> tuple[Snapshot, tuple[str, ...]]:
+        """The host takes over objects alone, by git's own transfer."""
+        house, (base, limit) = self._house, self._rules(whole)
+        upload_pack = (*await house.boxes.bridge(self.view()), "git", "upload-pack")
+        return await house.privates.take_over(told, self.tree, upload_pack, base=base, size_limit=limit)
+
+    def _rules(self, whole: bool) -> tuple[str, int]:
+        """By which a reader leaves out what a result must not hold: against which commit, above which size."""
+        return ("", 0) if whole else (self.base, self._house.max_file_bytes)
 
     def _unreadable(self, ran: Ran) -> OutsideError:
         """Why the reader failed; that the workspace is gone comes before all else."""
@@ -167,9 +206,7 @@ class PrivateWorkspace(ABC):
 
     async def _keep(self, snapshot: Snapshot, stash: tuple[str, ...]) -> str:
         """The recovery ref for what nothing else keeps; empty when everything is kept already."""
-        marker = self._layout.load_marker()
-        start = marker.start if marker else self.base
-        return await recovery.keep_unkept(self._house.repository, self.id, self.base, start, snapshot, stash)
+        return await recovery.keep_unkept(self._house.repository, self.id, self.base, self._start, snapshot, stash)
 
     async def put_away(self) -> None:
         """The rename itself: proof and idleness are checked once more right before it."""
@@ -179,6 +216,7 @@ class PrivateWorkspace(ABC):
         if marker is None:
             raise faults.lost(self.id, "its marker is gone")
         faults.step("proved")
+        self._house.looks.pop(self.id, None)
         put_away(self._layout, marker, self._house.trash, self._house.clock.now())
         faults.step("trashed")
 
@@ -209,6 +247,12 @@ class PrivateWorkspace(ABC):
     def require_whole(self) -> None:
         """Raises OutsideError(slug="workspace-lost") unless a process may go on in what is here."""
         self.require_here()
+
+    @property
+    def _start(self) -> str:
+        """The commit that the tree started as."""
+        marker = self._layout.load_marker()
+        return marker.start if marker else self.base
 
     @property
     def key(self) -> str:
