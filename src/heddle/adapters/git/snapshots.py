@@ -113,7 +113,8 @@ class _Copy:
     async def feed(self, entries: Iterable[str]) -> None:
         """Write index entries as they are told."""
         data = "".join(f"{entry}\0" for entry in entries)
-        await self.run("update-index", "-z", "--index-info", stdin=_bytes(data))
+        if data:
+            await self.run("update-index", "-z", "--index-info", stdin=_bytes(data))
 
     async def noted(self) -> list["_Entry"]:
         """Entries that are no settled files: unmerged ones, and those that stand for another repository."""

@@ -43,7 +43,7 @@ class PrivateWorkspaces(ABC):
         self.repository, self.worktrees, self.privates = repository, worktrees, privates
         self.boxes, self.clock, self.max_file_bytes = boxes, clock, max_file_bytes
         self.presence = Presence()
-        self.looks: dict[str, Look] = {}
+        self.looks: dict[tuple[str, str], Look] = {}
         self._listed: dict[str, bool] = {}
         self._listing = asyncio.Lock()
 

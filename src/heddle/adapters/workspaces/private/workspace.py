@@ -91,7 +91,7 @@ class PrivateWorkspace(ABC):
         """See the port. What was found last is told again while it provably is what another look would find."""
         self.require_here()
         before = await self.stamp()
-        known = self._house.looks.get(self.id)
+        known = self._house.looks.get((self.id, self.base))
         if known is not None and known.holds(before):
             return known.changes
         if await self.is_untouched() and self._start == self.base:
@@ -102,7 +102,7 @@ class PrivateWorkspace(ABC):
             else:
                 snapshot, _ = await self._take_over(told, whole=False)
                 found = await results.changes(self._house.repository, self.base, snapshot)
-        self._house.looks[self.id] = Look(found, told, sure(before, await self.stamp()))
+        self._house.looks[self.id, self.base] = Look(found, told, sure(before, await self.stamp()))
         return found
 
     async def collect(self, message: str) -> Collected:
@@ -127,11 +127,14 @@ class PrivateWorkspace(ABC):
         raise faults.no_layers(self.id)
 
     async def remove(self) -> Removal:
-        """See the port. What is kept is read when nobody is in its box, and once more where others could write."""
+        """See the port. What is kept is read when nobody is in its box, and once more where others could write.
+
+        Nothing has to be safely on disk but what is kept, and git sees to that.
+        """
         async with self._house.presence.lock(self.id):
             self.require_here()
             await self.require_idle()
-            await self._close()
+            await self._house.boxes.close_box(self.key)
             with faults.outside(self.id):
                 if await self.is_untouched():
                     await self.put_away()
@@ -141,7 +144,7 @@ class PrivateWorkspace(ABC):
                     ref = await self._keep(*read)
                     faults.step("recovery-kept")
                     still = self.alone or await self._read(whole=True) == read
-                    await self._close()
+                    await self._house.boxes.close_box(self.key)
                     if still:
                         await self.put_away()
                         return Removal(ref, trashed=True)
@@ -216,7 +219,7 @@ class PrivateWorkspace(ABC):
         if marker is None:
             raise faults.lost(self.id, "its marker is gone")
         faults.step("proved")
-        self._house.looks.pop(self.id, None)
+        self._house.looks.pop((self.id, self.base), None)
         put_away(self._layout, marker, self._house.trash, self._house.clock.now())
         faults.step("trashed")
 
