@@ -81,7 +81,7 @@ async def test_a_look_at_what_nobody_touched_since_reads_nothing(yard: Yard, rea
 
 
 CHANGES = {
-    "the content alone, size and times kept": "touch -r first was; printf 'eno\\n' > first; touch -r was first; rm was",
+    "the content alone, size and times kept": "touch -r first /tmp/was; printf 'eno\\n' > first; touch -r /tmp/was first",
     "a file over another, all else kept": "cp -p first new; echo uno > new; touch -r first new; mv new first",
     "a folder anew in the place of the base's": "rm -r src; mkdir src",
     "one file of the base gone": "rm src/app.py",
@@ -90,7 +90,7 @@ CHANGES = {
     "a link led elsewhere": "ln -sfn README link",
     "all as it was": "rm -r first deep notes.log link; git checkout -q README",
     "what is ignored": "echo 'deep/' > .gitignore",
-    "what this clone ignores, by a setting": "mkdir -p ~/.config/git; echo 'first' > ~/.config/git/ignore",
+    "what this clone ignores, by a setting": "echo 'first' > ~/.config/git/ignore",
     "what is ignored, by a file elsewhere": "echo first > /tmp/i; git config --global core.excludesFile /tmp/i",
     "the index alone": "git update-index --assume-unchanged README",
     "the index alone, of what is ignored": "echo README > .git/../.gitignore; git rm -q --cached README",
@@ -102,7 +102,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_change_shows_in_the_next_look(change: str, yard: Yard, readings: Readings) -> None:
     workspace = await yard.make(await yard.open())
-    await yard.run(workspace, f"{WORK}; ln -s first link")
+    await yard.run(workspace, f"{WORK}; ln -s first link; mkdir -p ~/.config/git; touch ~/.config/git/ignore")
     before = await settled(workspace, readings)
     await yard.run(workspace, CHANGES[change])
     count = readings.count
@@ -271,6 +271,16 @@ def test_what_reading_itself_writes_changes_no_stamp(layout: LayerLayout) -> Non
     assert digest() == before
     (layout.git / "index").write_text("x")
     assert digest() != before
+
+
+def test_a_folder_has_times_too_for_a_layer_notes_there_what_it_hides(layout: LayerLayout) -> None:
+    (layout.tree / "folder").mkdir()
+    for folder in (layout.tree / "folder", layout.tree):
+        before, was = stamp(layout), folder.stat()
+        os.utime(folder, ns=(was.st_atime_ns, was.st_mtime_ns + 1))
+        after = stamp(layout)
+        assert before is not None and after is not None
+        assert before.digest != after.digest
 
 
 def test_what_is_odd_has_no_stamp(layout: LayerLayout, monkeypatch: pytest.MonkeyPatch) -> None:
