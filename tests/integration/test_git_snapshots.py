@@ -282,3 +282,31 @@ async def test_a_worktree_that_is_gone_or_forged_is_lost_and_no_git_runs_there(
             await trees.snapshot(place)
         assert caught.value.slug == "workspace-lost"
     assert not (sample.folder / "witness").exists()
+
+
+async def test_a_file_written_together_with_the_index_is_doubted(
+    repository: GitRepository, trees: GitWorktrees, sample: Sample, path: Path
+) -> None:
+    sample.git("config", "core.trustctime", "false")
+    sample.git("config", "core.checkStat", "minimal")
+    sample.write({"notes.txt": "one!\n"}, path)
+    sample.git("add", "notes.txt", cwd=path)
+    at = (path / "notes.txt").stat().st_mtime_ns
+    (path / "notes.txt").write_text("two!\n")
+    for file in (path / "notes.txt", path.parent / "sample/.git/worktrees/t1/index"):
+        os.utime(file, ns=(at, at))
+    snapshot = await kept(repository, await trees.snapshot(path))
+    assert sample.git("show", f"{snapshot.worktree}:notes.txt") == "two!"
+
+
+@pytest.mark.parametrize("count", [2, 300])
+async def test_a_result_tells_ignored_files_from_others_however_many(
+    count: int, repository: GitRepository, trees: GitWorktrees, sample: Sample, path: Path
+) -> None:
+    base = sample.git("rev-parse", "HEAD")
+    sample.write({f"[f]*{number}.{kind}": "x\n" for number in range(count) for kind in ("log", "txt")}, path)
+    sample.git("add", "-f", ".", cwd=path)
+    snapshot = await kept(repository, await trees.snapshot(path, base=base, size_limit=10))
+    told = {change.path for change in await repository.changes(base, snapshot.worktree)}
+    assert told == {f"[f]*{number}.txt" for number in range(count)}
+    assert {name for name, _ in snapshot.refused} == {f"[f]*{number}.log" for number in range(count)}
