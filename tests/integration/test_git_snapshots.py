@@ -289,12 +289,13 @@ async def test_a_file_written_together_with_the_index_is_doubted(
 ) -> None:
     sample.git("config", "core.trustctime", "false")
     sample.git("config", "core.checkStat", "minimal")
-    sample.write({"notes.txt": "one!\n"}, path)
+    notes, index = path / "notes.txt", path.parent / "sample/.git/worktrees/t1/index"
+    notes.write_text("one!\n")
+    os.utime(notes, (1_000_000_000, 1_000_000_000))
     sample.git("add", "notes.txt", cwd=path)
-    at = (path / "notes.txt").stat().st_mtime_ns
-    (path / "notes.txt").write_text("two!\n")
-    for file in (path / "notes.txt", path.parent / "sample/.git/worktrees/t1/index"):
-        os.utime(file, ns=(at, at))
+    notes.write_text("two!\n")
+    for file in (notes, index):
+        os.utime(file, (1_000_000_000, 1_000_000_000))
     snapshot = await kept(repository, await trees.snapshot(path))
     assert sample.git("show", f"{snapshot.worktree}:notes.txt") == "two!"
 
