@@ -89,6 +89,7 @@ def _copy_index(source: Path, copy: Path) -> None:
     with suppress(FileNotFoundError), source.open("rb") as known, copy.open("wb") as file:
         written_ns = os.fstat(known.fileno()).st_mtime_ns
         shutil.copyfileobj(known, file, 1 << 20)
+        file.flush()  # what is written afterwards would set the time anew
         os.utime(copy, ns=(written_ns, written_ns))
 
 
