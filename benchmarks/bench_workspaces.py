@@ -88,7 +88,7 @@ class Bench:
         self._row("disk of one, KiB", disk_kb(self.trees[-1]), layer_kb, disk_goal)
         status_s = self._status_s()
         self._row("changes() of 3 edits, just made, s (git status)", status_s, read_s, 4.0 if self.huge else 30.0)
-        self._row("changes() of 3 edits, again, s (git status)", status_s, told_s, 1 / 100 if self.large else 1 / 4)
+        self._row("changes() of 3 edits, again, s (git status)", status_s, told_s, 1 / 100 if self.huge else 1 / 4)
 
     async def remove(self) -> None:
         """An edited workspace and untouched ones, and worktrees. Ours go to the trash, whose emptying is not counted."""

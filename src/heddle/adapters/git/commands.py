@@ -154,6 +154,7 @@ _HINT = "what git said is in the details; mend that and try again"
 
 
 def not_started(args: Sequence[str], cwd: Path | None, error: OSError) -> HeddleError:
+    """The error for a command that could not even be started."""
     if isinstance(error, FileNotFoundError) and (cwd is None or cwd.is_dir()):
         return SetupError("git is not installed", slug="git-missing", hint="install git 2.38 or newer", program="git")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
