@@ -18,7 +18,7 @@ from heddle.adapters.workspaces.instant.provider import InstantWorkspaces
 from heddle.adapters.workspaces.instant.workspace import InstantWorkspace
 from heddle.ports import Command, Workspace
 
-FILES = {True: 3_000, False: 27_000}
+FILES = {True: 2_000, False: 27_000}
 MANY = 50
 TRUE = "/bin/true"
 FURTHER_S = 0.005

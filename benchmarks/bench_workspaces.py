@@ -16,7 +16,7 @@ from benchmarks.ground import Ground, delete, disk_kb, median, row, run_to_end, 
 from heddle.adapters.workspaces.instant import InstantWorkspaces
 from heddle.ports import Workspace
 
-SIZES = {True: (200, 3_000), False: (200, 9_000, 27_000, 57_000)}
+SIZES = {True: (200, 2_000), False: (200, 9_000, 27_000, 57_000)}
 MANY = 50
 SAMPLE = 3
 """So many worktrees are really added where that takes long; the time of MANY is scaled from them."""
