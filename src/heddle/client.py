@@ -98,13 +98,14 @@ def start_daemon(*, keep_aside: bool = False) -> None:
     import time
 
     path = home()
+    log = os.path.join(path, "daemon.log")
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
+        opened = open(log, "ab", opener=_private)  # noqa: SIM115
     except OSError as error:
         hint = "set HEDDLE_HOME to a folder that can be written"
         raise SetupError(f"no state folder '{path}': {error.strerror}", slug="no-home", hint=hint) from error
-    log = os.path.join(path, "daemon.log")
-    with open(log, "ab", opener=_private) as file:
+    with opened as file:
         began = file.tell()
         process = _spawn(file.fileno(), keep_aside)
         deadline = time.monotonic() + START_S

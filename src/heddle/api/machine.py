@@ -49,10 +49,14 @@ async def shutdown(desk: Desk, asked: Nothing) -> dict[str, Any]:
 
 async def doctor(desk: Desk, asked: Nothing) -> dict[str, Any]:
     """What works on this machine, what does not, and what would change that."""
-    free = shutil.disk_usage(desk.home).free
+    free, writable = shutil.disk_usage(desk.home).free, os.access(desk.home, os.W_OK)
     findings = [
         *await desk.check_sandbox(),
-        {"what": "disk", "ok": free > 1_000_000_000, "detail": f"{free // 1_000_000} MB free in {desk.home}"},
+        {
+            "what": "disk",
+            "ok": writable and free > 1_000_000_000,
+            "detail": f"{free // 1_000_000} MB free in {desk.home}{'' if writable else ', which cannot be written'}",
+        },
         *(
             {"what": "journal", "ok": False, "detail": f"{kept.what}: {kept.why}"}
             for kept in desk.runs.journal.set_aside()

@@ -14,7 +14,7 @@ Expected outcomes of the cycle (a red check, a rejected plan) are events, never 
 
 from typing import ClassVar
 
-MACHINE = frozenset({"disk-full", "sandbox-unavailable"})
+MACHINE = frozenset({"disk-full", "read-only", "sandbox-unavailable"})
 """Slugs of what the machine lacks: no attempt failed by it; the work waits until the machine has it."""
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import uvicorn
 
 from heddle import places, wiring
-from heddle.core.errors import Bug, HeddleError
+from heddle.core.errors import Bug, HeddleError, SetupError
 from heddle.server.app import application
 
 log = logging.getLogger("heddle.daemon")
@@ -25,7 +25,6 @@ def main() -> int:
     """Run the daemon until it is told to stop. The last line on stderr of a failed start is the error as JSON."""
     try:
         home = Path(places.home())
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = take_lock(home)
         if lock is None:
             return 0  # another daemon serves this folder
@@ -39,8 +38,16 @@ def main() -> int:
 
 
 def take_lock(home: Path) -> int | None:
-    """The descriptor that makes this process the daemon of `home`, or None when another one is."""
-    fd = os.open(home / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """The descriptor that makes this process the daemon of `home`, or None when another one is.
+
+    Raises SetupError(slug="no-home") when nothing can be written there.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(home / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        hint = "set HEDDLE_HOME to a folder that can be written"
+        raise SetupError(f"no state folder '{home}': {error.strerror}", slug="no-home", hint=hint) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -115,12 +115,14 @@ def config_variables(values: Mapping[str, str]) -> dict[str, str]:
 # ------------------------------------------------------------------------------------------------ errors
 
 _NO_ROOM = re.compile(r"no space left on device|disk quota exceeded|out of diskspace", re.IGNORECASE)
+_READ_ONLY = re.compile(r"read-only file system", re.IGNORECASE)
+_UNMADE = re.compile(r"unable to create", re.IGNORECASE)
 _BUSY = re.compile(r"unable to create '[^']*\.lock'|\.lock': file exists|could not lock|another git process", re.I)
 _ABSENT = re.compile(r"promisor remote|transport '[^']*' not allowed", re.IGNORECASE)
 
 
-def failure(args: Sequence[str], output: Output) -> HeddleError:
-    """The error for a command that ended badly, by what it said last."""
+def failure(args: Sequence[str], output: Output, place: Place | None = None) -> HeddleError:
+    """The error for a command that ended badly, by what it said last, and by what `place` is where that says little."""
     tail = output.err.decode("utf-8", "replace").strip()
     facts: dict[str, object] = {"program": "git", "args": list(args), "tail": tail}
     facts |= {"signal": -output.status} if output.status < 0 else {"exit": output.status}
@@ -129,6 +131,14 @@ def failure(args: Sequence[str], output: Output) -> HeddleError:
             f"no room on the disk for git {args[0]}",
             slug="disk-full",
             hint="free some space; work goes on by itself then",
+            **facts,
+        )
+    if _READ_ONLY.search(tail) or (_UNMADE.search(tail) and place is not None and _is_read_only(place.git_dir)):
+        # before what speaks of locks: git names the one that it could not make
+        return OutsideError(
+            f"git {args[0]} found the repository on a read-only file system",
+            slug="read-only",
+            hint="make it writable again; work goes on by itself then",
             **facts,
         )
     if _BUSY.search(tail):
@@ -148,6 +158,13 @@ def failure(args: Sequence[str], output: Output) -> HeddleError:
     ended = f"was ended by signal {-output.status}" if output.status < 0 else f"failed with status {output.status}"
     said = (tail.splitlines() or [""])[-1]
     return OutsideError(f"git {args[0]} {ended}: {said!a}", slug="git-failed", hint=_HINT, **facts)
+
+
+def _is_read_only(path: Path) -> bool:
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 _HINT = "what git said is in the details; mend that and try again"

@@ -22,7 +22,7 @@ async def open_repository(path: Path, environment: Mapping[str, str] | None = No
     """The repository that `path` (a checkout, a linked worktree, or a directory in one) belongs to.
 
     `environment` is the daemon's by default. Raises SetupError (slug git-missing, git-version,
-    unsafe-repository) and UserError (slug no-such-directory, not-a-repository, bare-repository,
+    unsafe-repository, repository-read-only) and UserError (slug no-such-directory, not-a-repository, bare-repository,
     inside-git-dir). What may change while the daemon lives (a detached HEAD, no commit yet) is no matter
     here: see Repository.current_branch.
     """
@@ -37,9 +37,20 @@ async def open_repository(path: Path, environment: Mapping[str, str] | None = No
     git_dir = Path(await _asked(git, here, "--absolute-git-dir")).resolve()
     main = top if git_dir == common else None
     root = main or (common.parent if common.name == ".git" else top)
-    store = Store(git, common, main)
+    store = _store(git, common, main)
     store.sweep()
     return GitRepository(store, key=_key(common, root), root=str(root), here=top, git_dir=git_dir)
+
+
+def _store(git: Git, common: Path, main: Path | None) -> Store:
+    try:
+        return Store(git, common, main)
+    except OSError as error:
+        raise SetupError(
+            f"the repository '{common}' cannot be written: {error.strerror}",
+            slug="repository-read-only",
+            hint="Heddle keeps there what sessions make: make it writable, or work in a clone that is",
+        ) from error
 
 
 async def _require_version(git: Git) -> None:

@@ -109,7 +109,7 @@ class Git:
                 args=list(args),
             )
         if output.status not in ok:
-            raise failure(args, output)
+            raise failure(args, output, place)
         return output
 
     @asynccontextmanager
