@@ -75,6 +75,11 @@ class Box(Holders):
     async def run_in(self, view: View, argv: tuple[str, ...], *, stdin: bytes = b"", limit: int = 64_000_000) -> Ran:
         """See the port."""
         made = await self._box(view)
+        try:
+            return await _Visit(self._init_socket(made), self._env, limit).run(argv, stdin)
+        except ConnectionRefusedError:  # it was killed, and its holder is about to write that down
+            await made.exit()
+        made = await self._box(view)
         return await _Visit(self._init_socket(made), self._env, limit).run(argv, stdin)
 
     async def bridge(self, view: View) -> tuple[str, ...]:
@@ -121,6 +126,7 @@ class Box(Holders):
         if not failure and (ended := held.ended()) is not None:
             failure = ended.detail or ended.why
         if failure:
+            await held.exit()  # until it is written down, the next who asks would take it for one that lives
             raise Refused(
                 f"no sandbox for '{view.key}': {failure}",
                 slug="sandbox-unavailable",
@@ -178,11 +184,17 @@ class _Visit:
             connection.connect(self.path)
             tell(connection, order, streams)
             answer, _ = receive(connection)
+        except ConnectionRefusedError:
+            raise
         except OSError as error:
             answer = {"failed": str(error)}
         if answer is None or "failed" in answer:
             reason = answer["failed"] if answer else "the box ended"
-            raise OutsideError(f"'{order['argv'][0]}' could not be run in its box: {reason}", slug="box-entry")
+            raise OutsideError(
+                f"'{order['argv'][0]}' could not be run in its box: {reason}",
+                slug="box-entry",
+                hint="try again: a box that ended is made anew, and nothing that was written is lost",
+            )
 
 
 def _ended(connection: socket.socket) -> int:

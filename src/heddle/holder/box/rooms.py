@@ -75,6 +75,7 @@ def _overlay(root: str, place: dict[str, Any]) -> None:
     upper, work = str(place.get("upper") or ""), str(place.get("work") or "")
     if upper:
         forget_volatile(work)
+        require_attributes(upper)
     else:
         layers = f"{root}/.layers{place['at']}"
         os.makedirs(layers)
@@ -91,6 +92,16 @@ def _overlay(root: str, place: dict[str, Any]) -> None:
     finally:
         for fd in opened:
             os.close(fd)
+
+
+def require_attributes(upper: str) -> None:
+    """Raises OSError where the file system keeps no attributes of files: there an overlay can be mounted, and then
+    fails at some deletions, in the middle of somebody's work."""
+    try:
+        os.setxattr(upper, "user.heddle", b"")
+        os.removexattr(upper, "user.heddle")
+    except OSError as error:
+        raise OSError(error.errno, "its file system keeps no attributes of files, as layers need them", upper) from None
 
 
 def forget_volatile(work: str) -> None:
