@@ -258,6 +258,8 @@ class WorktreeWorkspace:
         marker = self._folder.load_marker()
         if marker is None or marker.id != self.id or not self._folder.is_genuine():
             raise faults.lost(self.id, "its folder or marker is gone")
+        if not Path(self._house.repository.root).is_dir():
+            raise faults.lost(self.id, "its repository was moved or is gone")
         if not marker.proves(await self._house.worktrees.identify(self._folder.tree)):
             raise faults.lost(self.id, "its tree was deleted or replaced")
 
