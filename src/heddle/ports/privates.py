@@ -26,6 +26,10 @@ class PrivateGits(Protocol):
         """
         ...
 
+    async def differing(self, old: str, new: str) -> tuple[str, ...]:
+        """Paths of files that differ between two commits or trees."""
+        ...
+
     async def distance(self, old: str, new: str) -> int | None:
         """How many entries a layer of `new` over the files of `old` has; None when such a layer would not do."""
         ...

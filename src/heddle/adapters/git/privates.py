@@ -84,6 +84,11 @@ class GitPrivates:
         await self.check_out(commit, tree, index)
         await self._settle(tree, index)
 
+    async def differing(self, old: str, new: str) -> tuple[str, ...]:
+        """See the port."""
+        asked = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options")
+        return tuple((await self._store.run(*asked, require_id(old), require_id(new), "--")).fields)
+
     async def distance(self, old: str, new: str) -> int | None:
         """See the port."""
         found = await difference(self._store, old, new)

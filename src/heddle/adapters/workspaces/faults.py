@@ -6,7 +6,13 @@ from contextlib import contextmanager
 
 from heddle.core.errors import OutsideError, Refused, UserError
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NO_ROOM = ("disk-full", "free some space; work goes on by itself then")
+_DISK = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EROFS: ("read-only", "make the disk writable again; work goes on by itself then"),
+}
+"""What the disk may lack, as slug and hint: see errors.MACHINE."""
 
 
 def step(name: str) -> None:
@@ -15,15 +21,20 @@ def step(name: str) -> None:
 
 @contextmanager
 def outside(id: str) -> Iterator[None]:
-    """Tell a failure of the disk as OutsideError (slug disk-full or workspace-failed), never as a bare OSError."""
+    """Tell a failure of the disk as OutsideError (slug disk-full, read-only or workspace-failed), never as a bare
+    OSError."""
     try:
         yield
     except OSError as error:
-        full = error.errno in NO_ROOM
+        slug, hint = _DISK.get(error.errno or 0, ("workspace-failed", "mend that and try again"))
+        full = slug == "disk-full"
+        where = f" ('{error.filename}')" if error.filename else ""
         raise OutsideError(
-            f"no room on the disk for workspace '{id}'" if full else f"workspace '{id}': {error.strerror or error}",
-            slug="disk-full" if full else "workspace-failed",
-            hint="free some space; work goes on by itself then" if full else "mend that and try again",
+            f"no room on the disk for workspace '{id}'"
+            if full
+            else f"workspace '{id}': {error.strerror or error}{where}",
+            slug=slug,
+            hint=hint,
             tail=str(error),
         ) from error
 
@@ -34,6 +45,24 @@ def lost(id: str, why: str) -> OutsideError:
         f"workspace '{id}' is lost: {why}",
         slug="workspace-lost",
         hint="the attempt fails and a new one gets a new workspace",
+    )
+
+
+def undermined(id: str) -> OutsideError:
+    """The error for a workspace whose sessions work over base files that somebody changed from outside."""
+    return OutsideError(
+        f"workspace '{id}' cannot be read while a session works in it: its base files were changed from outside",
+        slug="base-changed",
+        hint="end the session; the base is laid out anew then, and nothing that was written is lost",
+    )
+
+
+def cut_off(id: str) -> OutsideError:
+    """The error for a look into a workspace whose box was ended meanwhile."""
+    return OutsideError(
+        f"workspace '{id}' was not read to the end: what reads it was killed",
+        slug="box-ended",
+        hint="try again: its box is made anew, and nothing that was written is lost",
     )
 
 

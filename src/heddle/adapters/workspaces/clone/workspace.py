@@ -35,6 +35,9 @@ class CloneWorkspace(PrivateWorkspace):
         """See PrivateWorkspace."""
         return view(self._layout, self.key, self._house.privates.shared, self.hooks)
 
+    async def underpin(self) -> None:
+        """See PrivateWorkspace: it lies on nothing."""
+
     def admit(self) -> dict[str, str]:
         """See PrivateWorkspace."""
         own = {"TMPDIR": str(self._layout.tmp)}

@@ -5,6 +5,7 @@
            /work    the kernel's, for the tree; /work-git for the git directory
            /lock    held by the one box that may mount it
            /caches  for each cache: what was written into it, and the kernel's folder for that
+           /beneath  which base its box was made over: see Base.identity
            /boot    which boot of the machine has written into it since it was last put safely on disk
 """
 
@@ -36,6 +37,7 @@ class LayerLayout(Layout):
         self.work = self.path / "work"
         self.work_git = self.path / "work-git"
         self.caches = self.path / "caches"
+        self.beneath = self.path / "beneath"
         self.boot = self.path / "boot"
 
     def make_rooms(self) -> None:

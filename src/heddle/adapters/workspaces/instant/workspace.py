@@ -1,7 +1,9 @@
 """One instant workspace: a layer over a base tree, which the kernel keeps and writes down when it likes."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from heddle.adapters.workspaces import faults
 from heddle.adapters.workspaces.instant.layers import cache_of
@@ -11,11 +13,15 @@ from heddle.adapters.workspaces.measure import measure
 from heddle.adapters.workspaces.private import PrivateWorkspace
 from heddle.adapters.workspaces.private.disk import on_disk
 from heddle.adapters.workspaces.private.looks import Stamp
+from heddle.core.errors import OutsideError
 from heddle.core.extent import Extent
-from heddle.ports import View
+from heddle.ports import Changes, Snapshot, View
 
 if TYPE_CHECKING:
     from heddle.adapters.workspaces.instant.provider import InstantWorkspaces
+
+
+T = TypeVar("T")
 
 
 class InstantWorkspace(PrivateWorkspace):
@@ -34,13 +40,50 @@ class InstantWorkspace(PrivateWorkspace):
         """See PrivateWorkspace."""
         marker = self._layout.load_marker()
         layers = marker.layers if marker else ()
-        base = self._house.beneath(marker.start if marker else self.base, layers)
+        base = self._house.beneath(self._start, layers)
         return view(self._layout, self.key, self.tree, base, self._house.privates.shared, self._house.brought(layers))
+
+    async def underpin(self) -> None:
+        """See PrivateWorkspace. A box over a base that was laid out anew since is closed, unless a session works there.
+
+        Raises OutsideError(slug="base-changed") then.
+        """
+        with faults.outside(self.id):
+            identity = (await self._house.bases.ensure(self._start)).identity
+            beneath = self._layout.beneath
+            if beneath.exists() and beneath.read_text() != identity:
+                if await self._live():
+                    raise faults.undermined(self.id)
+                await self._house.boxes.close_box(self.key)
+            elif beneath.exists():
+                return
+            beneath.write_text(identity)
 
     def admit(self) -> dict[str, str]:
         """See PrivateWorkspace."""
         self._layout.note_boot()
         return {}
+
+    async def changes(self) -> Changes:
+        """See the port."""
+        return await _twice(super().changes)
+
+    async def _read(self, *, whole: bool) -> tuple[Snapshot, tuple[str, ...]]:
+        """See PrivateWorkspace."""
+        return await _twice(partial(super()._read, whole=whole))
+
+    async def _take_over(self, told: bytes, *, whole: bool) -> tuple[Snapshot, tuple[str, ...]]:
+        """See PrivateWorkspace. No change is told that is none of the session's but somebody's of the base.
+
+        Raises OutsideError(slug="base-changed") then; read once more, the base is laid out anew.
+        """
+        bases = self._house.bases
+        snapshot, stash = await super()._take_over(told, whole=whole)
+        differing = await self._house.privates.differing(self._start, snapshot.worktree)
+        if await bases.touched(self._start, differing):
+            bases.doubt(self._start)
+            raise faults.undermined(self.id)
+        return snapshot, stash
 
     async def extent(self, enough: Extent) -> Extent | None:
         """See the port. One look at a time, so that many sessions cost one thread."""
@@ -81,3 +124,13 @@ class InstantWorkspace(PrivateWorkspace):
         super().require_whole()
         if not self._layout.survived():
             raise faults.lost(self.id, "the machine went down while a session worked in it")
+
+
+async def _twice(read: Callable[[], Awaitable[T]]) -> T:
+    """Read once more where somebody had changed the base."""
+    try:
+        return await read()
+    except OutsideError as error:
+        if error.slug != "base-changed":
+            raise
+    return await read()

@@ -41,6 +41,10 @@ class PrivateWorkspace(ABC):
         """What a session sees of the machine."""
 
     @abstractmethod
+    async def underpin(self) -> None:
+        """Called before anything of the view is used: all that it is made of is there."""
+
+    @abstractmethod
     def admit(self) -> dict[str, str]:
         """Called before a process enters; returns the environment that this provider's sessions need."""
 
@@ -67,13 +71,16 @@ class PrivateWorkspace(ABC):
             known = await self._house.boxes.find(command.key)
             if known is None and self._layout.sealed.exists():
                 raise faults.sealed(self.id)
+            if known is None:
+                await self.underpin()
             with faults.outside(self.id):
                 self._house.presence.remember(self._layout, command.key)
                 own = self.admit()
                 faults.step("entered")
             env = {"HEDDLE_OUT": self.out, **own, **own_names(self.id), **command.env}
             enclosed = replace(command, cwd=within(self.tree, command.cwd), env=env)
-            return await self._house.boxes.start_in(self.view(), enclosed)
+            with faults.outside(self.id):
+                return await self._house.boxes.start_in(self.view(), enclosed)
 
     async def put(self, name: str, data: bytes) -> str:
         """See the port."""
@@ -179,7 +186,9 @@ class PrivateWorkspace(ABC):
         self.require_here()
         house = self._house
         async with house.presence.reading(self.id):
-            ran = await house.boxes.run_in(self.view(), house.privates.reader(self.tree, *self._rules(whole)))
+            await self.underpin()
+            with faults.outside(self.id):
+                ran = await house.boxes.run_in(self.view(), house.privates.reader(self.tree, *self._rules(whole)))
             if ran.status != 0:
                 raise self._unreadable(ran)
             yield ran.out
@@ -198,6 +207,8 @@ class PrivateWorkspace(ABC):
     def _unreadable(self, ran: Ran) -> OutsideError:
         """Why the reader failed; that the workspace is gone comes before all else."""
         self.require_here()
+        if ran.status < 0:
+            return faults.cut_off(self.id)
         if not os.path.lexists(self._layout.git / "HEAD"):
             return faults.lost(self.id, "its git directory was emptied")
         return OutsideError(
