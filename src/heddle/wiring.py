@@ -16,7 +16,9 @@ from heddle.adapters.agents.brands import Brand, brand_names, load_brand
 from heddle.adapters.agents.claude import ClaudeAgent
 from heddle.adapters.dispatch.local import LocalDispatcher
 from heddle.adapters.git import GitRepository, open_repository
+from heddle.adapters.git.opening import require_version
 from heddle.adapters.git.privates import GitPrivates
+from heddle.adapters.git.process import Git
 from heddle.adapters.git.worktrees import GitWorktrees
 from heddle.adapters.installs.registries import ToolRegistries
 from heddle.adapters.journal.sqlite import SqliteJournal
@@ -259,6 +261,9 @@ async def build(
     dispatcher = LocalDispatcher()
     fleet = Fleet(runs, outside, dispatcher)
 
+    async def programs() -> list[dict[str, object]]:
+        return [await _git_finding(environment), *await agents.check()]
+
     async def explain(root: str, key: str) -> list[dict[str, object]]:
         repository = (await sites.site(root)).repository if root else None
         commit = await repository.resolve("HEAD") if repository else ""
@@ -270,7 +275,7 @@ async def build(
         home=home,
         version=__version__,
         transcript=enclosures.none.transcript,
-        check_agents=agents.check,
+        check_programs=programs,
         check_sandbox=enclosures.findings,
         explain=explain,
         close=close,
@@ -278,6 +283,13 @@ async def build(
         started_at=clock.now(),
     )
     return House(desk, journal, enclosures, dispatcher)
+
+
+async def _git_finding(environment: Mapping[str, str]) -> dict[str, object]:
+    try:
+        return {"what": "git", "ok": True, "detail": await require_version(Git(environment))}
+    except HeddleError as error:
+        return {"what": "git", "ok": False, "detail": f"{error.message}; {error.hint}"}
 
 
 def _texts() -> dict[str, str]:

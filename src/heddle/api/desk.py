@@ -21,7 +21,7 @@ class Desk:
     home: Path
     version: str
     transcript: Callable[[str], Path | None]
-    check_agents: Callable[[], Awaitable[list[dict[str, object]]]]
+    check_programs: Callable[[], Awaitable[list[dict[str, object]]]]
     check_sandbox: Callable[[], Awaitable[list[dict[str, object]]]]
     explain: Callable[[str, str], Awaitable[list[dict[str, object]]]]
     close: Callable[[], None]
