@@ -22,6 +22,8 @@ from heddle.adapters.git.process import Git
 from heddle.adapters.git.worktrees import GitWorktrees
 from heddle.adapters.installs.registries import ToolRegistries
 from heddle.adapters.journal.sqlite import SqliteJournal
+from heddle.adapters.previews import LocalPreviews
+from heddle.adapters.previews.server import Wish
 from heddle.adapters.sandbox import machine
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.headroom import Headroom
@@ -38,6 +40,7 @@ from heddle.api.desk import Desk
 from heddle.config import Config, person_file, resolve
 from heddle.core.errors import HeddleError, SetupError
 from heddle.engine.fleet import Fleet
+from heddle.engine.previews import Previews
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.ports import Agent, Workspaces
@@ -171,6 +174,7 @@ class House:
 
     async def close(self) -> None:
         """Let go of everything; sessions go on."""
+        await self.desk.previews.close()
         await self.dispatcher.close()
         await self.enclosures.close()
         self.journal.close()
@@ -269,6 +273,10 @@ async def build(
         commit = await repository.resolve("HEAD") if repository else ""
         return [asdict(value) for value in await config.explain(repository, commit, key)]
 
+    def wish() -> Wish:
+        now = {value.key: value.value for value in resolve(config.own_layers())}
+        return Wish(now["preview.enabled"], now["preview.port"])
+
     desk = Desk(
         fleet=fleet,
         by=f"person:{_person()}",
@@ -280,6 +288,7 @@ async def build(
         explain=explain,
         close=close,
         live=enclosures.none.live,
+        previews=Previews(runs, LocalPreviews(wish)),
         started_at=clock.now(),
     )
     return House(desk, journal, enclosures, dispatcher)

@@ -21,7 +21,7 @@ from heddle.core.errors import Refused
 from heddle.holder import landlock
 from heddle.holder.folder import MARKER
 from heddle.holder.reaper import end_marked
-from heddle.ports import Command, Ran, View
+from heddle.ports import Command, Ran, Streams, View
 
 ERRAND = """
 import sys
@@ -102,6 +102,10 @@ class Landlock(Holders):
         file = self._file(view.key)
         await asyncio.to_thread(_place, file, json.dumps(plan))
         return (sys.executable, "-I", "-S", "-c", ERRAND, _SOURCE, str(file))
+
+    async def dial(self, view: View, port: int) -> Streams:
+        """See the port: what runs here shares the machine's loopback."""
+        return await self.dial_here(port)
 
     async def close_box(self, key: str) -> None:
         """See the port."""

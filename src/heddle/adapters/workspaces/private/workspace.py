@@ -17,7 +17,7 @@ from heddle.adapters.workspaces.private.looks import Look, Stamp, sure
 from heddle.adapters.workspaces.trash import put_away
 from heddle.core.errors import OutsideError
 from heddle.core.extent import Extent
-from heddle.ports import Caution, Changes, Collected, Command, Held, Ran, Removal, Snapshot, View
+from heddle.ports import Caution, Changes, Collected, Command, Held, Ran, Removal, Snapshot, Streams, View
 
 if TYPE_CHECKING:
     from heddle.adapters.workspaces.private.provider import PrivateWorkspaces
@@ -93,6 +93,18 @@ class PrivateWorkspace(ABC):
         """See the port."""
         self.require_here()
         return load_document(self._layout.out, name, limit)
+
+    def ports(self) -> range | None:
+        """See the port."""
+        return None
+
+    async def dial(self, port: int) -> Streams:
+        """See the port."""
+        self.require_here()
+        leased = self.ports()
+        if leased is not None:
+            faults.require_leased(self.id, port, leased)
+        return await self._house.boxes.dial(self.view(), port)
 
     async def changes(self) -> Changes:
         """See the port. What was found last is told again while it provably is what another look would find."""
