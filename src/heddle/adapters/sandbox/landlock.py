@@ -68,7 +68,8 @@ class Landlock(Holders):
         async with self._entering.setdefault(view.key, asyncio.Lock()):
             if self.of(command.key).begun():
                 return (await self.hold(command))[0]
-            plan = {**self._plan(view, network=_needs_network(command)), "ports": list(command.ports)}
+            plan = self._plan(view, network=_needs_network(command))
+            plan["ports"] = list(command.ports) if landlock.abi() >= landlock.PORTS else []
             enclosed = replace(command, env={**self._env(view), **command.env})
             held, failure = await self.hold(enclosed, view=view.key, confine=plan)
         if failure.startswith(_NOT_STARTED):
@@ -153,7 +154,8 @@ class Landlock(Holders):
 
 
 def _needs_network(command: Command) -> bool:
-    return bool(command.hosts or command.forwards or command.ports)
+    """Ports are leased to whoever might serve: a kernel that cannot tell them apart lends none, and that is all."""
+    return bool(command.hosts or command.forwards)
 
 
 def _why_not(view: View, version: int) -> str:

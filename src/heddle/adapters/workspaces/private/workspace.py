@@ -78,7 +78,8 @@ class PrivateWorkspace(ABC):
                 own = self.admit()
                 faults.step("entered")
             env = {"HEDDLE_OUT": self.out, **own, **own_names(self.id), **command.env}
-            enclosed = replace(command, cwd=within(self.tree, command.cwd), env=env)
+            ports = tuple(self.ports() or ())
+            enclosed = replace(command, cwd=within(self.tree, command.cwd), env=env, ports=ports)
             with faults.outside(self.id):
                 return await self._house.boxes.start_in(self.view(), enclosed)
 
