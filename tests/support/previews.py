@@ -18,6 +18,7 @@ class Page(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
+        print(self.command, self.path, flush=True)
         if self.headers.get("Upgrade") == "websocket":
             return self.echo()
         body = f"{sys.argv[2]} heard {self.command} {self.path} of {self.headers['Host']}".encode()
@@ -29,7 +30,6 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        print(self.command, self.path, flush=True)
 
     do_POST = do_DELETE = do_GET
 
@@ -41,7 +41,6 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.send_header("Connection", "Upgrade")
         self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key).digest()).decode())
         self.end_headers()
-        print("WEBSOCKET", self.path, flush=True)
         while head := self.rfile.read(2):
             size = head[1] & 0x7F
             mask, data = self.rfile.read(4), self.rfile.read(size)

@@ -159,7 +159,7 @@ class LocalPreviews:
         asked = await _request(client)
         show = self._shows.get(asked.host)
         if show is None:
-            raise Unfit(421, "no preview is open by that name; see: heddle preview --help")
+            raise Unfit(421, "no preview is open by that name; open one with: heddle preview TASK")
         if not asked.is_of(show.origin):
             raise Unfit(403, "a page of another origin may not do that here")
         if len(show.visitors) >= EACH:
