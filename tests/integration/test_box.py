@@ -379,10 +379,9 @@ async def test_each_box_is_dialled_on_a_loopback_of_its_own(bench: Bench, box: B
     await started(bench, box, serves(3000, "second", "::1"), "t2")
     assert b"first heard" in await served(box, bench, 3000, "t1")
     assert b"second heard" in await served(box, bench, 3000, "t2")
-    with pytest.raises(OutsideError) as caught:
-        await box.dial(bench.view("t1"), 70_000)
+    with pytest.raises(OutsideError, match="refused") as caught:
+        await box.dial(bench.view("t1"), 3001)
     assert caught.value.slug == "nobody-listens"
-    assert b"first heard" in await served(box, bench, 3000, "t1")  # its box has not ended by that
 
 
 TARPIT = """
@@ -405,4 +404,4 @@ async def test_a_server_that_lets_one_wait_is_not_waited_for(bench: Bench, box: 
     assert await asyncio.to_thread(lambda: True)  # no thread that others need waits with it
     assert time.monotonic() - begun < 1.0
     for failure in await asyncio.gather(*dials, return_exceptions=True):
-        assert isinstance(failure, OutsideError) and failure.slug == "nobody-listens", failure
+        assert isinstance(failure, OutsideError) and "timed out" in failure.message, failure

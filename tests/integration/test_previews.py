@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -267,6 +268,23 @@ async def test_no_more_are_connected_than_may_be_and_the_next_is_told(
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     await until(lambda: not any(show.visitors for show in previews._shows.values()))
+    assert status(await got(url)) == 200
+
+
+async def test_a_flood_of_connections_costs_no_more_than_they_may(
+    previews: LocalPreviews, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "CONNECTIONS", 4)
+    url = await previews.open("t7", shown.dial)
+    flood = [await asyncio.open_connection("127.0.0.1", port_of(url)) for _ in range(12)]
+    async with asyncio.timeout(20):
+        for reader, _ in flood[4:]:
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+    assert len(previews._visitors) == 4
+    for _, writer in flood:
+        writer.close()
+    await until(lambda: not previews._visitors)
     assert status(await got(url)) == 200
 
 

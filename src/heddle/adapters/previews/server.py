@@ -19,7 +19,7 @@ HERE = "127.0.0.1"
 LOWEST, HIGHEST = 1024, 65_535
 
 CONNECTIONS, EACH = 128, 48
-"""At most so many at once, in all and to one preview: the descriptors are the daemon's. Further ones are refused."""
+"""At most so many at once, in all and to one preview: the descriptors are the daemon's. Further ones are closed or refused."""
 
 HEAD_S = 15.0
 """How long the head of a request may take."""
@@ -132,6 +132,8 @@ class LocalPreviews:
             self._server = None
 
     def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._visitors) >= CONNECTIONS:
+            return writer.transport.abort()
         visitor = asyncio.create_task(self._attend((reader, writer)))
         self._visitors.add(visitor)
         visitor.add_done_callback(self._gone)
@@ -144,8 +146,6 @@ class LocalPreviews:
     async def _attend(self, client: Streams) -> None:
         """One connection: one request, its answer, and the end."""
         try:
-            if len(self._visitors) > CONNECTIONS:
-                raise Unfit(503, "too many connections to previews")
             await self._serve(client)
         except Unfit as unfit:
             with suppress(*BROKEN):

@@ -157,8 +157,6 @@ def dial(connection: socket.socket, port: int) -> None:
         try:
             with socket.create_connection((address, port), timeout=DIAL_S) as made:
                 return tell(connection, {"dialed": True}, [made.fileno()])
-        except OverflowError:  # no port has such a number
-            failure = failure or "no such port"
         except OSError as error:
             failure = failure or error.strerror or str(error)
     tell(connection, {"failed": failure})
