@@ -215,7 +215,7 @@ async def test_a_failed_dial_is_told_and_nothing_of_it_is_obeyed(previews: Local
     answer = await got(await previews.open("t7", dial))
     head, _, body = answer.partition(b"\r\n\r\n")
     assert status(answer) == 502 and b"text/plain" in head and b"nosniff" in head
-    assert body == b"heddle preview: <script>\\r\\n\\x1b[31m\\u202e; start it\n"
+    assert body == b"heddle: <script>\\r\\n\\x1b[31m\\u202e; start it\n"
 
 
 async def test_a_name_that_ended_is_no_name_any_more_and_its_lines_are_cut(

@@ -194,7 +194,7 @@ async def _show(show: Show, asked: Request, client: Streams) -> None:
 
 async def _refuse(client: Streams, unfit: Unfit) -> None:
     """A short page of plain text, in which nothing is left that a browser or a terminal would obey."""
-    text = "".join(char if " " <= char <= "~" else ascii(char)[1:-1] for char in f"heddle preview: {unfit.why}")
+    text = "".join(char if " " <= char <= "~" else ascii(char)[1:-1] for char in f"heddle: {unfit.why}")
     body = f"{text}\n".encode()
     lines = (
         f"HTTP/1.1 {unfit.status} {_WORDS[unfit.status]}",
