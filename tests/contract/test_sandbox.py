@@ -5,6 +5,7 @@ the place of the test may be written.
 """
 
 import asyncio
+import gc
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -449,3 +451,26 @@ async def test_d2_a_view_that_only_a_box_can_give_is_refused_without_one(place: 
         assert "workspace.provider" in caught.value.hint
     assert await sandbox.find("never") is None
     await sandbox.close()
+
+
+async def test_what_nobody_asks_about_any_more_is_let_go_and_goes_on(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox = place.open()
+    try:
+        held = await sandbox.start(Command("k", ("cat",), str(place.path), stdin="pipe"))
+        assert await held.send(Send("1", b"said\n"))
+        wire = held._wire
+        assert wire is not None and not wire.gone
+        listening, held = weakref.ref(wire), None  # type: ignore[assignment]
+        wire = None
+        async with asyncio.timeout(20):
+            while listening() is not None:  # until its connection is closed
+                gc.collect()
+                await asyncio.sleep(0.01)
+        assert not [record for record in caplog.records if "destroyed" in record.message]
+        again = await sandbox.find("k")
+        assert again is not None and again.ended() is None
+        await again.stop(0)
+    finally:
+        await sandbox.close()

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,8 @@ class HeldProcess:
             if self._wire is None or self._wire.gone:
                 spec = self.folder.load(self.folder.spec) or {}
                 streams = await asyncio.open_unix_connection(spec.get("socket", ""), limit=LINE_LIMIT)
-                self._wire = Wire(*streams, self._tell)
+                self._wire = Wire(*streams, _unowned(self._tell))
+                weakref.finalize(self, _let_go, asyncio.get_running_loop(), self._wire)
                 await self._wire.ask({"op": "subscribe"})
                 self._pause = PAUSE_S[0]
             return self._wire
@@ -203,3 +205,20 @@ def _tail(path: Path, limit: int) -> bytes:
             return file.read(limit)
     except FileNotFoundError:
         return b""
+
+
+def _unowned(method: Callable[[], None]) -> Callable[[], None]:
+    """Calls a method for as long as somebody else has its object."""
+    known = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if (still := known()) is not None:
+            still()
+
+    return call
+
+
+def _let_go(loop: asyncio.AbstractEventLoop, wire: Wire) -> None:
+    """Close the connection of a process that nobody here asks about any more, from whatever thread that is noticed in."""
+    with suppress(RuntimeError):  # the loop has ended, and its connections with it
+        loop.call_soon_threadsafe(wire.close)
