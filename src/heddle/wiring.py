@@ -22,10 +22,12 @@ from heddle.adapters.installs.registries import ToolRegistries
 from heddle.adapters.journal.sqlite import SqliteJournal
 from heddle.adapters.sandbox import machine
 from heddle.adapters.sandbox.box import Box
+from heddle.adapters.sandbox.confined import Confined
 from heddle.adapters.sandbox.headroom import Headroom
 from heddle.adapters.sandbox.landlock import Landlock
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.sandbox.policy import Shown
+from heddle.adapters.sandbox.seatbelt import Seatbelt
 from heddle.adapters.workspaces import choice
 from heddle.adapters.workspaces.apart import PortBlocks
 from heddle.adapters.workspaces.clone import CloneWorkspaces
@@ -123,7 +125,7 @@ class Enclosures:
     def __init__(self, home: Path, runtime: Path, environment: Mapping[str, str], shown: Callable[[], Shown]) -> None:
         self._home, self._environment, self._shown = home, environment, shown
         self.none = Unconfined(home / "holders", runtime, environment)
-        self.landlock = Landlock(home / "holders", runtime, environment, shown)
+        self.confined = (Seatbelt if machine.DARWIN else Landlock)(home / "holders", runtime, environment, shown)
         self.box = Box(home / "holders", runtime, environment, shown)
         self.tier, self.provider = 0, "clone"
 
@@ -131,14 +133,14 @@ class Enclosures:
         """Settle on a tier and a provider. Raises SetupError (slug config-wrong-type, config-contradiction)."""
         wanted = choice.tier_wanted(provider, tier)
         why_no_box = await machine.try_box(self._probe) if wanted == "auto" else ""
-        why_no_landlock = (await machine.try_landlock(self._probe))[1] if why_no_box else ""
-        self.tier = machine.tier_for(wanted, why_no_box, why_no_landlock)
+        why_not_confined = await machine.try_confined(self._probe, self._environment) if why_no_box else ""
+        self.tier = machine.tier_for(wanted, why_no_box, why_not_confined)
         self.provider = choice.provider_for(provider, self.tier)
 
     @property
-    def chosen(self) -> Unconfined | Landlock | Box:
+    def chosen(self) -> Unconfined | Confined | Box:
         """The sandbox of the tier."""
-        sandboxes: dict[int, Unconfined | Landlock | Box] = {0: self.none, 1: self.landlock, 2: self.box}
+        sandboxes: dict[int, Unconfined | Confined | Box] = {0: self.none, 1: self.confined, 2: self.box}
         return sandboxes[self.tier]
 
     async def findings(self) -> list[dict[str, object]]:
@@ -149,7 +151,7 @@ class Enclosures:
 
     async def close(self) -> None:
         """Let go of the processes; they go on."""
-        for sandbox in (self.none, self.landlock, self.box):
+        for sandbox in (self.none, self.confined, self.box):
             await sandbox.close()
 
     @property

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from heddle.holder.box.entry import Entry
 from heddle.holder.box.init import become_init
 from heddle.holder.box.network import PROXY, addresses, open_network
-from heddle.holder.confined import enclose, listener_of
+from heddle.holder.confined import enclose, enclosed, listener_of
 from heddle.holder.egress import Egress, proxied
 from heddle.holder.folder import MARKER, SESSION
 from heddle.holder.freezer import Freezer
@@ -235,7 +235,9 @@ def _run_confined(
         take()
         enclose(plan, connects, there)
 
-    pid, failure = start_program(_order(spec, more), theirs, prepare)
+    order = _order(spec, more)
+    order["argv"] = enclosed(plan, order["argv"], connects)
+    pid, failure = start_program(order, theirs, prepare)
     there.close()
     with here:
         requests = listener_of(here)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from heddle.adapters.sandbox import policy
+from heddle.adapters.sandbox.seatbelt import try_profile
 from heddle.core.errors import SetupError
 from heddle.holder import landlock
 
@@ -26,6 +27,12 @@ from heddle.holder.trial import trial
 json.dump(trial(sys.argv[2]), sys.stdout)
 """
 TIERS = ("auto", "0", "1", "2")
+DARWIN = sys.platform == "darwin"
+CONFINED = "seatbelt" if DARWIN else "landlock"
+SEATBELT = (
+    "a profile was tried and works here; Heddle's own tests have not run on a Mac. Against a box it lacks: command names "
+    "of your processes are seen; servers on its leased ports alone; no keychain: hand agents their keys by the environment"
+)
 _SOURCE = str(Path(__file__).resolve().parents[3])
 _APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
@@ -70,6 +77,11 @@ async def try_landlock(folder: Path) -> tuple[int, str]:
     return version, why
 
 
+async def try_confined(folder: Path, environment: Mapping[str, str]) -> str:
+    """Why sessions that reach their hosts cannot be confined by what this system has for tier 1; "" when they can."""
+    return await try_profile(folder, environment) if DARWIN else (await try_landlock(folder))[1]
+
+
 async def _run(program: str, folder: Path) -> Any:
     """What a program of ours found out in a process of its own. Raises ValueError when it broke."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,7 +97,7 @@ async def _run(program: str, folder: Path) -> Any:
         raise ValueError(f"the probe failed: {errors.decode(errors='replace').strip()[-300:]}") from None
 
 
-def tier_for(wanted: str, why_no_box: str, why_no_landlock: str) -> int:
+def tier_for(wanted: str, why_no_box: str, why_not_confined: str) -> int:
     """The tier to work in, given why the two that enclose cannot be had ("": they can).
 
     What was asked for and cannot be had is never replaced by less: sessions are then refused one by one, with the
@@ -98,29 +110,37 @@ def tier_for(wanted: str, why_no_box: str, why_no_landlock: str) -> int:
             hint="see: heddle config explain sandbox.tier",
         )
     if wanted == "auto":
-        return (0 if why_no_landlock else 1) if why_no_box else 2
+        return (0 if why_not_confined else 1) if why_no_box else 2
     return int(wanted)
 
 
 async def findings(tier: int, folder: Path, environment: Mapping[str, str], also: policy.Shown) -> list[Finding]:
     """What `heddle doctor` says about sandboxes. What nobody needs here is told, and is no fault."""
     why_no_box = await try_box(folder)
-    version, why_no_landlock = await try_landlock(folder)
     using = {
         0: "tier 0: sessions are isolated by workspace only; an agent may read and write what you may",
-        1: "tier 1 (landlock): own files per session, and the tools below; your processes, file names and loopback stay in sight",
+        1: f"tier 1 ({CONFINED}): own files per session, and the tools below; your processes, file names and loopback stay in sight",
         2: "tier 2 (box): own file system, processes and network per session; nothing of HOME but the tools below",
     }[tier]
     found = [
         Finding("sandbox", tier >= 1, using),
         Finding("box", not why_no_box, why_no_box or "namespaces, overlay, seccomp: each was tried and works"),
-        Finding("landlock", tier == 2 or not why_no_landlock, why_no_landlock or _landlock(version)),
+        await _confined(folder, environment, needed=tier < 2),
     ]
     if tier >= 1:
         shown = ", ".join(policy.tools(environment, also)) or "nothing"
         found.append(Finding("shown inside", True, f"/usr, /etc, /opt without their secrets, and read-only: {shown}"))
     found.append(Finding("memory limits", True, _limits()))
     return found
+
+
+async def _confined(folder: Path, environment: Mapping[str, str], *, needed: bool) -> Finding:
+    """What this system has for tier 1."""
+    if DARWIN:
+        why = await try_profile(folder, environment)
+        return Finding("seatbelt", not (needed and why), why or SEATBELT)
+    version, why = await try_landlock(folder)
+    return Finding("landlock", not (needed and why), why or _landlock(version))
 
 
 def _landlock(version: int) -> str:
