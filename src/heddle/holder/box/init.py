@@ -73,7 +73,7 @@ def _enclose(plan: dict[str, Any]) -> None:
     limit(plan["limits"])
     kernel.drop_capabilities()
     kernel.close_up()
-    kernel.install_filter(filter.program())
+    kernel.install_filter(filter.program(strict=plan.get("strict", False)))
 
 
 class Init:
