@@ -14,7 +14,9 @@ from heddle.engine.site import Site
 
 @dataclass(slots=True)
 class Desk:
-    """Handed to every method. `by` names the person; `transcript` finds a session's raw stream."""
+    """Handed to every method. `by` names the person; `transcript` finds a session's raw stream; `lacks`: what the sandbox's
+    tier promises and is not to be had.
+    """
 
     fleet: Fleet
     by: str
@@ -27,6 +29,7 @@ class Desk:
     close: Callable[[], None]
     live: Callable[[], Awaitable[tuple[str, ...]]]
     started_at: float = 0.0
+    lacks: str = ""
     notes: list[str] = field(default_factory=list)
 
     @property
