@@ -78,6 +78,7 @@ SAYS = 'pwd > where.txt; (git config core.hooksPath "$PWD/own" && echo set || ec
         ('[sandbox]\ntier = "0"\n', "clones", 0, "set"),
         ("", "instant", 2, "kept"),
         ('[sandbox]\ntier = "3"\n', "instant", 3, "kept"),
+        ('[workspace]\nprovider = "instant"\n[sandbox]\ntier = "3"\n', "instant", 3, "kept"),
         ('[workspace]\nprovider = "clone"\n[sandbox]\ntier = "3"\n', "clones", 3, "kept"),
     ],
 )
