@@ -136,6 +136,18 @@ def run_editor(editor: str, path: str) -> None:
         raise OutsideError(f"the editor '{editor}' failed: {why}", slug="editor-failed", hint=hint, program=editor)
 
 
+def open_browser(url: str) -> None:
+    """Show an address in the person's browser. Raises OutsideError(slug="no-browser")."""
+    import webbrowser
+
+    try:
+        opened = webbrowser.open(url)
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        raise OutsideError(f"no browser could be started for {url}", slug="no-browser", hint=f"open {url} yourself")
+
+
 def become(argv: list[str]) -> NoReturn:
     """Be that program from now on, on our own streams. Raises OutsideError(slug="program-failed")."""
     sys.stdout.flush()

@@ -36,6 +36,7 @@ GATED = (Stage.RESEARCH, Stage.PLAN, Stage.EXECUTE, Stage.VALIDATE)
 PERSONS = frozenset(
     ("checks.hooks", "network.hosts", "limits.keep_memory_mb", "limits.keep_disk_mb", "limits.session_memory_mb")
     + ("sandbox.tier", "workspace.provider", "workspace.max_file_mb", "workspace.trash_days")
+    + ("preview.enabled", "preview.port")
 )
 """What a repository has no say in: it is the person's, or the machine's."""
 

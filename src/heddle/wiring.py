@@ -16,10 +16,14 @@ from heddle.adapters.agents.brands import Brand, brand_names, load_brand
 from heddle.adapters.agents.claude import ClaudeAgent
 from heddle.adapters.dispatch.local import LocalDispatcher
 from heddle.adapters.git import GitRepository, open_repository
+from heddle.adapters.git.opening import require_version
 from heddle.adapters.git.privates import GitPrivates
+from heddle.adapters.git.process import Git
 from heddle.adapters.git.worktrees import GitWorktrees
 from heddle.adapters.installs.registries import ToolRegistries
 from heddle.adapters.journal.sqlite import SqliteJournal
+from heddle.adapters.previews import LocalPreviews
+from heddle.adapters.previews.server import Wish
 from heddle.adapters.sandbox import machine
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.confined import Confined
@@ -39,6 +43,7 @@ from heddle.api.desk import Desk
 from heddle.config import Config, person_file, resolve
 from heddle.core.errors import HeddleError, SetupError
 from heddle.engine.fleet import Fleet
+from heddle.engine.previews import Previews
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.ports import Agent, Workspaces
@@ -185,6 +190,7 @@ class House:
 
     async def close(self) -> None:
         """Let go of everything; sessions go on."""
+        await self.desk.previews.close()
         await self.dispatcher.close()
         await self.enclosures.close()
         self.journal.close()
@@ -275,10 +281,17 @@ async def build(
     dispatcher = LocalDispatcher()
     fleet = Fleet(runs, outside, dispatcher)
 
+    async def programs() -> list[dict[str, object]]:
+        return [await _git_finding(environment), *await agents.check()]
+
     async def explain(root: str, key: str) -> list[dict[str, object]]:
         repository = (await sites.site(root)).repository if root else None
         commit = await repository.resolve("HEAD") if repository else ""
         return [asdict(value) for value in await config.explain(repository, commit, key)]
+
+    def wish() -> Wish:
+        now = {value.key: value.value for value in resolve(config.own_layers())}
+        return Wish(now["preview.enabled"], now["preview.port"])
 
     desk = Desk(
         fleet=fleet,
@@ -286,15 +299,23 @@ async def build(
         home=home,
         version=__version__,
         transcript=enclosures.none.transcript,
-        check_agents=agents.check,
+        check_programs=programs,
         check_sandbox=enclosures.findings,
         lacks=enclosures.lacks,
         explain=explain,
         close=close,
         live=enclosures.none.live,
+        previews=Previews(runs, LocalPreviews(wish)),
         started_at=clock.now(),
     )
     return House(desk, journal, enclosures, dispatcher)
+
+
+async def _git_finding(environment: Mapping[str, str]) -> dict[str, object]:
+    try:
+        return {"what": "git", "ok": True, "detail": await require_version(Git(environment))}
+    except HeddleError as error:
+        return {"what": "git", "ok": False, "detail": f"{error.message}; {error.hint}"}
 
 
 def _texts() -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Attacks on files: the person's, other sessions', Heddle's, the machine's."""
 
+from typing import Any
+
 import pytest
 
 from attacks.attack import Attack, altered, succeeded, told
@@ -13,8 +15,8 @@ def linked_index(monkeypatch: pytest.MonkeyPatch) -> None:
     """A box whose git directory is no layer: the index of all sessions is the session's own."""
     real = layout.view
 
-    def direct(made: layout.Layout, key: str, tree: str, base: layout.Base, shared: tuple[str, ...]) -> View:
-        seen = real(made, key, tree, base, shared)
+    def direct(made: layout.LayerLayout, key: str, tree: str, base: layout.Base, *more: Any) -> View:
+        seen = real(made, key, tree, base, *more)
         index = Mount("write", f"{tree}/.git/index", source=str(base.index))
         return View(seen.key, (*seen.mounts, index), seen.home, seen.lock)
 

@@ -19,6 +19,18 @@ ELSEWHERE = {
         "fill the disk with many files",
         "tests/e2e/test_watchdog.py::test_attack_41_many_small_files_freeze_the_session_and_the_person_lets_it_go_on",
     ),
+    "43": (
+        "have a page reach a preview by another name (DNS rebinding)",
+        "tests/attacks/test_previews.py::test_attack_43_who_comes_by_another_name_is_connected_to_nothing",
+    ),
+    "44": (
+        "have a foreign page write to a preview, or open a WebSocket to it",
+        "tests/attacks/test_previews.py::test_attack_44_a_foreign_page_sends_nothing_that_does_harm",
+    ),
+    "45": (
+        "plant a cookie on other previews and on all of localhost",
+        "tests/attacks/test_previews.py::test_attack_45_a_cookie_is_for_no_other_name_than_the_one_that_was_asked",
+    ),
     "49": (
         "edit the tests and checks by which it is judged",
         "tests/e2e/test_fleet.py::test_m8_edited_tests_are_told_and_the_agreed_checks_still_run",

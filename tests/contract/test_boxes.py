@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.core.errors import OutsideError
 from heddle.ports import Command, Held, Mount, View
+from support.previews import request, serves
 
 pytestmark = pytest.mark.asyncio
 
@@ -199,3 +201,24 @@ async def test_home_is_the_sessions_own_wherever_there_is_a_sandbox(ground: Grou
         assert b"mine" not in ran.out
         assert (Path(view.home) / "left").exists()
         assert not (ground.path / "left").exists()
+
+
+async def test_a_server_inside_is_dialled_where_it_listens(ground: Ground) -> None:
+    sandbox, view = ground.open(), ground.view()
+    with socket.socket() as spare:
+        spare.bind(("127.0.0.1", 0))
+        port = spare.getsockname()[1]
+    with pytest.raises(OutsideError) as caught:
+        await sandbox.dial(view, port)
+    assert caught.value.slug == "nobody-listens" and caught.value.hint
+    command = Command("server", serves(port), str(ground.path / "t1" / "tree"))
+    assert await heard(await sandbox.start_in(view, command)) == b"serving\n"
+    again = ground.open()
+    reader, writer = await again.dial(view, port)
+    writer.write(request("GET /x HTTP/1.0", "Host: here"))
+    assert (await reader.read()).endswith(b"page heard GET /x of here")
+    writer.close()
+    await sandbox.close_box("t1")
+    with pytest.raises(OutsideError) as caught:
+        await again.dial(view, port)
+    assert caught.value.slug == "nobody-listens"

@@ -5,6 +5,7 @@ A further provider joins by one line in support.yard.PROVIDERS.
 
 import asyncio
 import errno
+import shlex
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from heddle.core.errors import HeddleError, OutsideError, Refused, UserError
 from heddle.core.extent import Extent
 from heddle.ports import Command, Workspace, WorkspaceOrder, Workspaces
 from repositories import Sample, files_below
+from support.previews import request, serves
 from support.visitor import Visitor
 from support.yard import DESTROY, LIMIT, Crash, Steps, Yard, heard
 
@@ -283,9 +285,11 @@ async def test_w5_housekeeping_in_the_repository_takes_nothing_from_a_session(
 ) -> None:
     """Main moves to another history and everything that no ref keeps is pruned, again and again, while it commits."""
     sample = yard.sample
-    commits = (
-        "for n in 1 2 3 4 5 6 7 8; do echo $n > own; git add own; git commit -q -m own-$n; done; echo made; exec cat"
+    own = "git add own && git commit -q -m own-$n"
+    tried = (
+        f"{{ {own}; }} || {{ {own}; }} || {{ {own}; }}"  # git removes an empty folder of objects that git writes into
     )
+    commits = f"for n in 1 2 3 4 5 6 7 8; do echo $n > own; {tried}; done; echo made; exec cat"
     held = await yard.enter(workspace, commits)
     elsewhere = sample.git("commit-tree", "-m", "elsewhere", sample.git("mktree", stdin=""))
     sample.git("checkout", "-q", "--detach", elsewhere)
@@ -898,3 +902,40 @@ async def _done_again(case: Case, operation: str) -> None:
     _, act, check = OPERATIONS[operation]
     await act(case)
     await check(case)
+
+
+async def test_a_server_inside_is_dialled_on_a_port_of_the_workspaces_own(
+    yard: Yard, house: Workspaces, workspace: Workspace
+) -> None:
+    if yard.kind == "memory":
+        assert workspace.ports() == range(0)
+        return
+    if workspace.ports() is not None:
+        assert not workspace.ports()
+        with pytest.raises(Refused) as refused:
+            await workspace.dial(3000)
+        assert slug(refused) == "port-not-leased" and "nobody has been in it" in refused.value.message
+    script = f"exec {shlex.join(serves(3000)).replace(' 3000 ', ' ${PORT:-3000} ')}"
+    held = await yard.enter(workspace, script)
+    await heard(held, b"serving")
+    found = await (await yard.open()).find(workspace.id)
+    assert found is not None
+    ports = found.ports()
+    port = ports[0] if ports else 3000
+    reader, writer = await found.dial(port)
+    writer.write(request("GET / HTTP/1.0", "Host: here"))
+    assert (await reader.read()).endswith(b"page heard GET / of here")
+    writer.close()
+    with pytest.raises(OutsideError) as failed:
+        await found.dial(port + 1)
+    assert slug(failed) == "nobody-listens"
+    if ports:
+        other = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        with pytest.raises(Refused) as refused:
+            await found.dial(other.sockets[0].getsockname()[1])
+        assert slug(refused) == "port-not-leased" and f"{ports[0]} to {ports[-1]}" in refused.value.message
+        other.close()
+    await workspace.seal()
+    with pytest.raises(OutsideError) as failed:
+        await found.dial(port)
+    assert slug(failed) == "nobody-listens"

@@ -268,3 +268,11 @@ def test_names_of_events_and_odd_globs() -> None:
     assert Scope(("a/**/b",)).meeting(Scope(("a/**",))) is not None
     assert Scope(("**/b",)).meeting(Scope(("**/c/b",))) is not None
     assert Scope(("a",)).meeting(Scope(("**/b/a",))) is not None
+
+
+def test_an_attempt_without_an_agent_yet_is_told_as_that() -> None:
+    """Installing what a lockfile names may take minutes."""
+    begun = run_of(*BEGUN[:2])
+    assert state(begun, decide(begun, OPEN)) == (Status.RUNNING, "research, attempt 1: its workspace is made ready")
+    works = run_of(*BEGUN[:2], e.SessionStarted("s", "claude", "w", Stage.RESEARCH, 1, 2))
+    assert state(works, decide(works, OPEN)) == (Status.RUNNING, "research, attempt 1")

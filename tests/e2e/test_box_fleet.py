@@ -53,6 +53,7 @@ async def test_a_machine_without_namespaces_works_in_a_lesser_tier_and_says_so(t
         assert (rows[0]["status"], rows[0]["tier"]) == ("landed", tier)
         assert tier < 2
         findings = {one["what"]: one for one in (await fleet.call("doctor"))["findings"]}
+        assert findings["git"]["detail"].startswith("git version 2.")
         assert not findings["box"]["ok"]
         assert "Operation not permitted" in findings["box"]["detail"]
         assert findings["workspaces"]["detail"].startswith("clone: ")

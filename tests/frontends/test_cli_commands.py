@@ -402,7 +402,24 @@ def test_init_suggests_the_check_that_is_likely(tmp_path: Path, files: dict[str,
     ended = heddle("init", cwd=tmp_path / "deep" / "er")
     assert (ended.status, ended.out) == (0, f"{tmp_path}/heddle.toml\n")
     written = tomllib.loads((tmp_path / "heddle.toml").read_text())
-    assert written == {"checks": {"commands": checks}, "setup": {"commands": []}}
+    assert written == {"checks": {"commands": checks}, "setup": {"commands": [], "dependencies": []}}
+
+
+@pytest.mark.parametrize(
+    ("lockfiles", "recipes"),
+    [
+        (["package-lock.json", "requirements.txt"], ["npm", "pip"]),
+        (["package-lock.json", "pnpm-lock.yaml"], ["npm"]),
+        (["requirements.txt", "uv.lock", "go.sum", "Cargo.lock"], ["uv", "cargo", "go"]),
+    ],
+)
+def test_init_names_what_installs_the_lockfiles(tmp_path: Path, lockfiles: list[str], recipes: list[str]) -> None:
+    (tmp_path / ".git").mkdir()
+    for name in lockfiles:
+        (tmp_path / name).touch()
+    ended = heddle("init", "--json", cwd=tmp_path)
+    assert json.loads(ended.out)["dependencies"] == recipes
+    assert tomllib.loads((tmp_path / "heddle.toml").read_text())["setup"]["dependencies"] == recipes
 
 
 def test_init_writes_what_it_was_told_and_never_over_a_file(tmp_path: Path) -> None:

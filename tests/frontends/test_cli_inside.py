@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from inline_snapshot import snapshot
 
-from support.command_line import Ended, heddle
+from support.command_line import Ended, error, heddle
 from support.fleet import git, make_repository, scene, write_script
 from support.stand_in import StandIn
 from support.visitor import Visitor
@@ -247,3 +247,55 @@ def test_scripts_get_streams_and_status(task: Path, tmp_path: Path) -> None:
     assert (ended.status, "already" in ended.err) == (2, True)
     assert (path / "b.txt").read_text() == "hello\n"
     assert "a person entered t1-1-execute-1: cat b.txt" in ours("why", "T1").out
+
+
+def shown(asked: dict[str, Any]) -> dict[str, Any]:
+    url = "http://t7.localhost:40123/"
+    return {"schema": "heddle.preview/1", **ABOUT, "port": asked["port"] or 3000, "url": url, "listening": False}
+
+
+def test_preview_prints_the_address_and_says_beside_it_what_it_shows(daemon: StandIn) -> None:
+    daemon.answers["preview.open"] = shown
+    ended = heddle("preview", "T7")
+    assert (ended.status, ended.out) == (0, "http://t7.localhost:40123/\n")
+    assert ended.err == snapshot("""\
+what t7-1-execute-1 serves on port 3000; end it with: heddle preview T7 --stop
+nobody listens there yet; load the page again once a server runs
+""")
+    ended = heddle("preview", "T7", "--port", "5173", "--workspace", "w", "--json")
+    assert json.loads(ended.out) == shown({"port": 5173})
+    asked = {"task": "T7", "port": 0, "workspace": ""}
+    assert daemon.calls("preview.open") == [asked, {"task": "T7", "port": 5173, "workspace": "w"}]
+    assert heddle("preview", "T7", "--port", "http").status == 2
+
+
+def test_preview_opens_the_browser_when_it_is_asked_to(daemon: StandIn, tmp_path: Path) -> None:
+    daemon.answers["preview.open"] = shown
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/seen\n')
+    browser.chmod(0o755)
+    assert heddle("preview", "T7", "--open", BROWSER=f"{browser} %s").status == 0
+    assert (tmp_path / "seen").read_text() == "http://t7.localhost:40123/\n"
+    browser.write_text("#!/bin/sh\nexit 1\n")
+    ended = heddle("preview", "T7", "--open", BROWSER=f"{browser} %s", PATH="/nowhere")
+    assert (ended.status, ended.out) == (7, "")
+    assert ended.err == snapshot("""\
+error: no browser could be started for http://t7.localhost:40123/
+hint: open http://t7.localhost:40123/ yourself
+""")
+
+
+def test_preview_is_ended_and_tells_why_it_cannot_be_opened(daemon: StandIn) -> None:
+    daemon.answers["preview.stop"] = told = {
+        "schema": "heddle.preview-end/1",
+        "task": "T7",
+        "workspace": "w",
+        "url": "u",
+    }
+    assert heddle("preview", "T7", "--stop").out == "T7  preview ended\n"
+    assert json.loads(heddle("preview", "T7", "--stop", "--json").out) == told
+    off = error("setup", "previews are off", slug="preview-off", hint="put 'enabled = true' there", status=4)
+    daemon.answers["preview.open"] = off
+    ended = heddle("preview", "T7")
+    assert (ended.status, ended.out) == (4, "")
+    assert ended.err == "error: previews are off\nhint: put 'enabled = true' there\n"

@@ -55,6 +55,7 @@ commands:
   diff         show what a task changed
   open         lay out what a task's workspace holds as a plain git worktree
   shell        go into a task's workspace, for a shell or one command
+  preview      let your browser see what a session serves
   pause        let nothing new start for a task
   resume       let a paused task go on
   stop         end a task; what it made is kept

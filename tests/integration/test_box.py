@@ -22,6 +22,8 @@ from heddle.core.session import Send
 from heddle.ports import Command, Mount
 from support.boxes import Bench
 from support.evaders import EVADERS, evader, has_begun
+from support.previews import request, serves
+from support.yard import heard
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.needs("boxes")]
 
@@ -356,3 +358,50 @@ async def test_what_ended_long_ago_is_pruned_and_boxes_are_forgotten_together(be
     left = {json.loads(path.read_bytes())["key"] for path in (bench.folder / "held").glob("*/spec.json")}
     assert left == {"again/box-1", "again/box-2", "living/box-1"}
     assert await bench.run(bench.open(), "echo here", view=bench.view("again")) == "here\n"
+
+
+async def started(bench: Bench, box: Box, argv: tuple[str, ...], view: str = "t1") -> None:
+    """A program in a box that has said that it is ready."""
+    held = await box.start_in(bench.view(view), Command(f"{view}-server", argv, str(bench.checkout)))
+    await heard(held, b"serving")
+
+
+async def served(box: Box, bench: Bench, port: int, view: str = "t1") -> bytes:
+    reader, writer = await box.dial(bench.view(view), port)
+    writer.write(request("GET / HTTP/1.0", "Host: here"))
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_each_box_is_dialled_on_a_loopback_of_its_own(bench: Bench, box: Box) -> None:
+    await started(bench, box, serves(3000, "first"), "t1")
+    await started(bench, box, serves(3000, "second", "::1"), "t2")
+    assert b"first heard" in await served(box, bench, 3000, "t1")
+    assert b"second heard" in await served(box, bench, 3000, "t2")
+    with pytest.raises(OutsideError, match="refused") as caught:
+        await box.dial(bench.view("t1"), 3001)
+    assert caught.value.slug == "nobody-listens"
+
+
+TARPIT = """
+import socket, time
+tarpit = socket.create_server(("127.0.0.1", 3000), backlog=0)
+own = [socket.socket() for _ in range(8)]
+for one in own:
+    one.setblocking(False)
+    one.connect_ex(("127.0.0.1", 3000))
+print("serving", flush=True)
+time.sleep(1000)
+"""
+"""A server at which every connection waits for ever."""
+
+
+async def test_a_server_that_lets_one_wait_is_not_waited_for(bench: Bench, box: Box) -> None:
+    await started(bench, box, ("python3", "-c", TARPIT))
+    dials = [asyncio.create_task(box.dial(bench.view(), 3000)) for _ in range(40)]
+    begun = time.monotonic()
+    assert await asyncio.to_thread(lambda: True)  # no thread that others need waits with it
+    assert time.monotonic() - begun < 1.0
+    for failure in await asyncio.gather(*dials, return_exceptions=True):
+        assert isinstance(failure, OutsideError) and "timed out" in failure.message, failure

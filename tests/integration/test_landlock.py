@@ -634,7 +634,7 @@ async def test_older_kernels_keep_files_apart_too(
     script = (
         f"cat {ground.secret} || echo no; echo x > {ground.work} || echo no; mkdir a b; echo x > a/x; mv a/x b; cat b/x"
     )
-    held = await sandbox.start_in(ground.view(), shell(ground, "k", script))
+    held = await sandbox.start_in(ground.view(), shell(ground, "k", script, ports=(20_000,)))
     assert await heard(held) == "no\nno\nx\n"
     hosts = shell(ground, "hosts", "echo $HTTPS_PROXY", hosts=("api.example:443",))
     told, why = await machine.try_landlock(ground.folder / "probe")

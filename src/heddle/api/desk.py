@@ -8,6 +8,7 @@ from heddle.core.errors import UserError
 from heddle.core.run import Run
 from heddle.core.views import Row, row
 from heddle.engine.fleet import Fleet
+from heddle.engine.previews import Previews
 from heddle.engine.runs import Runs
 from heddle.engine.site import Site
 
@@ -23,11 +24,12 @@ class Desk:
     home: Path
     version: str
     transcript: Callable[[str], Path | None]
-    check_agents: Callable[[], Awaitable[list[dict[str, object]]]]
+    check_programs: Callable[[], Awaitable[list[dict[str, object]]]]
     check_sandbox: Callable[[], Awaitable[list[dict[str, object]]]]
     explain: Callable[[str, str], Awaitable[list[dict[str, object]]]]
     close: Callable[[], None]
     live: Callable[[], Awaitable[tuple[str, ...]]]
+    previews: Previews
     started_at: float = 0.0
     lacks: str = ""
     notes: list[str] = field(default_factory=list)

@@ -61,7 +61,7 @@ async def doctor(desk: Desk, asked: Nothing) -> dict[str, Any]:
             {"what": "journal", "ok": False, "detail": f"{kept.what}: {kept.why}"}
             for kept in desk.runs.journal.set_aside()
         ),
-        *await desk.check_agents(),
+        *await desk.check_programs(),
     ]
     if desk.fleet.trouble:
         findings.append({"what": "fleet", "ok": False, "detail": desk.fleet.trouble})

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from heddle.api import facts, inbox, machine, plans, sessions, tasks, workspaces
+from heddle.api import facts, inbox, machine, plans, previews, sessions, tasks, workspaces
 from heddle.api.desk import Desk
 
 Method = tuple[Callable[[Desk, Any], Awaitable[dict[str, Any]]], type[msgspec.Struct]]
@@ -31,6 +31,8 @@ METHODS: dict[str, Method] = {
     "plan.edit": (plans.edit, plans.Edit),
     "workspace.open": (workspaces.opened, workspaces.Open),
     "workspace.enter": (workspaces.entered, workspaces.Enter),
+    "preview.open": (previews.opened, previews.Show),
+    "preview.stop": (previews.stopped, tasks.One),
     "session.list": (sessions.listed, tasks.One),
     "session.tail": (sessions.tail, sessions.Tail),
     "events": (facts.listed, facts.Events),

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,6 +16,20 @@ from heddle.ports import Command, Workspace
 
 SHELL = 'for shell in "$1" bash sh; do command -v "$shell" >/dev/null && exec "$shell"; done'
 """The person's own shell where it is there inside, else the next best."""
+
+
+class Choice(Protocol):
+    """What says which workspace of a task is meant."""
+
+    @property
+    def stage(self) -> str:
+        """Of which stage; "" for the current one."""
+        ...
+
+    @property
+    def workspace(self) -> str:
+        """By its name; "" for any."""
+        ...
 
 
 class Open(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,11 +62,11 @@ class Enter(msgspec.Struct, forbid_unknown_fields=True):
 async def opened(desk: Desk, asked: Open) -> dict[str, Any]:
     """A plain git worktree of what the workspace holds now; the session goes on untouched."""
     run = desk.require(asked.task)
-    made, workspace = await _chosen(desk, run, asked, frozenset(Stage))
+    made, workspace = await chosen(desk, run, asked, frozenset(Stage))
     path = asked.path or f"{run.task.root.rstrip('/')}-{run.task.id}"
     found = await workspace.export(Path(path))
     cautions = [asdict(one) for one in found]
-    return {"schema": "heddle.open/1", **_about(run, made), "path": path, "cautions": cautions}
+    return {"schema": "heddle.open/1", **about(run, made), "path": path, "cautions": cautions}
 
 
 async def entered(desk: Desk, asked: Enter) -> dict[str, Any]:
@@ -62,10 +76,10 @@ async def entered(desk: Desk, asked: Enter) -> dict[str, Any]:
     """
     run = desk.require(asked.task)
     if asked.stage == Stage.VALIDATE:
-        raise _judging(run)
-    made, workspace = await _chosen(desk, run, asked, WITH_AGENT)
+        raise judging(run)
+    made, workspace = await chosen(desk, run, asked, WITH_AGENT)
     if made.stage not in WITH_AGENT:
-        raise _judging(run)
+        raise judging(run)
     argv = tuple(asked.command) or ("/bin/sh", "-c", SHELL, "sh", asked.shell)
     env = {"TERM": asked.term} if asked.term else {}
     command = Command("", argv, "", env, "terminal" if asked.terminal else "lent")
@@ -75,23 +89,22 @@ async def entered(desk: Desk, asked: Enter) -> dict[str, Any]:
     except HeddleError as error:
         if error.slug != "workspace-sealed":
             raise
-        raise _over(run, made) from error
+        raise over(run, made) from error
     door = held.door(f"the visit was ended from outside; see: heddle why {run.task.id}")
     return {
         "schema": "heddle.visit/1",
-        **_about(run, made),
+        **about(run, made),
         "kept": made.stage not in READ_ONLY,
         "argv": list(door),
     }
 
 
-def _about(run: Run, made: e.WorkspaceCreated) -> dict[str, Any]:
+def about(run: Run, made: e.WorkspaceCreated) -> dict[str, Any]:
+    """What every answer about a workspace begins with."""
     return {"task": run.task.id, "workspace": made.workspace, "stage": made.stage}
 
 
-async def _chosen(
-    desk: Desk, run: Run, asked: Open | Enter, stages: frozenset[Stage]
-) -> tuple[e.WorkspaceCreated, Workspace]:
+async def chosen(desk: Desk, run: Run, asked: Choice, stages: frozenset[Stage]) -> tuple[e.WorkspaceCreated, Workspace]:
     """The newest workspace that exists and was asked for; of the run's current stage when there is one."""
     if asked.stage and asked.stage not in tuple(Stage):
         told = ", ".join(Stage)
@@ -114,7 +127,7 @@ async def _chosen(
     return (current or fitting)[0]
 
 
-def _nothing(desk: Desk, run: Run, asked: Open | Enter, there: list[str]) -> UserError:
+def _nothing(desk: Desk, run: Run, asked: Choice, there: list[str]) -> UserError:
     id = run.task.id
     which = f" '{asked.workspace}'" if asked.workspace else ""
     of = f" of stage '{asked.stage}'" if asked.stage else ""
@@ -127,7 +140,8 @@ def _nothing(desk: Desk, run: Run, asked: Open | Enter, there: list[str]) -> Use
     return UserError(f"task '{id}' has no workspace{which}{of} now", slug="no-workspace", hint=hint)
 
 
-def _over(run: Run, made: e.WorkspaceCreated) -> Refused:
+def over(run: Run, made: e.WorkspaceCreated) -> Refused:
+    """The error for who comes after the attempt."""
     return Refused(
         f"workspace '{made.workspace}' is sealed: its attempt is over, and nobody goes in any more",
         slug="workspace-sealed",
@@ -135,7 +149,8 @@ def _over(run: Run, made: e.WorkspaceCreated) -> Refused:
     )
 
 
-def _judging(run: Run) -> Refused:
+def judging(run: Run) -> Refused:
+    """The error for who would come between a candidate and its verdict."""
     return Refused(
         "nobody goes into a workspace of a validation: what is changed there would change the verdict",
         slug="validation-alone",

@@ -7,14 +7,28 @@ calls `tree` and `out` are paths as a process *inside* it sees them, because the
 from heddle.core.snapshot import Snapshot
 from heddle.ports.agents import Agent, Conversation, Dispatcher
 from heddle.ports.journal import Clock, Fence, Journal, SetAside
+from heddle.ports.previews import Dial, PreviewServer
 from heddle.ports.privates import PrivateGits
-from heddle.ports.processes import Boxes, Chunk, Command, Exit, Held, Mount, Ran, Sandbox, View
+from heddle.ports.processes import (
+    STREAM_LIMIT,
+    Boxes,
+    Chunk,
+    Command,
+    Exit,
+    Held,
+    Mount,
+    Ran,
+    Sandbox,
+    Streams,
+    View,
+)
 from heddle.ports.registries import Reach, Registries, reach_of
 from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
 from heddle.ports.workspaces import Caution, Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
 from heddle.ports.worktrees import Ownership, Worktrees
 
 __all__ = [
+    "STREAM_LIMIT",
     "Advanced",
     "Agent",
     "Blocked",
@@ -28,6 +42,7 @@ __all__ = [
     "Command",
     "Conflicted",
     "Conversation",
+    "Dial",
     "Dispatcher",
     "Exit",
     "Fence",
@@ -37,6 +52,7 @@ __all__ = [
     "Mount",
     "MovedOn",
     "Ownership",
+    "PreviewServer",
     "PrivateGits",
     "Ran",
     "Reach",
@@ -46,6 +62,7 @@ __all__ = [
     "Sandbox",
     "SetAside",
     "Snapshot",
+    "Streams",
     "View",
     "Workspace",
     "WorkspaceOrder",

@@ -1,10 +1,17 @@
 """Processes that outlive the daemon, and what encloses them."""
 
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from heddle.core.session import Send
+
+Streams: TypeAlias = tuple[StreamReader, StreamWriter]
+"""The two directions of a connection."""
+
+STREAM_LIMIT = 65_536
+"""Bytes of a connection that a reader holds before its sender has to wait, more or less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +181,13 @@ class Sandbox(Protocol):
         """The process of that key if it was ever started."""
         ...
 
+    async def dial_here(self, port: int) -> Streams:
+        """Connect on this machine's own loopback, where sessions that share it listen.
+
+        Never waits long. Raises OutsideError(slug="nobody-listens").
+        """
+        ...
+
 
 class Boxes(Sandbox, Protocol):
     """A sandbox that can give a session a file system of its own."""
@@ -194,6 +208,13 @@ class Boxes(Sandbox, Protocol):
 
     async def bridge(self, view: View) -> tuple[str, ...]:
         """The beginning of a command line for the host: what follows it runs in the box, on the same three streams."""
+        ...
+
+    async def dial(self, view: View, port: int) -> Streams:
+        """Connect to what listens on that port of the loopback that the view's processes have.
+
+        Never waits long. Raises OutsideError(slug="nobody-listens").
+        """
         ...
 
     async def close_box(self, key: str) -> None:

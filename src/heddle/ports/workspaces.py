@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from heddle.core.extent import Extent
-from heddle.ports.processes import Command, Held
+from heddle.ports.processes import Command, Held, Streams
 from heddle.ports.repository import Change
 
 
@@ -89,6 +89,18 @@ class Workspace(Protocol):
     async def extent(self, enough: Extent) -> Extent | None:
         """What was written here so far: the tree, its git directory, HOME and documents; None where that cannot be told
         cheaply. It may stop counting once it is past `enough`. Never waits for whoever writes.
+        """
+        ...
+
+    def ports(self) -> range | None:
+        """Where servers inside may listen; None: anywhere, on a loopback of their own. Empty before somebody entered."""
+        ...
+
+    async def dial(self, port: int) -> Streams:
+        """Connect to a server inside. Never waits long.
+
+        Raises Refused(slug="port-not-leased") for a port that is not the workspace's, OutsideError (slug nobody-listens,
+        workspace-lost).
         """
         ...
 

@@ -27,7 +27,7 @@ async def open_repository(path: Path, environment: Mapping[str, str] | None = No
     here: see Repository.current_branch.
     """
     git = Git(environment)
-    await _require_version(git)
+    await require_version(git)
     here = path.resolve()
     if not here.is_dir():
         raise UserError(f"'{path}' is no directory", slug="no-such-directory", hint="name a directory of a repository")
@@ -53,7 +53,8 @@ def _store(git: Git, common: Path, main: Path | None) -> Store:
         ) from error
 
 
-async def _require_version(git: Git) -> None:
+async def require_version(git: Git) -> str:
+    """What git says of its version. Raises SetupError (slug git-missing, git-version)."""
     said = (await git.run("version")).text
     found = _VERSION.search(said)
     if found is None or (int(found[1]), int(found[2])) < OLDEST:
@@ -65,6 +66,7 @@ async def _require_version(git: Git) -> None:
             found=said,
             needed=oldest,
         )
+    return said
 
 
 async def _require_checkout(git: Git, here: Path) -> None:

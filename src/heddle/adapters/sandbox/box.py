@@ -13,12 +13,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from heddle.adapters.sandbox import policy
+from heddle.adapters.sandbox.dialling import dial_in, nobody_listens
 from heddle.adapters.sandbox.held import HeldProcess
 from heddle.adapters.sandbox.holders import Holders, needs_view
 from heddle.adapters.sandbox.pipes import require_within, write_all
 from heddle.core.errors import OutsideError, Refused
 from heddle.holder.box.minder import receive, tell
-from heddle.ports import Command, Ran, View
+from heddle.ports import Command, Ran, Streams, View
 
 BRIDGE = """
 import sys
@@ -87,6 +88,13 @@ class Box(Holders):
         """See the port."""
         made = await self._box(view)
         return (sys.executable, "-I", "-S", "-c", BRIDGE, _SOURCE, self._init_socket(made), "/")
+
+    async def dial(self, view: View, port: int) -> Streams:
+        """See the port. No box is made for it: in a fresh one nobody listens."""
+        latest = await self._latest(view.key)
+        if latest is None or not await latest.lives():
+            raise nobody_listens(port, "nothing runs there now")
+        return await dial_in(self._init_socket(latest), port)
 
     async def close_box(self, key: str) -> None:
         """See the port."""

@@ -21,7 +21,7 @@ from heddle.adapters.sandbox.pipes import read_all, write_all
 from heddle.core.errors import Refused
 from heddle.holder.folder import MARKER
 from heddle.holder.reaper import end_marked
-from heddle.ports import Command, Ran, View
+from heddle.ports import Command, Ran, Streams, View
 
 ERRAND = """
 import sys
@@ -72,7 +72,8 @@ class Confined(Holders, ABC):
         async with self._entering.setdefault(view.key, asyncio.Lock()):
             if self.of(command.key).begun():
                 return (await self.hold(command))[0]
-            plan = {**self._plan(view, network=_needs_network(command)), "ports": list(command.ports)}
+            plan = self._plan(view, network=_needs_network(command))
+            plan["ports"] = list(command.ports) if self._lends() else []
             plan["profile"] = str(self.of(command.key).folder.path / PROFILE)
             enclosed = replace(command, env={**self._env(view), **command.env})
             held, failure = await self.hold(enclosed, view=view.key, confine=plan)
@@ -108,6 +109,10 @@ class Confined(Holders, ABC):
         await asyncio.to_thread(_place, file, json.dumps(plan))
         return (sys.executable, "-I", "-S", "-c", ERRAND, _SOURCE, str(file))
 
+    async def dial(self, view: View, port: int) -> Streams:
+        """See the port: what runs here shares the machine's loopback."""
+        return await self.dial_here(port)
+
     async def close_box(self, key: str) -> None:
         """See the port."""
         async with self._entering.setdefault(key, asyncio.Lock()):
@@ -136,6 +141,10 @@ class Confined(Holders, ABC):
     def _plan(self, view: View, *, network: bool = False) -> dict[str, Any]:
         """What encloses a process of the view. Raises Refused (slug sandbox-needs-view, sandbox-unavailable)."""
 
+    def _lends(self) -> bool:
+        """Whether a session can have ports of the loopback that no other has."""
+        return True
+
     def _env(self, view: View) -> dict[str, str]:
         tmp = os.path.join(view.home, ".tmp")
         with suppress(FileExistsError):  # whatever the session made of it: no rule is made for it
@@ -151,7 +160,8 @@ class Confined(Holders, ABC):
 
 
 def _needs_network(command: Command) -> bool:
-    return bool(command.hosts or command.forwards or command.ports)
+    """Ports are leased to whoever might serve: a kernel that cannot tell them apart lends none, and that is all."""
+    return bool(command.hosts or command.forwards)
 
 
 def why_not_there(view: View) -> str:

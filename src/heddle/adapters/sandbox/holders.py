@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+from heddle.adapters.sandbox.dialling import dial_here
 from heddle.adapters.sandbox.held import HeldProcess
 from heddle.adapters.sandbox.zygote import Zygote
 from heddle.core.errors import OutsideError, Refused, SetupError
 from heddle.holder.folder import VERSION, Folder
-from heddle.ports import Command, View
+from heddle.ports import Command, Streams, View
 
 SOCKET_LIMIT = 103
 """Bytes of a unix socket's path that every supported system takes."""
@@ -51,6 +52,10 @@ class Holders:
         """See the port."""
         held = self.of(key)
         return held if held.begun() else None
+
+    async def dial_here(self, port: int) -> Streams:
+        """See the port."""
+        return await dial_here(port)
 
     def transcript(self, key: str) -> Path | None:
         """Where the standard output of a process that was ever started lies."""

@@ -20,6 +20,10 @@ class Landlock(Confined):
         rules = policy.rules(view, self.environment, self.shown())
         return {"rules": rules, "limits": policy.LIMITS, "tasks": policy.TASKS}
 
+    def _lends(self) -> bool:
+        """See Confined."""
+        return landlock.abi() >= landlock.PORTS
+
 
 def _why_not(view: View, version: int) -> str:
     """Why it cannot be enclosed on this machine; "" when it can."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from heddle.adapters.sandbox.held import HeldProcess
 from heddle.adapters.sandbox.holders import Holders, require_in_place
 from heddle.adapters.sandbox.pipes import require_within
-from heddle.ports import Command, Ran, View
+from heddle.ports import Command, Ran, Streams, View
 
 INHERITED = frozenset(
     ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "TZ", "TMPDIR")
@@ -89,6 +89,10 @@ class Unconfined(Holders):
         """See the port: nothing lies between the host and what runs here."""
         require_in_place(view)
         return ()
+
+    async def dial(self, view: View, port: int) -> Streams:
+        """See the port: what runs here shares the machine's loopback."""
+        return await self.dial_here(port)
 
     async def close_box(self, key: str) -> None:
         """See the port: what was started in the view ends."""

@@ -29,10 +29,9 @@ class PortBlocks:
         Raises OutsideError(slug="no-ports"), OSError.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        held = {path.name: path.read_text() for path in self.folder.iterdir()}
-        mine = next((name for name, whose in held.items() if whose == str(owner)), "")
-        if mine:
-            return _ports(int(mine))
+        if mine := self.leased(owner):
+            return mine
+        held = self._held()
         for number in range(BLOCKS):
             whose = held.get(str(number), "")
             if whose and Path(whose).exists():
@@ -43,6 +42,14 @@ class PortBlocks:
         raise OutsideError(
             "no block of free ports is left", slug="no-ports", hint="end a session with 'heddle stop TASK', then go on"
         )
+
+    def leased(self, owner: Path) -> range:
+        """The ports that a workspace has; none when it never leased any."""
+        mine = next((name for name, whose in self._held().items() if whose == str(owner)), "")
+        return _ports(int(mine)) if mine else range(0)
+
+    def _held(self) -> dict[str, str]:
+        return {path.name: path.read_text() for path in self.folder.iterdir()} if self.folder.is_dir() else {}
 
 
 def port_names(ports: range) -> dict[str, str]:

@@ -81,6 +81,17 @@ def sealed(id: str) -> Refused:
     return Refused(f"workspace '{id}' is sealed", slug="workspace-sealed", hint="a new attempt gets a new one")
 
 
+def require_leased(id: str, port: int, leased: range) -> None:
+    """Raises Refused(slug="port-not-leased"): what listens elsewhere on a shared loopback may be anybody's."""
+    if port not in leased:
+        has = f"its ports are {leased[0]} to {leased[-1]}" if leased else "nobody has been in it yet"
+        raise Refused(
+            f"port {port} is none of workspace '{id}', which shares this machine's loopback: {has}",
+            slug="port-not-leased",
+            hint="have its server listen on one of its HEDDLE_PORTS, and name that with --port",
+        )
+
+
 def no_layers(id: str) -> Refused:
     """The error for a layer that cannot be: only a workspace that is a layer itself lies over others."""
     return Refused(f"workspace '{id}' shares no layers", slug="no-layers", hint="install into the workspace itself")

@@ -35,6 +35,7 @@ from heddle.ports import (
     Repository,
     Sandbox,
     Snapshot,
+    Streams,
     WorkspaceOrder,
     Worktrees,
 )
@@ -250,6 +251,15 @@ class MemoryWorkspace:
     async def extent(self, enough: Extent) -> Extent | None:
         """See the port: between visits nothing lies here at all."""
         return None
+
+    def ports(self) -> range:
+        """See the port: it leases none."""
+        return range(0)
+
+    async def dial(self, port: int) -> Streams:
+        """See the port."""
+        faults.require_leased(self.id, port, self.ports())
+        return await self._house.sandbox.dial_here(port)
 
     async def changes(self) -> Changes:
         """See the port."""

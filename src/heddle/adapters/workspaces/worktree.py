@@ -28,6 +28,7 @@ from heddle.ports import (
     Repository,
     Sandbox,
     Snapshot,
+    Streams,
     WorkspaceOrder,
     Worktrees,
 )
@@ -176,6 +177,16 @@ class WorktreeWorkspace:
     async def extent(self, enough: Extent) -> Extent | None:
         """See the port: what was written lies among the files of the base, and objects in the repository's store."""
         return None
+
+    def ports(self) -> range:
+        """See the port."""
+        return self._house.ports.leased(self._folder.path)
+
+    async def dial(self, port: int) -> Streams:
+        """See the port."""
+        await self._require_here()
+        faults.require_leased(self.id, port, self.ports())
+        return await self._house.sandbox.dial_here(port)
 
     async def changes(self) -> Changes:
         """See the port."""

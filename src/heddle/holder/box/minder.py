@@ -2,9 +2,10 @@
 
 Frames are JSON with a length of four bytes before them. The first one says what to run and comes with three
 descriptors, or with a `terminal` to be made, whose outer end is then the answer's. Or it is {"listen": [HOST, PORT]},
-which is answered with a listening socket. Later ones are {"signal": N}, {"freeze": true or false} and {"end": true}.
-Answers are {"pid": N, "freezes": true} or {"failed": "..."}, to "freeze" {"frozen": true or false}, then
-{"ended": WAIT STATUS} and, once nothing is left, {"gone": true}. When the other end leaves, everything ends.
+which is answered with a listening socket, or {"dial": PORT}, answered with a connected one.
+Later ones are {"signal": N}, {"freeze": true or false} and {"end": true}. Answers are {"pid": N, "freezes": true} or
+{"failed": "..."}, to "freeze" {"frozen": true or false}, then {"ended": WAIT STATUS} and, once nothing is left,
+{"gone": true}. When the other end leaves, everything ends.
 """
 
 import json
@@ -25,6 +26,12 @@ from heddle.holder.terminal import controlled_by, open_terminal
 FRAME_LIMIT = 16 * 1024 * 1024
 BIND_S = 2.0
 """How long an address may be taken before it counts as taken."""
+
+LOOPBACK = ("127.0.0.1", "::1")
+"""Where a server of the session may listen, in the order in which it is tried."""
+
+DIAL_S = 2.0
+"""How long a connection to each may take: a session can have one wait for as long as it likes."""
 
 
 def mind(connection: socket.socket, close: tuple[int, ...], mark: Callable[[bool], None]) -> NoReturn:
@@ -64,6 +71,8 @@ class Minder:
             return
         if "listen" in order:
             return listen(self.connection, *order["listen"])
+        if "dial" in order:
+            return dial(self.connection, order["dial"])
         self._start(order, streams)
         while self._attend():
             pass
@@ -139,6 +148,18 @@ def listen(connection: socket.socket, host: str, port: int) -> None:
             if time.monotonic() > deadline:
                 return tell(connection, {"failed": f"{host}:{port}: {error.strerror}"})
             time.sleep(0.01)
+
+
+def dial(connection: socket.socket, port: int) -> None:
+    """Connect to what listens in here on that port, and hand the connection out."""
+    failure = ""
+    for address in LOOPBACK:
+        try:
+            with socket.create_connection((address, port), timeout=DIAL_S) as made:
+                return tell(connection, {"dialed": True}, [made.fileno()])
+        except OSError as error:
+            failure = failure or error.strerror or str(error)
+    tell(connection, {"failed": failure})
 
 
 def tell(connection: socket.socket, message: dict[str, Any], descriptors: list[int] | None = None) -> None:

@@ -45,6 +45,12 @@ class CloneWorkspace(PrivateWorkspace):
             return own
         return own | port_names(self._house.ports.lease(self._layout.path))
 
+    def ports(self) -> range | None:
+        """See the port."""
+        if self._house.boxes.tier >= OWN_NETWORK:
+            return None
+        return self._house.ports.leased(self._layout.path)
+
     async def extent(self, enough: Extent) -> Extent | None:
         """See the port: what was written lies among the files of the base."""
         return None

@@ -17,7 +17,7 @@ from heddle.adapters.workspaces.private.looks import Look, Stamp, sure
 from heddle.adapters.workspaces.trash import put_away
 from heddle.core.errors import OutsideError
 from heddle.core.extent import Extent
-from heddle.ports import Caution, Changes, Collected, Command, Held, Ran, Removal, Snapshot, View
+from heddle.ports import Caution, Changes, Collected, Command, Held, Ran, Removal, Snapshot, Streams, View
 
 if TYPE_CHECKING:
     from heddle.adapters.workspaces.private.provider import PrivateWorkspaces
@@ -78,7 +78,8 @@ class PrivateWorkspace(ABC):
                 own = self.admit()
                 faults.step("entered")
             env = {"HEDDLE_OUT": self.out, **own, **own_names(self.id), **command.env}
-            enclosed = replace(command, cwd=within(self.tree, command.cwd), env=env)
+            ports = tuple(self.ports() or ())
+            enclosed = replace(command, cwd=within(self.tree, command.cwd), env=env, ports=ports)
             with faults.outside(self.id):
                 return await self._house.boxes.start_in(self.view(), enclosed)
 
@@ -93,6 +94,18 @@ class PrivateWorkspace(ABC):
         """See the port."""
         self.require_here()
         return load_document(self._layout.out, name, limit)
+
+    def ports(self) -> range | None:
+        """See the port."""
+        return None
+
+    async def dial(self, port: int) -> Streams:
+        """See the port."""
+        self.require_here()
+        leased = self.ports()
+        if leased is not None:
+            faults.require_leased(self.id, port, leased)
+        return await self._house.boxes.dial(self.view(), port)
 
     async def changes(self) -> Changes:
         """See the port. What was found last is told again while it provably is what another look would find."""
