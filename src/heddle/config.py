@@ -34,7 +34,7 @@ GATED = (Stage.RESEARCH, Stage.PLAN, Stage.EXECUTE, Stage.VALIDATE)
 """The stages that end at a gate."""
 
 PERSONS = frozenset(
-    ("checks.hooks", "network.hosts", "limits.keep_memory_mb", "limits.keep_disk_mb")
+    ("checks.hooks", "network.hosts", "limits.keep_memory_mb", "limits.keep_disk_mb", "limits.session_memory_mb")
     + ("sandbox.tier", "workspace.provider", "workspace.max_file_mb", "workspace.trash_days")
     + ("preview.enabled", "preview.port")
 )

@@ -26,10 +26,13 @@ from heddle.adapters.previews import LocalPreviews
 from heddle.adapters.previews.server import Wish
 from heddle.adapters.sandbox import machine
 from heddle.adapters.sandbox.box import Box
+from heddle.adapters.sandbox.confined import Confined
 from heddle.adapters.sandbox.headroom import Headroom
 from heddle.adapters.sandbox.landlock import Landlock
 from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.sandbox.policy import Shown
+from heddle.adapters.sandbox.seatbelt import Seatbelt
+from heddle.adapters.sandbox.strong import StrongBox, unbounded
 from heddle.adapters.workspaces import choice
 from heddle.adapters.workspaces.apart import PortBlocks
 from heddle.adapters.workspaces.clone import CloneWorkspaces
@@ -122,39 +125,52 @@ class KnownAgents:
 class Enclosures:
     """The sandboxes of this machine. All share the holders' folders, so each finds what another started.
 
-    `provider` makes new workspaces, in `tier`.
+    `provider` makes new workspaces, in `tier`; `lacks`: what the tier promises and this machine or its person does not give.
     """
 
-    def __init__(self, home: Path, runtime: Path, environment: Mapping[str, str], shown: Callable[[], Shown]) -> None:
-        self._home, self._environment, self._shown = home, environment, shown
+    def __init__(
+        self,
+        home: Path,
+        runtime: Path,
+        environment: Mapping[str, str],
+        shown: Callable[[], Shown],
+        memory_mb: int = 0,
+    ) -> None:
+        self._home, self._runtime, self._environment, self._shown = home, runtime, environment, shown
         self.none = Unconfined(home / "holders", runtime, environment)
-        self.landlock = Landlock(home / "holders", runtime, environment, shown)
+        self.confined = (Seatbelt if machine.DARWIN else Landlock)(home / "holders", runtime, environment, shown)
         self.box = Box(home / "holders", runtime, environment, shown)
-        self.tier, self.provider = 0, "clone"
+        self._memory_mb = memory_mb
+        self.tier, self.provider, self.lacks = 0, "clone", ""
 
     async def choose(self, tier: str, provider: str) -> None:
         """Settle on a tier and a provider. Raises SetupError (slug config-wrong-type, config-contradiction)."""
         wanted = choice.tier_wanted(provider, tier)
         why_no_box = await machine.try_box(self._probe) if wanted == "auto" else ""
-        why_no_landlock = (await machine.try_landlock(self._probe))[1] if why_no_box else ""
-        self.tier = machine.tier_for(wanted, why_no_box, why_no_landlock)
+        why_not_confined = await machine.try_confined(self._probe, self._environment) if why_no_box else ""
+        self.tier = machine.tier_for(wanted, why_no_box, why_not_confined)
         self.provider = choice.provider_for(provider, self.tier)
+        if self.tier == StrongBox.tier:
+            parts = (self._home / "holders", self._runtime, self._environment, self._shown)
+            self.box = StrongBox(*parts, memory_mb=self._memory_mb)
+            why = unbounded(self._memory_mb)
+            self.lacks = f"memory is not bounded: {why}" if why else ""
 
     @property
-    def chosen(self) -> Unconfined | Landlock | Box:
+    def chosen(self) -> Unconfined | Confined | Box:
         """The sandbox of the tier."""
-        sandboxes: dict[int, Unconfined | Landlock | Box] = {0: self.none, 1: self.landlock, 2: self.box}
-        return sandboxes[self.tier]
+        sandboxes: dict[int, Unconfined | Confined | Box] = {0: self.none, 1: self.confined}
+        return sandboxes.get(self.tier, self.box)
 
     async def findings(self) -> list[dict[str, object]]:
         """What `heddle doctor` says about them."""
-        found = await machine.findings(self.tier, self._probe, self._environment, self._shown())
+        found = await machine.findings(self.tier, self._probe, self._environment, self._shown(), self._memory_mb)
         workspaces = machine.Finding("workspaces", True, choice.MEANS[self.provider])
         return [asdict(one) for one in (*found, workspaces)]
 
     async def close(self) -> None:
         """Let go of the processes; they go on."""
-        for sandbox in (self.none, self.landlock, self.box):
+        for sandbox in (self.none, self.confined, self.box):
             await sandbox.close()
 
     @property
@@ -256,7 +272,7 @@ async def build(
     runs = Runs(journal, fence)
     await runs.load()
     agents = KnownAgents(environment, person_file(environment).parent / "agents")
-    enclosures = Enclosures(home, runtime, environment, agents.shown)
+    enclosures = Enclosures(home, runtime, environment, agents.shown, own["limits.session_memory_mb"])
     await enclosures.choose(own["sandbox.tier"], own["workspace.provider"])
     sites = Sites(home, enclosures, own)
     keep = {"keep_memory_mb": own["limits.keep_memory_mb"], "keep_disk_mb": own["limits.keep_disk_mb"]}
@@ -285,6 +301,7 @@ async def build(
         transcript=enclosures.none.transcript,
         check_programs=programs,
         check_sandbox=enclosures.findings,
+        lacks=enclosures.lacks,
         explain=explain,
         close=close,
         live=enclosures.none.live,

@@ -1,7 +1,7 @@
 """What an attack is, and the tiers it is tried at."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -9,7 +9,7 @@ from attacks.scene import Scene
 from attacks.victims import SECRET
 from heddle.adapters.sandbox import zygote
 
-TIERS = {0: "worktree", 1: "confined", 2: "instant"}
+TIERS = {0: "worktree", 1: "confined", 2: "instant", 3: "strong"}
 """The provider of workspaces at each tier. Tier 0 encloses nothing: it is where attacks are seen to be real ones."""
 
 Verdict = Callable[[Scene], Awaitable[bool]]
@@ -30,7 +30,7 @@ class Attack:
 
     `control` says where the same attack does get through: at tier 0; in a box without one guard, which `without` takes
     away (`root`: only the administrator gets anywhere then); or "none: ..." with the reason. `passes` names the tiers
-    above 0 that are known not to stop it.
+    above 0 that are known not to stop it; `kinds`: other providers than the usual ones at a tier.
     """
 
     row: str
@@ -46,6 +46,11 @@ class Attack:
     root: bool = False
     passes: frozenset[int] = frozenset()
     needs: str = ""
+    kinds: Mapping[int, str] = field(default_factory=dict)
+
+    def kind(self, tier: int) -> str:
+        """The provider of its workspace at that tier."""
+        return self.kinds.get(tier, TIERS[tier])
 
     @property
     def id(self) -> str:

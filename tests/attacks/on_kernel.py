@@ -13,7 +13,8 @@ ARM = os.uname().machine == "aarch64"
 def unfiltered(monkeypatch: pytest.MonkeyPatch) -> None:
     """A box whose filter denies nothing."""
     patched(
-        monkeypatch, "from heddle.holder.box import filter as it\nit.program = lambda: [it._op(it._RETURN, it._ALLOW)]"
+        monkeypatch,
+        "from heddle.holder.box import filter as it\nit.program = lambda **_: [it._op(it._RETURN, it._ALLOW)]",
     )
 
 

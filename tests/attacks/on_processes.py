@@ -8,6 +8,7 @@ from attacks.attack import Attack, Verdict, patched, succeeded, told
 from attacks.scene import Scene
 from attacks.victims import lives, named
 from heddle.adapters.sandbox import policy
+from support.yard import BOUND_MB
 
 PATIENCE_S = 60.0
 
@@ -227,5 +228,22 @@ for path in ("/run/docker.sock", "/var/run/docker.sock", "/run/dbus/system_bus_s
         print("".join(("TOP-", "SECRET-4711")), "could be reached:", path, flush=True)
 """,
         through=told,
+    ),
+    Attack(
+        row="42",
+        name="take more memory than is good for all",
+        passes=frozenset({1, 2}),
+        kinds={3: "bounded"},
+        needs="groups",
+        script=f"""
+child = os.fork()
+if child == 0:
+    held = [b"x" * (1 << 20) for _ in range({BOUND_MB} + 64)]
+    os._exit(0)
+if os.waitpid(child, 0)[1] == 0:
+    print("got through", flush=True)
+""",
+        python=True,
+        through=succeeded,
     ),
 )

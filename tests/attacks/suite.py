@@ -43,7 +43,6 @@ ELSEWHERE = {
 """Attacks on the whole of Heddle, with the tests that play them."""
 
 OWED = {
-    "42": ("take all memory", "sessions are admitted by what is free; a limit for each needs a cgroup"),
     "49b": ("edit the rules of other agents", "AGENTS.md and agents' settings are merged as any other file"),
 }
 """Attacks for which there is no guard yet, and what is missing."""

@@ -78,6 +78,9 @@ SAYS = 'pwd > where.txt; (git config core.hooksPath "$PWD/own" && echo set || ec
         ('[workspace]\nprovider = "clone"\n', "clones", 2, "kept"),
         ('[sandbox]\ntier = "0"\n', "clones", 0, "set"),
         ("", "instant", 2, "kept"),
+        ('[sandbox]\ntier = "3"\n', "instant", 3, "kept"),
+        ('[workspace]\nprovider = "instant"\n[sandbox]\ntier = "3"\n', "instant", 3, "kept"),
+        ('[workspace]\nprovider = "clone"\n[sandbox]\ntier = "3"\n', "clones", 3, "kept"),
     ],
 )
 async def test_workspaces_are_made_as_the_person_chose(
@@ -106,6 +109,7 @@ async def test_workspaces_are_made_as_the_person_chose(
         ('[workspace]\nprovider = "jail"\n', "config-wrong-type"),
         ('[workspace]\nprovider = "instant"\n[sandbox]\ntier = "0"\n', "config-contradiction"),
         ('[workspace]\nprovider = "worktree"\n[sandbox]\ntier = "2"\n', "config-contradiction"),
+        ('[workspace]\nprovider = "worktree"\n[sandbox]\ntier = "3"\n', "config-contradiction"),
     ],
 )
 async def test_what_cannot_be_had_together_is_told_at_once(tmp_path: Path, config: str, slug: str) -> None:

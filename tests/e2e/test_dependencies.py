@@ -139,6 +139,32 @@ async def test_hosts_that_the_person_names_are_for_sessions_and_checks_alike(tmp
         assert spec["hosts"] == spec["near"] == ["api.example:443", "*.example.com:8443"]
 
 
+async def test_in_tier_3_what_the_person_names_is_for_approved_commands_alone(tmp_path: Path) -> None:
+    toml = '[setup]\ncommands = ["true"]\ndependencies = ["pip"]\n'
+    repository = make_repository(
+        tmp_path / "repo", {".gitignore": ".venv\n", "requirements.txt": "", "heddle.toml": toml}
+    )
+    config = '[sandbox]\ntier = "3"\n[network]\nhosts = ["api.example:443"]\n'
+    async with heddle(
+        tmp_path, repository, writes("b.txt"), config, PIP_INDEX_URL="https://pip.example/simple"
+    ) as fleet:
+        await fleet.call("repository.allow", root=str(repository))
+        id = await fleet.start("write b")
+        rows = await fleet.until(id)
+        assert (rows[0]["status"], rows[0]["tier"]) == ("landed", 3), rows[0]["why"]
+    specs = [json.loads(path.read_bytes()) for path in Path(os.environ["HEDDLE_HOME"]).glob("holders/*/spec.json")]
+    sessions = [spec for spec in specs if spec["key"].endswith(".1")]
+    commands = [spec for spec in specs if spec["key"].endswith((".check-1", ".setup-1", ".install"))]
+    assert len(sessions) == 3
+    assert {
+        word for spec in commands for word in ("check", "setup", "install") if word in spec["key"].rpartition(".")[2]
+    } == {*("check", "setup", "install")}
+    for spec in sessions:
+        assert (spec["hosts"], spec["near"], spec["forwards"]) == ([], [], [])
+    for spec in commands:
+        assert {"api.example:443", "pip.example:443"} <= set(spec["hosts"])
+
+
 def npm_files() -> dict[str, bytes | str]:
     """A project whose one dependency lies in the repository, as a packed file with an install script that must not run."""
     package = json.dumps({"name": "tiny", "version": "1.0.0", "scripts": {"install": "touch ../../RAN"}}).encode()

@@ -44,6 +44,24 @@ sandbox: tier 0 (none): isolated by workspace only; agents can read and write wh
 """)
 
 
+@pytest.mark.parametrize(
+    ("tier", "lacks", "said"),
+    [
+        (2, "", ""),
+        (3, "", ""),
+        (
+            3,
+            "memory is not bounded: limits.session_memory_mb is 0",
+            "sandbox: tier 3 (strong): a box, system calls by a list, no way out but to the agent's own hosts; "
+            "memory is not bounded: limits.session_memory_mb is 0\n",
+        ),
+    ],
+)
+def test_the_board_says_what_a_tier_lacks_here(daemon: StandIn, tier: int, lacks: str, said: str) -> None:
+    daemon.answers["board"] = board(row(), tier=tier, lacks=lacks)
+    assert heddle("status").err == said
+
+
 def test_heddle_alone_shows_the_board_and_the_next_commands(daemon: StandIn) -> None:
     daemon.answers["board"] = board()
     ended = heddle()

@@ -76,12 +76,13 @@ async def test_rules_of_all_layers_count_and_their_sources_are_named(tmp_path: P
 
 async def test_a_repository_narrows_and_never_widens(tmp_path: Path) -> None:
     mine = '[limits]\nattempts = 2\n[sandbox]\ntier = "2"\n'
-    theirs = '[limits]\nattempts = 9\nsessions = 1\nkeep_disk_mb = 0\n[sandbox]\ntier = "0"\n[checks]\nhooks = false\n'
+    theirs = '[limits]\nattempts = 9\nsessions = 1\nkeep_disk_mb = 0\nsession_memory_mb = 9\n[sandbox]\ntier = "0"\n[checks]\nhooks = false\n'
     made = Layers(tmp_path, mine, theirs)
     told = await made.told()
     assert told["limits.attempts"] == (2, str(made.person))
     assert told["limits.sessions"] == (1, "heddle.toml")
     assert told["limits.keep_disk_mb"] == (1024, "defaults.toml")
+    assert told["limits.session_memory_mb"] == (0, "defaults.toml")
     assert told["sandbox.tier"] == ("2", str(made.person))
     assert told["checks.hooks"] == (True, "defaults.toml")
     settings = await made.settings()

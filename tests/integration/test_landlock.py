@@ -710,4 +710,4 @@ async def test_auto_takes_the_best_and_what_was_asked_for_is_never_replaced() ->
     assert [
         machine.tier_for("auto", box, rules) for box, rules in (("", ""), ("", "no"), ("no", ""), ("no", "no"))
     ] == [2, 2, 1, 0]
-    assert [machine.tier_for(wanted, "no", "no") for wanted in ("0", "1", "2")] == [0, 1, 2]
+    assert [machine.tier_for(wanted, "no", "no") for wanted in ("0", "1", "2", "3")] == [0, 1, 2, 3]

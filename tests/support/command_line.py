@@ -56,7 +56,15 @@ def row(id: str = "T7", **told: Any) -> dict[str, Any]:
 
 def board(*rows: dict[str, Any], **told: Any) -> dict[str, Any]:
     """The board."""
-    plain = {"schema": "heddle.board/1", "tier": 0, "trouble": "", "set_aside": [], "inbox": 0, "tasks": list(rows)}
+    plain = {
+        "schema": "heddle.board/1",
+        "tier": 0,
+        "lacks": "",
+        "trouble": "",
+        "set_aside": [],
+        "inbox": 0,
+        "tasks": list(rows),
+    }
     return plain | told
 
 

@@ -3,8 +3,9 @@
 import json
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from heddle.adapters.git.worktrees import GitWorktrees
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.landlock import Landlock
 from heddle.adapters.sandbox.none import Unconfined
+from heddle.adapters.sandbox.strong import StrongBox
 from heddle.adapters.workspaces import faults
 from heddle.adapters.workspaces.apart import PortBlocks
 from heddle.adapters.workspaces.clone import CloneWorkspaces
@@ -36,6 +38,9 @@ DESTROY = {
 
 LIMIT = 10_000
 """The size limit of a file in a result."""
+
+BOUND_MB = 192
+"""What a bounded box may take of memory."""
 
 OBJECT_MB = 16
 """What one object of a session's may take of the host's memory."""
@@ -70,10 +75,14 @@ class Yard:
         sandbox = SANDBOXES.get(self.kind, Unconfined)(self.folder / "held", self.runtime, self.sample.env)
         self.sandboxes.append(sandbox)
         repository = await open_repository(self.sample.path, self.sample.env)
-        return PROVIDERS[self.kind](self.folder, repository, sandbox, self.clock)
+        return PROVIDERS[self.provider](self.folder, repository, sandbox, self.clock)
 
     async def make(self, house: Workspaces, id: str = "t1-1-execute-1", start: str = "") -> Workspace:
         return await house.create(WorkspaceOrder(id, self.base, start))
+
+    @property
+    def provider(self) -> str:
+        return STRONGER.get(self.kind, self.kind)
 
     @property
     def base(self) -> str:
@@ -101,7 +110,7 @@ class Yard:
             return await heard(held, b"gone")
         await heard(await self.enter(workspace, "echo here; exec cat", key="k"), b"here")
         own = self.folder / "workspaces" / workspace.id
-        git = own / ("git" if self.kind == "instant" else "tree/.git")
+        git = own / ("git" if self.provider == "instant" else "tree/.git")
         place = git if how == "emptied" else own / "tree"
         aside = place.with_name("aside")
         place.rename(aside)
@@ -160,7 +169,15 @@ PROVIDERS: dict[str, Callable[[Path, GitRepository, Any, Clock], Workspaces]] = 
     "clone": _clone,
     "confined": _clone,
 }
-SANDBOXES: dict[str, type[Unconfined] | type[Landlock] | type[Box]] = {"instant": Box, "confined": Landlock}
+STRONGER = {"strong": "instant", "bounded": "instant"}
+"""The provider of kinds that differ in the sandbox alone."""
+
+SANDBOXES: dict[str, Callable[[Path, Path, Mapping[str, str]], Unconfined | Landlock | Box]] = {
+    "instant": Box,
+    "confined": Landlock,
+    "strong": StrongBox,
+    "bounded": partial(StrongBox, memory_mb=BOUND_MB),
+}
 
 
 async def heard(held: Held, wanted: bytes) -> None:

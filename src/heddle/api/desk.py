@@ -15,7 +15,9 @@ from heddle.engine.site import Site
 
 @dataclass(slots=True)
 class Desk:
-    """Handed to every method. `by` names the person; `transcript` finds a session's raw stream."""
+    """Handed to every method. `by` names the person; `transcript` finds a session's raw stream; `lacks`: what the sandbox's
+    tier promises and is not to be had.
+    """
 
     fleet: Fleet
     by: str
@@ -29,6 +31,7 @@ class Desk:
     live: Callable[[], Awaitable[tuple[str, ...]]]
     previews: Previews
     started_at: float = 0.0
+    lacks: str = ""
     notes: list[str] = field(default_factory=list)
 
     @property

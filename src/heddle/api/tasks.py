@@ -80,6 +80,7 @@ async def board(desk: Desk, asked: Board) -> dict[str, Any]:
     return {
         "schema": "heddle.board/1",
         "tier": desk.fleet.outside.tier,
+        "lacks": desk.lacks,
         "trouble": desk.fleet.trouble,
         "set_aside": [asdict(kept) for kept in desk.runs.journal.set_aside()],
         "inbox": len(items),

@@ -17,6 +17,9 @@ from heddle.ports import Command, Reach, Workspace, WorkspaceOrder
 TEARDOWN_S = 60.0
 """So long a tear-down command may keep a task from ending."""
 
+CLOSED = 3
+"""From this tier on a session reaches neither registries nor the hosts that the person named."""
+
 BUILDER = "deps-"
 """Begins the ids of the workspaces in which layers are made."""
 
@@ -67,11 +70,17 @@ class Installer:
         await workspace.seal()
 
     async def reach(self) -> Reach:
-        """What commands and sessions of this repository may reach, and where their tools keep what they fetch."""
+        """What commands of this repository may reach, and where their tools keep what they fetch."""
         named, workspaces = self.settings.hosts, self.site.workspaces
         found = Reach(named, near=named).with_more(await self.outside.registries.reach(self.settings.dependencies))
         cached = [recipe for recipe in self.settings.dependencies if recipe.cache and workspaces.layered]
         return found.with_more(Reach(env={recipe.cache: f"{workspaces.caches}/{recipe.name}" for recipe in cached}))
+
+    async def reach_of_sessions(self) -> Reach:
+        """The same for a session. In tier 3 it reaches nothing but its agent's own hosts: what is to be fetched, approved
+        commands fetch before it begins."""
+        found = await self.reach()
+        return Reach(env=found.env) if self.outside.tier >= CLOSED else found
 
     def command(self, key: str, line: str, reach: Reach) -> Command:
         """A shell command of this repository's configuration."""

@@ -98,7 +98,7 @@ class AgentStage:
             text = resumption(run, self.stage, workspace.out) + text
         model = run.task.model or self.settings.model
         brief = Brief(id, text, access, workspace.tree, workspace.out, model, resume)
-        command, reach = agent.command(brief), await self.installer.reach()
+        command, reach = agent.command(brief), await self.installer.reach_of_sessions()
         command = replace(
             command,
             key=id,

@@ -18,7 +18,7 @@ from typing import Any
 
 from heddle.client import call, start_daemon
 from heddle.core.errors import OutsideError
-from heddle.frontends.cli.output import TIERS, board, in_colour, narrate, say
+from heddle.frontends.cli.output import board, enclosure, in_colour, narrate, say
 
 LIMIT_S = 180.0
 
@@ -51,7 +51,7 @@ def run(*, as_json: bool, keep: bool, yes: bool) -> int:
         os.chdir(repository)
         began = time.monotonic()
         if not as_json:
-            narrate(f"a sample repository in {repository}", TIERS[call("board")["tier"]], "")
+            narrate(f"a sample repository in {repository}", enclosure(call("board")), "")
         call("repository.allow", root=str(repository))  # the person of the demo allows its heddle.toml, once
         for text, role in TASKS:
             call("task.start", root=str(repository), text=text, role=role)
@@ -192,6 +192,7 @@ def _summary(repository: Path, wall_s: float) -> dict[str, Any]:
         "events": len(events),
         "main_green": _is_green(repository),
         "tier": told["tier"],
+        "lacks": told["lacks"],
         "repo": str(repository),
     }
 
@@ -266,7 +267,7 @@ def _tell(summary: dict[str, Any], repository: Path) -> None:
         f"approved by delegation {summary['approved_by_delegation']}, by the person {summary['approved_by_person']}",
         f"{summary['wall_s']} s, critical path {summary['critical_path_s']} s, "
         f"cost ${summary['cost_usd']:.2f} (rehearsed), {summary['events']} events in the journal",
-        TIERS[summary["tier"]],
+        enclosure(summary),
         "",
         f"the repository: {repository}",
         _git(repository, "log", "--graph", "--oneline", "main").rstrip(),

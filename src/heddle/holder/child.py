@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from heddle.holder.box.entry import Entry
-from heddle.holder.box.init import become_init
+from heddle.holder.box.groups import Group, make_group
+from heddle.holder.box.init import become_init, join
 from heddle.holder.box.network import PROXY, addresses, open_network
-from heddle.holder.confined import enclose, listener_of
+from heddle.holder.confined import enclose, enclosed, listener_of
 from heddle.holder.egress import Egress, proxied
 from heddle.holder.folder import MARKER, SESSION
 from heddle.holder.freezer import Freezer
@@ -116,6 +117,23 @@ class ConfinedChild(LocalChild):
         if self.wake >= 0:
             serve_sockets(self.wake)
         return super().collect()
+
+
+class BoxChild(LocalChild):
+    """The init of a box, with the control group that the box has where one could be made."""
+
+    def __init__(self, pid: int, streams: tuple[int, int, int], failure: str, group: Group | None) -> None:
+        super().__init__(pid, streams, failure)
+        self.group = group
+
+    def end(self) -> int | None:
+        """See Child."""
+        if self.group is not None:
+            self.group.kill()
+        status = super().end()
+        if self.group is not None:
+            self.group.remove()
+        return status
 
 
 class BoxedChild:
@@ -235,7 +253,9 @@ def _run_confined(
         take()
         enclose(plan, connects, there)
 
-    pid, failure = start_program(_order(spec, more), theirs, prepare)
+    order = _order(spec, more)
+    order["argv"] = enclosed(plan, order["argv"], connects)
+    pid, failure = start_program(order, theirs, prepare)
     there.close()
     with here:
         requests = listener_of(here)
@@ -251,7 +271,8 @@ def _order(spec: dict[str, Any], more: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _run_box(spec: dict[str, Any]) -> Child:
-    """Make a box: its init is the child."""
+    """Make a box: its init is the child. Where no control group can be had, it goes without one."""
+    group = _group(spec["make"].get("group"))
     stdout_read, stdout_write = os.pipe()
     stderr_read, stderr_write = os.pipe()
     told_read, told_write = os.pipe()
@@ -265,6 +286,7 @@ def _run_box(spec: dict[str, Any]) -> Child:
         keep_only((listener.fileno(), life_read, told_write))
         os.setsid()
         restore_signals()
+        join(group, told_write)
         become_init(spec["make"], listener, life_read, told_write)
     listener.close()
     for fd in (stdout_write, stderr_write, told_write, life_read):
@@ -276,7 +298,17 @@ def _run_box(spec: dict[str, Any]) -> Child:
             os.write(life_write, b"!")
             pid, first = int(first.removeprefix(b"pid ")), b""
         said = (first + told.read(8192)).decode(errors="replace")
-    return LocalChild(pid, (-1, stdout_read, stderr_read), said)
+    return BoxChild(pid, (-1, stdout_read, stderr_read), said, group)
+
+
+def _group(limits: dict[str, int] | None) -> Group | None:
+    """A control group of that size, when one is wanted and can be made."""
+    if limits is None:
+        return None
+    try:
+        return make_group(limits["memory"], limits["processes"])
+    except OSError:  # told by 'heddle doctor', and on every board
+        return None
 
 
 def listen(path: str) -> socket.socket:

@@ -1,7 +1,8 @@
-"""Enclosing a process between fork and exec, without namespaces: Landlock, a seccomp filter, limits.
+"""Enclosing a process between fork and exec, without namespaces: Landlock, a seccomp filter, limits; or Seatbelt.
 
 A plan has `rules` (pairs of kind and path, see heddle.holder.landlock), `ports` of the loopback on which the session
-may listen, `limits` by the names of setrlimit(2), and `tasks`: how many more than now its user may have.
+may listen, `limits` by the names of setrlimit(2), and `tasks`: how many more than now its user may have. With `seatbelt`
+the rules are those of heddle.holder.seatbelt, `profile` names the file for them, and no tasks are counted.
 """
 
 import os
@@ -9,9 +10,16 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
-from heddle.holder import landlock
+from heddle.holder import landlock, seatbelt
 from heddle.holder.box import filter, kernel
 from heddle.holder.program import limit
+
+
+def enclosed(plan: dict[str, Any], argv: list[str], connects: Iterable[int] = ()) -> list[str]:
+    """What is to be started in the place of a program, so that it is enclosed. Raises OSError, ValueError."""
+    if not plan.get("seatbelt"):
+        return argv
+    return seatbelt.enclosed(seatbelt.profile(plan["rules"], plan["ports"], connects), plan["profile"], argv)
 
 
 def enclose(plan: dict[str, Any], connects: Iterable[int] = (), told: socket.socket | None = None) -> None:
@@ -20,6 +28,8 @@ def enclose(plan: dict[str, Any], connects: Iterable[int] = (), told: socket.soc
     It may connect to `connects` and to its own ports, all of the loopback, and asks for each socket on a listener that
     is sent on `told` (see heddle.holder.sockets). Without `told`, or without a port, it gets no network at all.
     """
+    if plan.get("seatbelt"):  # by the program that stands before it
+        return limit(plan["limits"])
     reachable = [*connects, *plan["ports"]] if told else []
     if reachable and landlock.abi() < landlock.PORTS:
         raise OSError(f"Landlock of this kernel knows no TCP ports (version {landlock.abi()})")

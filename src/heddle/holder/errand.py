@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 from heddle.holder.box.entry import KEPT
 from heddle.holder.box.kernel import end_with_parent
-from heddle.holder.confined import enclose
+from heddle.holder.confined import enclose, enclosed
 from heddle.holder.program import limit, start_program
-from heddle.holder.reaper import become_subreaper, die_with_parent, end_all
+from heddle.holder.reaper import LINUX, become_subreaper, die_with_parent, end_all
 
 
 def run_errand(path: str, argv: list[str]) -> int:
@@ -27,7 +27,8 @@ def run_errand(path: str, argv: list[str]) -> int:
     become_subreaper()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
-    end_with_parent(signal.SIGTERM)
+    if LINUX:
+        end_with_parent(signal.SIGTERM)
     env = {name: os.environ[name] for name in KEPT if name in os.environ} | plan["env"]
     parent = os.getpid()
 
@@ -35,7 +36,8 @@ def run_errand(path: str, argv: list[str]) -> int:
         die_with_parent(parent)
         enclose(plan)
 
-    pid, failure = start_program({"argv": argv, "cwd": "/", "env": env}, (0, 1, 2), prepare)
+    order = {"argv": enclosed(plan, argv), "cwd": "/", "env": env}
+    pid, failure = start_program(order, (0, 1, 2), prepare)
     if failure:
         os.write(2, f"{failure}\n".encode())
     status = os.waitpid(pid, 0)[1]

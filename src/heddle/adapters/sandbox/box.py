@@ -69,6 +69,7 @@ class Box(Holders):
         if known.begun():
             return (await self.hold(command))[0]
         made = await self._box(view)
+        await self.require_fit(made)
         env = {**self._env, **command.env}
         held, _ = await self.hold(replace(command, env=env), enter=self._init_socket(made))
         return held
@@ -102,6 +103,13 @@ class Box(Holders):
             if held is not None and await held.lives():
                 await held.stop(0)
 
+    def more(self) -> dict[str, Any]:
+        """What else a box of this tier is made of."""
+        return {}
+
+    async def require_fit(self, made: HeldProcess) -> None:
+        """Raises Refused(slug="sandbox-unavailable") when a box that lives is not one for this tier."""
+
     async def _box(self, view: View) -> HeldProcess:
         """The box of a view, made when there is none that lives. Raises Refused(slug="sandbox-unavailable")."""
         async with self._making.setdefault(view.key, asyncio.Lock()):
@@ -129,6 +137,7 @@ class Box(Holders):
             "lock": view.lock,
             "places": policy.places(view, self._environment, self._shown()),
             "limits": {**policy.LIMITS, "NPROC": policy.PROCESSES},
+            **self.more(),
         }
         held, failure = await self.hold(Command(key, ("init",), "/"), make=make)
         if not failure and (ended := held.ended()) is not None:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from heddle.adapters.sandbox import policy
+from heddle.adapters.sandbox.seatbelt import try_profile
+from heddle.adapters.sandbox.strong import StrongBox, unbounded
 from heddle.core.errors import SetupError
 from heddle.holder import landlock
+from heddle.holder.box import groups
 
 PROBE = """
 import json, sys
@@ -25,12 +28,17 @@ sys.path.append(sys.argv[1])
 from heddle.holder.trial import trial
 json.dump(trial(sys.argv[2]), sys.stdout)
 """
-TIERS = ("auto", "0", "1", "2")
+TIERS = ("auto", "0", "1", "2", "3")
+DARWIN = sys.platform == "darwin"
+CONFINED = "seatbelt" if DARWIN else "landlock"
+SEATBELT = (
+    "a profile was tried and works here; Heddle's own tests have not run on a Mac. Against a box it lacks: command names "
+    "of your processes are seen; servers on its leased ports alone; no keychain: hand agents their keys by the environment"
+)
 _SOURCE = str(Path(__file__).resolve().parents[3])
 _APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
 _CLONE = Path("/proc/sys/kernel/unprivileged_userns_clone")
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,11 @@ async def try_landlock(folder: Path) -> tuple[int, str]:
     return version, why
 
 
+async def try_confined(folder: Path, environment: Mapping[str, str]) -> str:
+    """Why sessions that reach their hosts cannot be confined by what this system has for tier 1; "" when they can."""
+    return await try_profile(folder, environment) if DARWIN else (await try_landlock(folder))[1]
+
+
 async def _run(program: str, folder: Path) -> Any:
     """What a program of ours found out in a process of its own. Raises ValueError when it broke."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,7 +98,7 @@ async def _run(program: str, folder: Path) -> Any:
         raise ValueError(f"the probe failed: {errors.decode(errors='replace').strip()[-300:]}") from None
 
 
-def tier_for(wanted: str, why_no_box: str, why_no_landlock: str) -> int:
+def tier_for(wanted: str, why_no_box: str, why_not_confined: str) -> int:
     """The tier to work in, given why the two that enclose cannot be had ("": they can).
 
     What was asked for and cannot be had is never replaced by less: sessions are then refused one by one, with the
@@ -98,29 +111,40 @@ def tier_for(wanted: str, why_no_box: str, why_no_landlock: str) -> int:
             hint="see: heddle config explain sandbox.tier",
         )
     if wanted == "auto":
-        return (0 if why_no_landlock else 1) if why_no_box else 2
+        return (0 if why_not_confined else 1) if why_no_box else 2
     return int(wanted)
 
 
-async def findings(tier: int, folder: Path, environment: Mapping[str, str], also: policy.Shown) -> list[Finding]:
+async def findings(
+    tier: int, folder: Path, environment: Mapping[str, str], also: policy.Shown, memory_mb: int = 0
+) -> list[Finding]:
     """What `heddle doctor` says about sandboxes. What nobody needs here is told, and is no fault."""
     why_no_box = await try_box(folder)
-    version, why_no_landlock = await try_landlock(folder)
     using = {
         0: "tier 0: sessions are isolated by workspace only; an agent may read and write what you may",
-        1: "tier 1 (landlock): own files per session, and the tools below; your processes, file names and loopback stay in sight",
+        1: f"tier 1 ({CONFINED}): own files per session, and the tools below; your processes, file names and loopback stay in sight",
         2: "tier 2 (box): own file system, processes and network per session; nothing of HOME but the tools below",
+        3: "tier 3 (strong): a box, system calls by a list, no way out but to the agent's own hosts",
     }[tier]
     found = [
         Finding("sandbox", tier >= 1, using),
         Finding("box", not why_no_box, why_no_box or "namespaces, overlay, seccomp: each was tried and works"),
-        Finding("landlock", tier == 2 or not why_no_landlock, why_no_landlock or _landlock(version)),
+        await _confined(folder, environment, needed=tier < 2),
     ]
     if tier >= 1:
         shown = ", ".join(policy.tools(environment, also)) or "nothing"
         found.append(Finding("shown inside", True, f"/usr, /etc, /opt without their secrets, and read-only: {shown}"))
-    found.append(Finding("memory limits", True, _limits()))
+    found.append(_memory(tier, memory_mb))
     return found
+
+
+async def _confined(folder: Path, environment: Mapping[str, str], *, needed: bool) -> Finding:
+    """What this system has for tier 1."""
+    if DARWIN:
+        why = await try_profile(folder, environment)
+        return Finding("seatbelt", not (needed and why), why or SEATBELT)
+    version, why = await try_landlock(folder)
+    return Finding("landlock", not (needed and why), why or _landlock(version))
 
 
 def _landlock(version: int) -> str:
@@ -155,16 +179,17 @@ def _remedy(step: str) -> str:
     return "work goes on in a lower tier"
 
 
-def _limits() -> str:
-    own = Path("/proc/self/cgroup")
-    lines = own.read_text().splitlines() if own.is_file() else []
-    path = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "")
-    delegated = path and os.access(_CGROUP / path.lstrip("/") / "cgroup.procs", os.W_OK)
-    if delegated and (_CGROUP / "cgroup.controllers").is_file():
-        return "a cgroup of one's own can be had"
-    return (
-        "no cgroup is delegated here: processes and what is written are limited per session, memory by admission alone"
-    )
+def _memory(tier: int, memory_mb: int) -> Finding:
+    """Whether the memory of one session is bounded; below tier 3 nobody asked for it."""
+    why = unbounded(memory_mb)
+    if tier < StrongBox.tier:
+        group = "" if groups.why_none() else "; in tier 3 a session can have a bound of its own"
+        return Finding("memory limits", True, f"by admission alone: no session starts without room for it{group}")
+    remedy = "see: heddle config explain limits.session_memory_mb"
+    if groups.why_none():
+        remedy = "start Heddle's daemon where a group is delegated: systemd-run --user --scope -p Delegate=yes heddle daemon start"
+    told = f"not bounded: {why}; {remedy}" if why else f"{memory_mb} MB for each box, by a control group of its own"
+    return Finding("memory limits", not why, told)
 
 
 def _says(path: Path, word: str) -> bool:

@@ -9,8 +9,8 @@ MEANS = {
 }
 """What each provider gives a session, for `heddle doctor`."""
 
-TIERS = {"instant": "2", "worktree": "0"}
-"""The one tier that a provider works in: a layer needs a box, and a worktree cannot be enclosed."""
+TIERS = {"instant": ("2", "3"), "worktree": ("0",)}
+"""The tiers that a provider works in, the usual one first: a layer needs a box, and a worktree cannot be enclosed."""
 
 
 def tier_wanted(provider: str, tier: str) -> str:
@@ -24,18 +24,19 @@ def tier_wanted(provider: str, tier: str) -> str:
             slug="config-wrong-type",
             hint="see: heddle config explain workspace.provider",
         )
-    only = TIERS.get(provider, tier)
-    if tier not in ("auto", only):
+    among = TIERS.get(provider, (tier,))
+    if tier not in ("auto", *among):
         raise SetupError(
-            f"'workspace.provider' is '{provider}', which works in sandbox tier {only}; 'sandbox.tier' is '{tier}'",
+            f"'workspace.provider' is '{provider}', which works in sandbox tier {' or '.join(among)}; "
+            f"'sandbox.tier' is '{tier}'",
             slug="config-contradiction",
             hint='set one of the two to "auto"; see: heddle config explain workspace.provider',
         )
-    return only
+    return tier if tier in among else among[0]
 
 
 def provider_for(wanted: str, tier: int) -> str:
     """The provider of new workspaces in that tier."""
     if wanted != "auto":
         return wanted
-    return "instant" if tier == int(TIERS["instant"]) else "clone"
+    return "instant" if str(tier) in TIERS["instant"] else "clone"

@@ -31,12 +31,28 @@ MARKS = {
     "open": "·",
     "unknown": "?",
 }
+_CONFINED = "seatbelt" if sys.platform == "darwin" else "landlock"
 TIERS = {
     0: "sandbox: tier 0 (none): isolated by workspace only; agents can read and write what you can; see: heddle doctor",
-    1: "sandbox: tier 1 (landlock): own files for each session; processes and loopback are shared; see: heddle doctor",
+    1: f"sandbox: tier 1 ({_CONFINED}): own files for each session; processes and loopback are shared; see: heddle doctor",
     2: "sandbox: tier 2 (box): own files, processes and network for each session; of your home only the tools on PATH",
+    3: "sandbox: tier 3 (strong): a box, system calls by a list, no way out but to the agent's own hosts",
 }
 """What encloses a session, for people."""
+
+FULL = 2
+"""From this tier on a board is silent about it, as long as nothing is lacking."""
+
+
+def badge(told: dict[str, Any]) -> str:
+    """What a board says of the sandbox; "" where that need not be said."""
+    return "" if told["tier"] >= FULL and not told.get("lacks") else enclosure(told)
+
+
+def enclosure(told: dict[str, Any]) -> str:
+    """What encloses sessions, with what it lacks here."""
+    lacks = clean(told.get("lacks", ""))  # a daemon of before does not say
+    return TIERS[told["tier"]] + (f"; {lacks}" if lacks else "")
 
 
 def clean(text: object) -> str:

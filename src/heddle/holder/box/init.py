@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from heddle.holder.box import filter, kernel, minder, rooms
+from heddle.holder.box.groups import Group
 from heddle.holder.program import limit
 
 HOSTNAME = "heddle"
@@ -36,6 +37,16 @@ def become_init(plan: dict[str, Any], listener: socket.socket, life: int, told: 
         tell_failure(told, error)
         os._exit(127)
     os._exit(0)
+
+
+def join(group: Group | None, told: int) -> None:
+    """In a fork of the holder: be in the group, with all that comes; there is no box that was to be in it and is not."""
+    try:
+        if group is not None:
+            group.enter()
+    except OSError as error:
+        tell_failure(told, error)
+        os._exit(127)
 
 
 def _serve_as_init(plan: dict[str, Any], listener: socket.socket, life: int, told: int) -> NoReturn:
@@ -73,7 +84,7 @@ def _enclose(plan: dict[str, Any]) -> None:
     limit(plan["limits"])
     kernel.drop_capabilities()
     kernel.close_up()
-    kernel.install_filter(filter.program())
+    kernel.install_filter(filter.program(strict=plan.get("strict", False)))
 
 
 class Init:

@@ -3,7 +3,7 @@
 import argparse
 
 from heddle.client import call
-from heddle.frontends.cli.output import TIERS, answer, board, clean, here, narrate, say
+from heddle.frontends.cli.output import answer, badge, board, clean, here, narrate, say
 
 EXAMPLES = ["heddle status", "heddle status --all", "heddle status --json"]
 
@@ -24,8 +24,8 @@ def run(args: argparse.Namespace) -> int:
         narrate(f"unreadable: {clean(kept['what'])}: {clean(kept['why'])}")
     if told["trouble"]:
         narrate(f"trouble: {clean(told['trouble'])}")
-    if told["tier"] < max(TIERS):
-        narrate(TIERS[told["tier"]])
+    if said := badge(told):
+        narrate(said)
     if told["inbox"]:
         narrate(f"{told['inbox']} to settle: heddle inbox")
     if args.next:
