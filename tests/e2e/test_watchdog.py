@@ -50,10 +50,11 @@ def give_sign(id: str) -> None:
 
 
 def states(session: str) -> set[str]:
-    """The states of all processes of a session."""
+    """The states of all processes of a session; one that waits in the kernel for its stopped child of vfork is stopped."""
     specs = [json.loads(path.read_bytes()) for path in (state_folder() / "holders").glob("*/spec.json")]
     pids = [pid for spec in specs if spec["key"] == session for pid in marked(spec["marker"])]
-    return {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids}
+    found = {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids}
+    return {"T"} if found == {"T", "D"} else found
 
 
 async def until_frozen(fleet: Heddle, text: str = "write b") -> tuple[str, dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Dependency layers: installed once, seen by every workspace that was made over them, changed by none."""
 
 import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from heddle.adapters.workspaces import faults
+from heddle.adapters.workspaces.trash import delete_tree
 from heddle.core.errors import OutsideError, Refused, UserError
 from heddle.core.extent import Extent
 from heddle.ports import Workspace, WorkspaceOrder, Workspaces
@@ -171,7 +171,7 @@ async def test_a_layer_that_is_not_there_is_said(yard: Yard) -> None:
         await house.has_layer("../bases")
     await install(yard, house)
     workspace = await made(yard, house, "t2-1-execute-1", "npm-1")
-    shutil.rmtree(yard.folder / "layers" / "npm-1")
+    delete_tree(yard.folder / "layers" / "npm-1")
     with pytest.raises((Refused, OutsideError)):
         await yard.run(workspace, "true")
 

@@ -6,7 +6,6 @@
 
 import asyncio
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +42,7 @@ class Layers:
         """Move the folders of those names out of a tree that nobody works in, and its cache: aside, to disk, then one
         rename."""
         draft = self.root / f".new-{name}"
-        shutil.rmtree(draft, ignore_errors=True)
+        _clear(draft)
         (draft / "tree").mkdir(parents=True)
         for found in list(_outermost(tree, folders)):
             target = draft / "tree" / found.relative_to(tree)
@@ -56,7 +55,7 @@ class Layers:
         if not self.has(name):
             os.rename(draft, self.root / name)
         faults.step("layer-placed")
-        shutil.rmtree(draft, ignore_errors=True)
+        _clear(draft)
 
     async def sweep(self, used: set[str], older_than_s: float) -> None:
         """Delete the layers that no workspace lies over and that nobody asked for in that long."""
@@ -67,6 +66,11 @@ class Layers:
             if path != gone:
                 os.rename(path, gone)
             await asyncio.to_thread(delete_tree, gone)
+
+
+def _clear(draft: Path) -> None:
+    if draft.exists():
+        delete_tree(draft)
 
 
 def cache_of(layer: str) -> str:
