@@ -34,6 +34,7 @@ from heddle.core.session import (
     TurnOutcome,
     UsageReported,
 )
+from heddle.engine.autosave import Autosave
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.sizewatch import DISK_LOW, TOO_LARGE, SizeWatch, with_cause
@@ -80,6 +81,7 @@ class Session:
     brief: Brief
     watch: ScopeWatch
     size: SizeWatch
+    saving: Autosave
     held: Held
     conversation: Conversation
     runs: Runs
@@ -103,7 +105,7 @@ class Session:
 
     async def play(self) -> Outcome:
         """From the first message (or the transcript so far) to the process's end, with nothing left of it."""
-        watching = {asyncio.create_task(watch.serve()) for watch in (self.watch, self.size)}
+        watching = {asyncio.create_task(watch.serve()) for watch in (self.watch, self.size, self.saving)}
         try:
             await self._send(self.conversation.open())
             await self._converse()
@@ -139,6 +141,7 @@ class Session:
 
     async def _receive(self, data: bytes) -> None:
         self.watch.nudge()
+        self.saving.nudge()
         *lines, self._line = (self._line + data).split(b"\n")
         for line in lines:
             self._offset += len(line) + 1

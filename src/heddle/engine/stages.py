@@ -11,6 +11,7 @@ from heddle.core.session import Access, Brief, TurnOutcome
 from heddle.core.settings import Settings
 from heddle.core.task import READ_ONLY, Stage
 from heddle.core.views import left_out
+from heddle.engine.autosave import Autosave
 from heddle.engine.documents import NAMES, document, load_plan, require_document
 from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
@@ -132,6 +133,7 @@ class AgentStage:
             size=SizeWatch(
                 self.runs, self.task, id, held, Meter(workspace, self.outside.room), self.settings.workspace
             ),
+            saving=Autosave(id, workspace.autosave if access is Access.WRITE else _nothing_to_save),
             held=held,
             conversation=agent.conversation(brief),
             runs=self.runs,
@@ -240,3 +242,8 @@ async def workspace_for(
     if not known:
         await runs.record(run.task.id, e.WorkspaceCreated(id, stage, base, begin))
     return workspace
+
+
+async def _nothing_to_save() -> bool:
+    """What read-only stages write is thrown away."""
+    return False

@@ -128,6 +128,12 @@ class Workspace(Protocol):
         """
         ...
 
+    async def autosave(self) -> bool:
+        """Keep what is here now, instead of what was saved last, in case the machine goes down; False where that costs
+        nothing that was written. A removal after such a crash has the save as its recovery; any other one drops it.
+        """
+        ...
+
     async def remove(self) -> Removal:
         """Write the recovery ref, prove ownership, rename to trash (W1-W4). Raises Refused when in use or in doubt."""
         ...

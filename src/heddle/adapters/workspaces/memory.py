@@ -287,6 +287,10 @@ class MemoryWorkspace:
                     await held.stop(grace_s=2.0)
                     faults.step("stopped-one")
 
+    async def autosave(self) -> bool:
+        """See the port."""
+        return False
+
     async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
         """See the port."""
         raise faults.no_layers(self.id)

@@ -15,6 +15,7 @@ from heddle.core.errors import UserError
 from heddle.ports import Repository, Snapshot, Worktrees
 
 FOLDER = "refs/heddle/recovery/"
+SAVES = "refs/heddle/saves/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,26 @@ async def stash_since(worktrees: Worktrees, branch: str, before: Container[str])
 
 async def keep(repository: Repository, id: str, base: str, snapshot: Snapshot, stash: tuple[str, ...]) -> str:
     """Write the recovery ref of a workspace; returns its name. The same content finds its ref again."""
+    return await _named(repository, id, await _commit(repository, id, base, snapshot, stash))
+
+
+async def save(repository: Repository, id: str, base: str, snapshot: Snapshot, stash: tuple[str, ...]) -> None:
+    """Keep what a workspace holds now in the one ref of its saves, which the next one takes over."""
+    await repository.keep(f"{SAVES}{id}", await _commit(repository, id, base, snapshot, stash))
+
+
+async def keep_saved(repository: Repository, id: str) -> str:
+    """A recovery ref for what was saved last; "" when nothing was."""
+    commit = dict(await repository.kept(f"{SAVES}{id}")).get(f"{SAVES}{id}", "")
+    return await _named(repository, id, commit) if commit else ""
+
+
+async def drop_saved(repository: Repository, id: str) -> None:
+    """What was saved is kept elsewhere, or nobody's work any more."""
+    await repository.forget(f"{SAVES}{id}")
+
+
+async def _commit(repository: Repository, id: str, base: str, snapshot: Snapshot, stash: tuple[str, ...]) -> str:
     index = await repository.commit(snapshot.index, [snapshot.head], "index", as_person=False, at=0.0)
     stages = []
     if snapshot.unmerged:
@@ -70,6 +91,11 @@ async def keep(repository: Repository, id: str, base: str, snapshot: Snapshot, s
     message = f"heddle: all that workspace {id} held\n\n{json.dumps(told)}\n"
     commit = await repository.commit(snapshot.worktree, parents, message, as_person=False, at=0.0)
     faults.step("recovery-made")
+    return commit
+
+
+async def _named(repository: Repository, id: str, commit: str) -> str:
+    """The recovery ref of a commit: the one that it has, else the next."""
     known = await repository.kept(f"{FOLDER}{id}/")
     for ref, kept in known:
         if kept == commit:

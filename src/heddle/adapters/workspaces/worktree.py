@@ -208,6 +208,10 @@ class WorktreeWorkspace:
                     await held.stop(grace_s=2.0)
                     faults.step("stopped-one")
 
+    async def autosave(self) -> bool:
+        """See the port."""
+        return False
+
     async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
         """See the port."""
         raise faults.no_layers(self.id)

@@ -74,8 +74,8 @@ class LayerLayout(Layout):
             self.boot.write_text(boot())
 
     def put_on_disk(self) -> None:
-        """Have all that was written on disk. Call it when no box has it mounted."""
-        if self.boot.exists():
+        """Have all that was written on disk; what a crash cost stays noted. Call it when no box has it mounted."""
+        if self.boot.exists() and self.survived():
             os.sync()
             self.boot.unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from heddle.adapters.workspaces import faults
+from heddle.adapters.workspaces import faults, recovery
 from heddle.adapters.workspaces.instant.layers import cache_of
 from heddle.adapters.workspaces.instant.layout import HOOKS, OUT, LayerLayout, view
 from heddle.adapters.workspaces.instant.stamp import stamp
@@ -90,6 +90,23 @@ class InstantWorkspace(PrivateWorkspace):
         lay = self._layout
         async with self._house.measuring:
             return await asyncio.to_thread(measure, (lay.tree, lay.git, lay.home, lay.out, lay.caches), enough)
+
+    async def autosave(self) -> bool:
+        """See the port: overlays of boxes do not wait for the disk."""
+        snapshot, stash = await self._read(whole=True)
+        with faults.outside(self.id):
+            await recovery.save(self._house.repository, self.id, self.base, snapshot, stash)
+        return True
+
+    async def _keep(self, snapshot: Snapshot, stash: tuple[str, ...]) -> str:
+        """See PrivateWorkspace. What is still here after a crash is kept too, but what was saved is known to be whole."""
+        ref = await super()._keep(snapshot, stash)
+        return ref if self._layout.survived() else await recovery.keep_saved(self._house.repository, self.id) or ref
+
+    async def put_away(self) -> None:
+        """See PrivateWorkspace."""
+        await super().put_away()
+        await recovery.drop_saved(self._house.repository, self.id)
 
     async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
         """See the port."""

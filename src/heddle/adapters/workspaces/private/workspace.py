@@ -142,6 +142,10 @@ class PrivateWorkspace(ABC):
                     faults.step("stopped-one")
             await self._close()
 
+    async def autosave(self) -> bool:
+        """See the port."""
+        return False
+
     async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
         """See the port."""
         raise faults.no_layers(self.id)
