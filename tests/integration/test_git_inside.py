@@ -1,5 +1,6 @@
 """The reader that runs in a box: it starts anew for every look, so it is light; and it bounds what git says."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,3 +49,27 @@ def test_more_than_any_answer_has_ends_the_command(sample: Sample, monkeypatch: 
             OwnGit(sample.folder).run("cat-file", "blob", "HEAD:large", place=Place(sample.git_dir, sample.path))
         )
     assert caught.value.slug == "output-limit"
+
+
+def test_w6_what_a_killed_reader_left_keeps_nobody_from_reading(sample: Sample) -> None:
+    """The daemon was killed, and with it who read for it: its locks are nobody's any more."""
+    own = sample.git_dir / "heddle"
+    own.mkdir()
+    for number in range(1, 6):
+        (own / f"index-{os.getpid()}-{number}.lock").touch()
+    (own / "mine").mkdir()
+    lock = sample.git_dir / f"{inside.OUT}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    sample.write({"new": "n\n"})
+    for _ in range(2):
+        for base in ("", sample.git("rev-parse", "HEAD")):
+            told = run_through(inside.read(sample.path, base, 1_000_000))
+            assert sample.git("show", f"{inside.OUT}:new") == "n"
+            assert sample.git("rev-parse", inside.OUT) == told["out"]
+    assert [path.name for path in own.iterdir()] == ["mine"]
+    (own / "mine").rmdir()
+    own.rmdir()
+    own.symlink_to(sample.path)
+    run_through(inside.read(sample.path, "", 0))
+    assert (sample.path / "new").exists(), "a link leads to nothing of ours"

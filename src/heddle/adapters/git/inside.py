@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
@@ -97,9 +97,26 @@ class OwnStore(Store):
     def __init__(self, common: Path) -> None:
         self.common, self.main = common, None
         self.folder = common / FOLDER
-        self.folder.mkdir(exist_ok=True)
+        self._clear()
         self.git = cast("Git", OwnGit(self.folder))
         self._scratched = 0
+
+    def _clear(self) -> None:
+        """What a reader that was killed left goes: its locks would be in the way of the next with its number. One reads at
+        a time."""
+        if self.folder.is_symlink():
+            self.folder.unlink()
+        self.folder.mkdir(exist_ok=True)
+        for left in self.folder.iterdir():
+            with suppress(OSError):  # the session's own, whatever it is
+                left.unlink()
+
+    def point(self, ref: str, commit: str) -> None:
+        """Have a ref of ours, as git would, but for the lock: one that a kill left would keep everybody from reading."""
+        path, draft = self.common / ref, self.folder / f"ref-{os.getpid()}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(f"{commit}\n")
+        os.replace(draft, path)
 
     def born(self) -> tuple[Path | None, Path | None]:
         """See Store."""
@@ -127,7 +144,7 @@ async def read(tree: Path, base: str, size_limit: int) -> dict[str, object]:
     else:
         snapshot = await snapshots.take(store, place, base="", size_limit=0)
         out, told = await _wrap_all(store, place, snapshot)
-    await store.git.run("update-ref", OUT, out, place=place)
+    store.point(OUT, out)
     refused = [(spelled(path), why) for path, why in snapshot.refused]
     return {"out": out, "head": snapshot.head, "branch": spelled(snapshot.branch), **told, "refused": refused}
 
@@ -173,6 +190,9 @@ def main() -> int:
         told = run_through(read(Path(tree), base, int(limit)))
     except HeddleError as error:
         sys.stderr.write(f"{error.message}\n{error.facts.get('tail', '')}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(json.dumps(told))
     return 0
