@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ground import Ground, delete, median, row, run_to_end, say, timed, timed_async
+from benchmarks.ground import Ground, below, delete, median, memory_kb, row, run_to_end, say, timed, timed_async
 
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.none import Unconfined
@@ -111,7 +111,7 @@ async def _session_kb(ground: Ground, box: Box, made: Sequence[Workspace]) -> fl
     sleepers = await asyncio.gather(*(workspace.enter(ground.command("sleep", "1000")) for workspace in made))
     held = [box.of(key) for key in (*await box.live(), *await box.live(boxes=True))]
     holders = [(one.folder.load(one.folder.started) or {})["holder"] for one in held]
-    total_kb = sum(_memory_kb(pid) for holder in holders for pid in (holder, *_below(holder)))
+    total_kb = sum(memory_kb(pid) for holder in holders for pid in (holder, *below(holder)))
     await asyncio.gather(*(sleeper.stop(0) for sleeper in sleepers))
     return total_kb / len(made)
 
@@ -130,33 +130,11 @@ async def _load(ground: Ground, house: InstantWorkspaces, times: int) -> dict[st
     return row(f"{ground.files}: git status, compileall, git status, s", baseline, ours, 1.25)
 
 
-def _below(root: int) -> list[int]:
-    children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(path.read_bytes().rpartition(b")")[2].split()[1])
-        except OSError:
-            continue
-        children.setdefault(parent, []).append(int(path.parent.name))
-    found, pending = [], [root]
-    while pending:
-        below = children.get(pending.pop(), [])
-        found += below
-        pending += below
-    return found
-
-
 def _idle_python_kb() -> float:
     command = [sys.executable, "-c", "print(flush=True); input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        memory_kb = _memory_kb(process.pid)
+        used_kb = memory_kb(process.pid)
         process.kill()
-    return memory_kb
-
-
-def _memory_kb(pid: int) -> float:
-    """The proportional set size: shared pages counted by share."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return float(rollup.partition("\nPss:")[2].split()[0])
+    return used_kb
