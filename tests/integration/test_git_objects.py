@@ -125,6 +125,53 @@ async def test_an_agents_commits_survive_plain_housekeeping(repository: GitRepos
     assert {f"file{number}" for number in range(12)} < set(await repository.list_files(own))
 
 
+async def test_a_pack_that_a_gc_is_about_to_delete_is_never_kept_anew(
+    repository: GitRepository, sample: Sample, tmp_path: Path
+) -> None:
+    """A gc lists the packs that it will delete first, and spares later what a `.keep` of that moment holds: a pack
+    that were listed without and kept afterwards would be in neither, and go with all that lies in it alone."""
+    tree = await repository.tree_of(sample.first)
+    lone = await repository.commit(tree, (), "no parent, so the person's tree is in its pack", as_person=False, at=0.0)
+    await repository.keep("refs/heddle/results/1", lone)
+    sample.git("prune-packed")
+    await repository.forget("refs/heddle/results/1")
+    gc = Stopped(sample, tmp_path / "exec")
+    cleaning = asyncio.ensure_future(asyncio.to_thread(gc.run, "gc", "-q", "--prune=now"))
+    await asyncio.to_thread(gc.listed.read_bytes)
+    async with repository.store.published(lone):
+        gc.go.write_bytes(b"")
+        await cleaning
+        sample.git("update-ref", "refs/heddle/results/1", lone)
+    assert whole(sample)
+    assert sample.git("show", "main:README") == "hello"
+
+
+class Stopped:
+    """The person's git, which stops before it packs: `listed` can be read then, and it goes on once `go` is written."""
+
+    def __init__(self, sample: Sample, folder: Path) -> None:
+        self.sample, self.folder = sample, folder
+        self.listed, self.go = folder / "listed", folder / "go"
+        folder.mkdir()
+        for fifo in (self.listed, self.go):
+            os.mkfifo(fifo)
+        real = sample.git("--exec-path")
+        script = folder / "git"
+        script.write_text(
+            f"""#!/bin/sh
+if [ "$1" = pack-objects ] && ! [ -e {folder}/once ]; then
+  : > {folder}/once; : > {self.listed}; read -r _ < {self.go}
+fi
+exec {real}/git "$@"
+"""
+        )
+        script.chmod(0o755)
+
+    def run(self, *args: str) -> None:
+        """One command of it."""
+        self.sample.git(*args, GIT_EXEC_PATH=str(self.folder))
+
+
 async def test_what_is_not_kept_never_enters_the_repository(repository: GitRepository, sample: Sample) -> None:
     theirs = sample.aside({"new": "n\n"})
     before = sample.git("count-objects", "-v")
@@ -156,10 +203,18 @@ async def test_only_what_nobody_kept_for_long_is_swept(repository: GitRepository
     ]
     await repository.keep("refs/heddle/results/1", kept)
     nursery = repository.store.nursery
-    for commit in (kept, old):
-        os.utime(nursery / commit[:2] / commit[2:], (1, 1))
+    packs = sample.git_dir / "objects" / "pack"
+    for name, said in (("pack-crash", "heddle\n"), ("pack-young", "heddle\n"), ("pack-theirs", "mine\n")):
+        (packs / f"{name}.keep").write_text(said)
+    for path in (
+        *(nursery / id[:2] / id[2:] for id in (kept, old)),
+        packs / "pack-crash.keep",
+        packs / "pack-theirs.keep",
+    ):
+        os.utime(path, (1, 1))
     again = await open_repository(sample.path, sample.env)
     assert await again.tree_of(kept) == await again.tree_of(young) == tree
     with pytest.raises(OutsideError):
         await again.tree_of(old)
+    assert sorted(path.stem for path in packs.glob("*.keep")) == ["pack-theirs", "pack-young"]
     assert whole(sample)

@@ -29,6 +29,8 @@ SWEEP_S = 14 * 86_400.0
 
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _KEEP = "heddle"
+_KEPT = f"{_KEEP}\n"
+"""What our `.keep` files say, as git writes them."""
 
 
 class Store:
@@ -70,14 +72,16 @@ class Store:
         return await self.git.run(*args, place=self.place(), stdin=stdin, ok=ok)
 
     def sweep(self, older_than_s: float = SWEEP_S) -> None:
-        """Delete what was born in the nursery, and left by crashes around it, that long ago: no ref ever wanted it."""
+        """Delete what was born in the nursery, and left by crashes around it, that long ago: no ref ever wanted it.
+
+        A pack whose `.keep` file a crash left becomes one like all others.
+        """
         limit = time.time() - older_than_s
-        for folder, _, names in os.walk(self.folder):
-            for name in names:
-                path = Path(folder, name)
-                with suppress(OSError):
-                    if path.lstat().st_mtime < limit:
-                        path.unlink()
+        ours = [Path(folder, name) for folder, _, names in os.walk(self.folder) for name in names]
+        for path in (*ours, *(self.common / "objects" / "pack").glob("pack-*.keep")):
+            with suppress(OSError):
+                if path.lstat().st_mtime < limit and (path.suffix != ".keep" or path.read_text() == _KEPT):
+                    path.unlink()
 
     @asynccontextmanager
     async def scratch_index(self) -> AsyncIterator[Path]:
@@ -127,20 +131,23 @@ class Store:
             pack.seek(0)
             taking = ("index-pack", "--stdin", f"--keep={_KEEP}")
             said = await self.git.run(*taking, place=self.place(), stdin=pack)
-        return [self._hand_over(f"pack-{said.text.split()[-1]}")]
+        return [self._hand_over(said.text.split()[-1])]
 
     def _hand_over(self, name: str) -> Path:
         """Move a pack from the nursery into the repository, its index last: that is what makes it one.
 
-        It is built aside because a prune deletes the unfinished packs of others. Returns its `.keep` file.
+        It is built aside because a prune deletes the unfinished packs of others, and its name is new: a pack that
+        was there before would be deleted, `.keep` and all, by a gc that had listed it already, while that gc leaves
+        out of its own pack whatever a `.keep` protects. Returns its `.keep` file.
         """
         source, target = self.nursery / "pack", self.common / "objects" / "pack"
         target.mkdir(exist_ok=True)
+        fresh = os.urandom(len(name) // 2).hex()
         try:
-            (target / f"{name}.keep").write_text(f"{_KEEP}\n")
+            (target / f"pack-{fresh}.keep").write_text(_KEPT)
             for suffix in (".pack", ".rev", ".idx"):
-                if (source / f"{name}{suffix}").exists():
-                    (source / f"{name}{suffix}").replace(target / f"{name}{suffix}")
+                if (built := source / f"pack-{name}{suffix}").exists():
+                    built.replace(target / f"pack-{fresh}{suffix}")
         except OSError as error:
             raise OutsideError(
                 f"a pack could not be put into the repository: {error.strerror}",
@@ -149,8 +156,8 @@ class Store:
                 program="git",
                 tail=str(error),
             ) from error
-        (source / f"{name}.keep").unlink(missing_ok=True)
-        return target / f"{name}.keep"
+        (source / f"pack-{name}.keep").unlink(missing_ok=True)
+        return target / f"pack-{fresh}.keep"
 
     async def _require_commit(self, commit: str) -> None:
         """Raise OutsideError unless the commit is there: `--ignore-missing` is for broken refs of others

@@ -74,9 +74,9 @@ async def lay_out(store: Store, place: Place, snapshot: Snapshot) -> None:
     plain = store.place(place.git_dir, place.work_tree)
     copy = _Copy(store, plain)
     await copy.run("read-tree", "-m", "-u", "HEAD", require_id(snapshot.worktree))
-    kept = ""  # from now on the worktree's index needs what these trees hold
+    kept = snapshot.head  # from now on the worktree's index needs what these trees hold
     for tree in filter(None, (snapshot.unmerged, snapshot.index)):
-        kept = await write_commit(store, tree, [kept] if kept else [], "held", as_person=False, at=0.0)
+        kept = await write_commit(store, tree, [kept], "held", as_person=False, at=0.0)
     async with store.published(kept):
         await copy.run("read-tree", require_id(snapshot.index))
         if snapshot.unmerged:
