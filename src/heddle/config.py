@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from heddle.adapters.installs.recipes import load_recipe
+from heddle.core.capabilities import NAMES
 from heddle.core.cycle import Bounds
 from heddle.core.delegation import Delegation
 from heddle.core.errors import SetupError, UserError
@@ -24,7 +25,7 @@ from heddle.core.extent import Extent
 from heddle.core.gate import STRICTNESS, Decider, GateRule, Gates
 from heddle.core.scope import require_scope
 from heddle.core.settings import Settings
-from heddle.core.task import Lane, Stage
+from heddle.core.task import WITH_AGENT, Lane, Stage
 from heddle.ports import Repository
 
 REPOSITORY_FILE = "heddle.toml"
@@ -36,7 +37,7 @@ GATED = (Stage.RESEARCH, Stage.PLAN, Stage.EXECUTE, Stage.VALIDATE)
 PERSONS = frozenset(
     ("checks.hooks", "network.hosts", "limits.keep_memory_mb", "limits.keep_disk_mb", "limits.session_memory_mb")
     + ("sandbox.tier", "workspace.provider", "workspace.max_file_mb", "workspace.trash_days")
-    + ("preview.enabled", "preview.port")
+    + ("preview.enabled", "preview.port", "agent.fallbacks", "agent.needs")
 )
 """What a repository has no say in: it is the person's, or the machine's."""
 
@@ -203,11 +204,14 @@ def settings(layers: list[Layer]) -> Settings:
     return Settings(
         agent=values["agent.default"],
         model=values["agent.model"],
-        checks=_commands("checks.commands", values["checks.commands"]),
+        stage_agents=tuple((stage, named) for stage in sorted(WITH_AGENT) if (named := values[f"agent.{stage}"])),
+        fallbacks=_texts("agent.fallbacks", values["agent.fallbacks"]),
+        needs=_needs(values["agent.needs"]),
+        checks=_texts("checks.commands", values["checks.commands"], "commands"),
         hooks=values["checks.hooks"],
-        setup=_commands("setup.commands", values["setup.commands"]),
-        teardown=_commands("setup.teardown", values["setup.teardown"]),
-        dependencies=tuple(map(load_recipe, _commands("setup.dependencies", values["setup.dependencies"]))),
+        setup=_texts("setup.commands", values["setup.commands"], "commands"),
+        teardown=_texts("setup.teardown", values["setup.teardown"], "commands"),
+        dependencies=tuple(map(load_recipe, _texts("setup.dependencies", values["setup.dependencies"], "commands"))),
         hosts=_hosts(values["network.hosts"]),
         gates=Gates(tuple(_gate_rules(values))),
         delegations=tuple(_delegation(rule) for rule in values["delegation.rules"]),
@@ -269,13 +273,24 @@ def _decider(key: str, name: object) -> Decider:
         raise _wrong("the configuration", key, f"one of {', '.join(Decider)}") from None
 
 
+def _needs(value: list[Any]) -> tuple[str, ...]:
+    for name in _texts("agent.needs", value):
+        if name not in NAMES:
+            raise SetupError(
+                f"'agent.needs' names '{name}', which is no capability",
+                slug="config-wrong-type",
+                hint=_meant(name, list(NAMES)),
+            )
+    return tuple(value)
+
+
 def _hosts(value: list[Any]) -> tuple[str, ...]:
     if not all(isinstance(item, str) and _HOST.fullmatch(item) for item in value):
         raise _wrong("the configuration", "network.hosts", 'a list of "name:port" or "*.name:port"; no addresses')
     return tuple(item.lower() for item in value)
 
 
-def _commands(key: str, value: object) -> tuple[str, ...]:
+def _texts(key: str, value: object, what: str = "texts") -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
-        raise _wrong("the configuration", key, "a list of commands")
+        raise _wrong("the configuration", key, f"a list of {what}")
     return tuple(value)

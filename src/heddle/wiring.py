@@ -1,11 +1,12 @@
 """The one place that picks adapters and hands configuration in."""
 
+import asyncio
 import getpass
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,13 @@ from heddle.adapters.workspaces.instant import InstantWorkspaces
 from heddle.adapters.workspaces.several import SeveralWorkspaces
 from heddle.adapters.workspaces.worktree import WorktreeWorkspaces
 from heddle.api.desk import Desk
-from heddle.config import Config, person_file, resolve
+from heddle.config import Config, person_file, resolve, settings
 from heddle.core.errors import HeddleError, SetupError
 from heddle.engine.fleet import Fleet
 from heddle.engine.previews import Previews
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
-from heddle.ports import Agent, Workspaces
+from heddle.ports import Agent, AgentFound, Workspaces
 
 DAY_S = 86_400.0
 
@@ -110,15 +111,33 @@ class KnownAgents:
                     hint="known protocols are: acp, claude",
                 )
 
-    async def check(self) -> list[dict[str, object]]:
-        """Each brand: found or not, and what to do."""
+    async def look(self, name: str = "") -> list[AgentFound]:
+        """See the engine's Agents. All are asked at once: some programs take seconds to tell their version."""
+        if name and name not in self.names():
+            self.agent(name)
+        return list(await asyncio.gather(*map(self._look, (name,) if name else self.names())))
+
+    async def _look(self, name: str) -> AgentFound:
+        own = (self._own / f"{name}.toml").is_file()
+        try:
+            brand = self._brand(name)
+        except SetupError as error:
+            return AgentFound(name, trouble=error, own=own)
+        found = AgentFound(name, brand.protocol, "", None, brand.capabilities, brand.lacks, brand.memory_mb, own)
+        try:
+            return replace(found, version=await self.agent(name).check())
+        except HeddleError as error:
+            return replace(found, trouble=error)
+
+    async def check(self, wanted: Collection[str]) -> list[dict[str, object]]:
+        """Each brand: found or not, and what to do. One that is not there is a fault only if it is `wanted`."""
         findings: list[dict[str, object]] = []
-        for name in self.names():
-            try:
-                findings.append({"what": f"agent {name}", "ok": True, "detail": await self.agent(name).check()})
-            except HeddleError as error:
-                detail = f"{error.message}; {error.hint}"
-                findings.append({"what": f"agent {name}", "ok": False, "detail": detail})
+        for found in await self.look():
+            trouble, detail = found.trouble, found.version or "there"
+            if trouble is not None:
+                detail = f"{trouble.message}; {trouble.hint}"
+            absent = None if trouble and trouble.slug == "agent-missing" and found.name not in wanted else False
+            findings.append({"what": f"agent {found.name}", "ok": absent if trouble else True, "detail": detail})
         return findings
 
 
@@ -282,7 +301,8 @@ async def build(
     fleet = Fleet(runs, outside, dispatcher)
 
     async def programs() -> list[dict[str, object]]:
-        return [await _git_finding(environment), *await agents.check()]
+        wanted = settings(config.own_layers()).agents_wanted
+        return [await _git_finding(environment), *await agents.check(wanted)]
 
     async def explain(root: str, key: str) -> list[dict[str, object]]:
         repository = (await sites.site(root)).repository if root else None

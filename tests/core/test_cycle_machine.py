@@ -128,6 +128,7 @@ class Cycle(RuleBasedStateMachine):
             return self.add(e.StageFailed(run.stage, attempt, REASONS[attempt % 4], "no", "evidence"))
         match run.stage:
             case Stage.RESEARCH:
+                self.add(e.AgentPassedOver(run.stage, attempt, "codex", "not here"))
                 self.add(e.WritesDiscarded(run.stage, ("x",)), e.ResearchDelivered(attempt, "facts"))
             case Stage.PLAN:
                 glob = "docs/a.md" if paths else "src/**"

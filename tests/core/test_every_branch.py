@@ -207,6 +207,7 @@ def test_each_fact_has_its_line_or_none() -> None:
             session,
             e.QuestionAsked("q", "which?", (), "a", "s"),
             e.SessionFrozen("w:size-1", "wrote 2 GB", "s", Extent(2 * 10**9, 1)),
+            e.AgentPassedOver(Stage.RESEARCH, 1, "codex", "not here"),
             e.WritesDiscarded(Stage.RESEARCH, ("x",)),
             e.ScopeViolated(("x",)),
             e.PlanEdited(PLAN, BOUND),
@@ -232,7 +233,7 @@ def test_each_fact_has_its_line_or_none() -> None:
             e.SessionEnded(0, None, "exited"),
         )
     )
-    assert len(told) == 1 + len(CLEARED) + 24
+    assert len(told) == 1 + len(CLEARED) + 25
 
 
 def test_what_a_result_leaves_out_is_named() -> None:

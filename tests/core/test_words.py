@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heddle.core import events as e
+from heddle.core.capabilities import MEANS, NAMES, WITHOUT, Capabilities
 from heddle.core.cycle import PROBLEM, ROOM, Decision, Wait, Who, World, decide
 from heddle.core.delegation import Delegation
 from heddle.core.errors import KINDS, HeddleError, UserError
@@ -521,3 +522,23 @@ def test_an_undo_is_never_given_to_an_agent() -> None:
     run = fold(recorded(e.TaskAdded(undo), e.RunStarted(1, "base")))
     assert run is not None
     assert decide(run, World()).reason == "undo-failed"  # type: ignore[union-attr]
+
+
+def test_every_capability_has_its_meaning_with_and_without() -> None:
+    assert set(MEANS) == set(WITHOUT) == set(NAMES)
+    some = Capabilities(resume=True, ask=True)
+    assert some.can("resume") and not some.can("fork")
+    assert some.missing(("fork", "resume", "usage")) == ("fork", "usage")
+
+
+def test_the_agents_of_a_stage_are_the_wanted_one_and_then_the_fallbacks() -> None:
+    settings = Settings(
+        agent="claude",
+        model="m",
+        stage_agents=((Stage.PLAN, "codex:gpt:1"), (Stage.EXECUTE, "claude")),
+        fallbacks=("codex", "claude"),
+    )
+    assert settings.candidates(Stage.RESEARCH) == (("claude", "m"), ("codex", ""))
+    assert settings.candidates(Stage.PLAN) == (("codex", "gpt:1"), ("claude", ""))
+    assert settings.candidates(Stage.EXECUTE) == (("claude", "m"), ("codex", ""))
+    assert settings.agents_wanted == {"claude", "codex"}

@@ -9,8 +9,9 @@ import pytest
 from heddle.adapters.agents.brands import Brand, brand_names, load_brand
 from heddle.adapters.agents.claude import ClaudeAgent
 from heddle.adapters.agents.version import run_version
+from heddle.core.capabilities import NAMES, Capabilities
 from heddle.core.errors import SetupError
-from heddle.core.session import Access, Brief, Capabilities
+from heddle.core.session import Access, Brief
 
 
 def written(folder: Path, text: str) -> Path:
@@ -45,6 +46,12 @@ def test_every_shipped_brand_can_be_read(name: str) -> None:
     assert brand.name == name
     assert brand.install
     assert "{python}" not in brand.command + brand.version_command
+
+
+@pytest.mark.parametrize("name", brand_names())
+def test_every_shipped_brand_says_why_it_lacks_what_it_lacks(name: str) -> None:
+    brand = load_brand(name)
+    assert set(brand.lacks) == {capability for capability in NAMES if not brand.capabilities.can(capability)}
 
 
 def test_the_placeholder_stands_for_the_python_that_runs_heddle(tmp_path: Path) -> None:

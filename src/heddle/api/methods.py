@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from heddle.api import facts, inbox, machine, plans, previews, sessions, tasks, workspaces
+from heddle.api import agents, facts, inbox, machine, plans, previews, sessions, tasks, workspaces
 from heddle.api.desk import Desk
 
 Method = tuple[Callable[[Desk, Any], Awaitable[dict[str, Any]]], type[msgspec.Struct]]
@@ -36,6 +36,7 @@ METHODS: dict[str, Method] = {
     "session.list": (sessions.listed, tasks.One),
     "session.tail": (sessions.tail, sessions.Tail),
     "events": (facts.listed, facts.Events),
+    "agent.list": (agents.listed, agents.Brand),
     "daemon": (machine.daemon, machine.Nothing),
     "daemon.stop": (machine.shutdown, machine.Nothing),
     "doctor": (machine.doctor, machine.Nothing),

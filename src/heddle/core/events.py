@@ -64,6 +64,16 @@ class SessionStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentPassedOver:
+    """An agent that was wanted for the attempt could not be taken, and another was."""
+
+    stage: Stage
+    attempt: int
+    agent: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class QuestionAsked:
     """The agent waits for an answer."""
 
@@ -419,6 +429,7 @@ Event: TypeAlias = (
     | QuestionAnswered
     | QuestionWithdrawn
     | SessionFrozen
+    | AgentPassedOver
     | WritesDiscarded
     | ScopeViolated
     | ResearchDelivered

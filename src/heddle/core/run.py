@@ -216,6 +216,7 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
         case (
             e.TaskAdded()
             | e.TearDownFailed()
+            | e.AgentPassedOver()
             | e.WritesDiscarded()
             | e.RepositoryAdded()
             | e.CommandsApproved()

@@ -222,16 +222,3 @@ class Brief:
     model: str = ""
     resume: str = ""
     options: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What an agent can do; a missing capability degrades visibly."""
-
-    resume: bool = False
-    plan_mode: bool = False
-    ask: bool = False
-    usage: bool = False
-    cost: bool = False
-    limits: bool = False
-    interrupt: bool = False

@@ -20,11 +20,15 @@ class Settings:
     as do those of `dependencies`, which install what its lockfiles name. `hosts`: "name:port" that the person lets them, and
     sessions, reach. `hooks`: whether the person's own commit hooks judge what would land. `stall_s`: seconds without
     any progress fact after which a turn is ended. `session_s`: the longest a session may take; what it is frozen does not
-    count. `workspace`: how much may be written in one workspace.
+    count. `workspace`: how much may be written in one workspace. `stage_agents`: "brand" or "brand:model" where a stage has
+    one of its own; `fallbacks`: brands to take when one cannot be used; `needs`: capabilities that each must have.
     """
 
     agent: str = "claude"
     model: str = ""
+    stage_agents: tuple[tuple[Stage, str], ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     teardown: tuple[str, ...] = ()
@@ -57,6 +61,18 @@ class Settings:
             "heddle.toml",
         )
     )
+
+    def candidates(self, stage: Stage) -> tuple[tuple[str, str], ...]:
+        """The agents for a stage as (brand, model), the wanted one first; model "" is the agent's own default."""
+        brand, _, model = dict(self.stage_agents).get(stage, "").partition(":")
+        brand = brand or self.agent
+        first = (brand, model or (self.model if brand == self.agent else ""))
+        return tuple(dict.fromkeys((first, *((name, "") for name in self.fallbacks if name != first[0]))))
+
+    @property
+    def agents_wanted(self) -> frozenset[str]:
+        """The brands that the person chose, fallbacks aside."""
+        return frozenset((self.agent, *(told.partition(":")[0] for _, told in self.stage_agents)))
 
     @property
     def commands(self) -> tuple[str, ...]:

@@ -223,6 +223,8 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"frozen: {why}"
         case e.QuestionAnswered(_, answer):
             return f"answered: {answer}"
+        case e.AgentPassedOver(_, _, agent, why):
+            return f"agent {agent} was not taken: {why}"
         case e.WritesDiscarded(stage, paths):
             return f"{stage} wrote {len(paths)} files that were discarded: {', '.join(paths[:3])}"
         case e.ScopeViolated(paths):

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from heddle.core.extent import Disk
 from heddle.core.settings import Settings
-from heddle.ports import Agent, Clock, Registries, Repository, Workspaces
+from heddle.ports import Agent, AgentFound, Clock, Registries, Repository, Workspaces
 
 
 @dataclass(slots=True)
@@ -45,6 +45,10 @@ class Agents(Protocol):
 
     def agent(self, name: str) -> Agent:
         """An agent by its brand. Raises SetupError(slug="unknown-agent") with the known names."""
+        ...
+
+    async def look(self, name: str = "") -> list[AgentFound]:
+        """Every brand, or that one, as it is found now. Raises SetupError(slug="unknown-agent")."""
         ...
 
 

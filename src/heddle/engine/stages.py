@@ -12,6 +12,7 @@ from heddle.core.settings import Settings
 from heddle.core.task import READ_ONLY, Stage
 from heddle.core.views import left_out
 from heddle.engine.autosave import Autosave
+from heddle.engine.choosing import Choice, choose
 from heddle.engine.documents import NAMES, document, load_plan, require_document
 from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
@@ -21,7 +22,7 @@ from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.session import Outcome, Session
 from heddle.engine.site import Outside, Site
 from heddle.engine.sizewatch import Meter, SizeWatch
-from heddle.ports import Agent, Collected, Workspace, WorkspaceOrder
+from heddle.ports import Collected, Workspace, WorkspaceOrder
 
 
 class AgentStage:
@@ -41,12 +42,11 @@ class AgentStage:
     async def play(self) -> None:
         """To a delivered document or result, or a recorded failure. Raises what the machine lacks (errors.MACHINE)."""
         try:
-            agent = self.outside.agents.agent(self.run.task.agent or self.settings.agent)
-            await agent.check()
+            choice = await choose(self.runs, self.outside.agents, self.run, self.settings, self.key)
             await self.installer.learn_secrets(self.run.base)
             workspace = await workspace_for(self.runs, self.installer, self.run, self.stage, self.key)
             await self.installer.set_up(workspace, self.key)
-            text = await self._converse(agent, workspace)
+            text = await self._converse(choice, workspace)
             await self._deliver(workspace, text)
         except Failure as failure:
             await self._fail(failure.reason, failure.detail, failure.evidence)
@@ -60,11 +60,11 @@ class AgentStage:
         failed = e.StageFailed(self.stage, self.attempt, reason, redact(detail)[:500], redact(evidence)[:20_000])
         await self.runs.record(self.task, failed)
 
-    async def _converse(self, agent: Agent, workspace: Workspace) -> str:
+    async def _converse(self, choice: Choice, workspace: Workspace) -> str:
         """Sessions in the workspace until one ends well: a lost one is followed by the next where the agent can."""
         resume = ""
         for number in range(1, self.settings.resumes + 2):
-            outcome, text = await self._session(agent, workspace, number, resume)
+            outcome, text = await self._session(choice, workspace, number, resume)
             turn = outcome.turn
             if turn is not None and turn.outcome is TurnOutcome.ENDED and not outcome.excessive:
                 complaint = await self._complaint(workspace, outcome)
@@ -72,7 +72,7 @@ class AgentStage:
                     raise Failure("malformed", complaint, f"The document could not be taken: {complaint}")
                 return text
             forgotten = bool(resume) and not outcome.agent_session  # it was lost before it wrote anything down
-            if not (agent.capabilities.resume and (forgotten or outcome.lost)):
+            if not (choice.agent.capabilities.resume and (forgotten or outcome.lost)):
                 break
             resume = outcome.agent_session
         raise self._unhappy(outcome)
@@ -91,14 +91,13 @@ class AgentStage:
             return Failure("agent-exited", f"the agent ended with {how} before it finished a turn")
         return Failure(f"turn-{turn.outcome}", turn.error or f"the turn was {turn.outcome}")
 
-    async def _session(self, agent: Agent, workspace: Workspace, number: int, resume: str) -> tuple[Outcome, str]:
-        run, id = self.run, f"{self.key}.{number}"
+    async def _session(self, choice: Choice, workspace: Workspace, number: int, resume: str) -> tuple[Outcome, str]:
+        run, id, agent = self.run, f"{self.key}.{number}", choice.agent
         access = Access.READ if self.stage in READ_ONLY else Access.WRITE
         text = prompt(run, self.stage, self.settings, self.outside.texts, workspace.out) if not resume else ""
         if number > 1:
             text = resumption(run, self.stage, workspace.out) + text
-        model = run.task.model or self.settings.model
-        brief = Brief(id, text, access, workspace.tree, workspace.out, model, resume)
+        brief = Brief(id, text, access, workspace.tree, workspace.out, choice.model, resume)
         command, reach = agent.command(brief), await self.installer.reach_of_sessions()
         command = replace(
             command,

@@ -82,7 +82,8 @@ class Worlds:
         if run.stage not in WITH_AGENT:
             return 0
         try:
-            return self._outside.agents.agent(run.task.agent or settings.agent).memory_mb
+            wanted = run.task.agent or settings.candidates(run.stage)[0][0]
+            return self._outside.agents.agent(wanted).memory_mb
         except HeddleError:  # its stage will say so
             return 0
 

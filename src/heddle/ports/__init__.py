@@ -5,7 +5,7 @@ calls `tree` and `out` are paths as a process *inside* it sees them, because the
 """
 
 from heddle.core.snapshot import Snapshot
-from heddle.ports.agents import Agent, Conversation, Dispatcher
+from heddle.ports.agents import Agent, AgentFound, Conversation, Dispatcher
 from heddle.ports.journal import Clock, Fence, Journal, SetAside
 from heddle.ports.previews import Dial, PreviewServer
 from heddle.ports.privates import PrivateGits
@@ -31,6 +31,7 @@ __all__ = [
     "STREAM_LIMIT",
     "Advanced",
     "Agent",
+    "AgentFound",
     "Blocked",
     "Boxes",
     "Caution",

@@ -1,9 +1,12 @@
 """Agents as pure protocol machines, and who runs the work."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from heddle.core.session import Brief, Capabilities, Fact, Reply, Send
+from heddle.core.capabilities import Capabilities
+from heddle.core.errors import HeddleError
+from heddle.core.session import Brief, Fact, Reply, Send
 from heddle.ports.processes import Command, Exit
 
 
@@ -58,6 +61,24 @@ class Agent(Protocol):
     async def check(self) -> str:
         """The version found. Raises SetupError (slug agent-missing or agent-version) with what to do."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFound:
+    """A brand as it was looked for on this machine.
+
+    `version`: what its program told, "" when it cannot be asked. `trouble`: why it cannot be used, None when it can.
+    `lacks`: why it does not have a capability, by the capability's name, as far as that is known. `own`: it comes from a file of the person's.
+    """
+
+    name: str
+    protocol: str = ""
+    version: str = ""
+    trouble: HeddleError | None = None
+    capabilities: Capabilities = Capabilities()
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    memory_mb: int = 0
+    own: bool = False
 
 
 class Dispatcher(Protocol):

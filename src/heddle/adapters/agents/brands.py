@@ -3,7 +3,6 @@
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from heddle.core.capabilities import NAMES, Capabilities
 from heddle.core.errors import SetupError
-from heddle.core.session import Capabilities
 from heddle.ports import Reach, reach_of
 
 PYTHON = "{python}"
@@ -25,7 +24,7 @@ class Brand(msgspec.Struct, frozen=True, kw_only=True):
     `env`: the only variables of the daemon's environment that it is handed. `install`: how a person gets it.
     `hosts`: "name:port" that it needs to reach. `endpoints`: variables that name a further one as a URL. `shows`:
     variables that name a file which it reads; never a credential, because every box shows it. `memory_mb`: what a
-    session of it takes, about.
+    session of it takes, about. `lacks`: why it does not have a capability, by the capability's name.
     """
 
     name: str
@@ -40,6 +39,7 @@ class Brand(msgspec.Struct, frozen=True, kw_only=True):
     install: str = ""
     memory_mb: int = 500
     capabilities: Capabilities = Capabilities()
+    lacks: dict[str, str] = {}
 
 
 def reach(brand: Brand, environment: Mapping[str, str]) -> Reach:
@@ -78,8 +78,9 @@ def _brand(text: str, source: Path | str) -> Brand:
     except tomllib.TOMLDecodeError as error:
         raise _unfit(source, f"not TOML: {error}") from error
     _require_known(keys, Brand.__struct_fields__, source)
-    if isinstance(keys.get("capabilities"), dict):
-        _require_known(keys["capabilities"], tuple(field.name for field in fields(Capabilities)), source)
+    for table in ("capabilities", "lacks"):
+        if isinstance(keys.get(table), dict):
+            _require_known(keys[table], NAMES, source)
     try:
         brand = msgspec.convert(keys, Brand)
     except msgspec.ValidationError as error:

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "task": "add, list and show tasks",
     "plan": "show and edit plans",
     "session": "list sessions and show their transcripts",
+    "agent": "list the agents that are here and show what they can do",
     "config": "explain values, allow the repository's commands",
     "daemon": "start, stop and show the daemon",
     "doctor": "tell what works on this machine and what does not",
