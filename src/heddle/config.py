@@ -37,7 +37,7 @@ GATED = (Stage.RESEARCH, Stage.PLAN, Stage.EXECUTE, Stage.VALIDATE)
 PERSONS = frozenset(
     ("checks.hooks", "network.hosts", "limits.keep_memory_mb", "limits.keep_disk_mb", "limits.session_memory_mb")
     + ("sandbox.tier", "workspace.provider", "workspace.max_file_mb", "workspace.trash_days")
-    + ("preview.enabled", "preview.port", "agent.fallbacks", "agent.needs")
+    + ("preview.enabled", "preview.port", "agent.fallbacks", "agent.needs", "limits.park_s")
 )
 """What a repository has no say in: it is the person's, or the machine's."""
 
@@ -221,6 +221,7 @@ def settings(layers: list[Layer]) -> Settings:
         repairs=values["limits.repairs"],
         resumes=values["limits.resumes"],
         stall_s=float(values["limits.stall_s"]),
+        park_s=float(values["limits.park_s"]),
         session_s=float(values["limits.session_s"]),
         check_s=float(values["limits.check_s"]),
         transcript_bytes=values["limits.transcript_mb"] * 1_000_000,

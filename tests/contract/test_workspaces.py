@@ -415,6 +415,22 @@ async def test_nobody_slips_in_while_it_is_sealed(yard: Yard, house: Workspaces)
             assert outcome is None or isinstance(outcome, Refused) or outcome.ended() is not None  # type: ignore[union-attr]
 
 
+# ----------------------------------------------------------------------------------------------- vacating
+
+
+async def test_d4_a_vacated_workspace_costs_no_process_and_is_entered_again(yard: Yard, workspace: Workspace) -> None:
+    held = await yard.enter(workspace, "echo work > work; echo up; read word; echo more >> work", key="k")
+    await heard(held, b"up\n")
+    assert not await workspace.vacate()  # somebody lives there
+    assert held.ended() is None
+    await held.stop(grace_s=2.0)
+    assert await workspace.vacate()
+    assert await workspace.vacate()
+    assert yard.living("k") == []
+    assert await yard.run(workspace, "cat work; echo again >> work") == "work\n"
+    assert told(await workspace.changes()) == {"work": "added"}
+
+
 # ------------------------------------------------------------------------------------------------ removing
 
 

@@ -1,5 +1,7 @@
 """Every outcome in every order: a state machine drives the cycle, and a crash is only a refold."""
 
+from dataclasses import replace
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -14,6 +16,7 @@ from heddle.core.cycle import (
     Replan,
     StartStage,
     Stop,
+    Unpark,
     Wait,
     Who,
     World,
@@ -104,6 +107,10 @@ class Cycle(RuleBasedStateMachine):
                     assert self.now.plan is not None
                     assert set(self.now.plan.commands) <= self.world.approved
                 self.add(e.GatePassed(stage, bound, by))
+            case Unpark(session):
+                assert self.now.parked is not None
+                assert all(question.session != session for question in self.now.questions)
+                self.add(e.SessionUnparked(session))
             case Replan(base, why):
                 self.add(e.PlanOutdated(base, why))
             case Hold(reason, detail):
@@ -115,7 +122,7 @@ class Cycle(RuleBasedStateMachine):
             case PlayStage() | Wait():
                 pass
 
-    @precondition(lambda self: self.run is not None and isinstance(self.now.activity, Active))
+    @precondition(lambda self: self.run is not None and isinstance(self.decision(), PlayStage))
     @rule(ok=st.sampled_from(["ok"] * 9 + ["fail", "red", "unknown", "culprit", "conflict"]), paths=st.booleans())
     def play(self, ok: str, paths: bool) -> None:
         run = self.now
@@ -175,24 +182,23 @@ class Cycle(RuleBasedStateMachine):
         outdated=st.booleans(),
         sessions=st.integers(0, 1),
         validations=st.integers(0, 1),
+        no_room=st.sampled_from(["", "", "no memory"]),
         ahead=st.sampled_from(["", "", "T0"]),
         problem=st.sampled_from(["", "", "", "no repository"]),
         unapproved=st.sampled_from([(), (), ("make",)]),
     )
-    def world_turns(self, meets, outdated, sessions, validations, ahead, problem, unapproved) -> None:  # type: ignore[no-untyped-def]
-        self.world = World(
-            self.world.gates,
-            self.world.delegations,
-            self.world.approved,
-            unapproved,
-            sessions,
-            validations,
-            ahead,
-            ("T2", "a", "a") if meets else None,
-            (f"m{self.main}", "moved") if outdated else None,
-            self.world.bounds,
-            problem,
-            float(len(self.records)),
+    def world_turns(self, meets, outdated, sessions, validations, no_room, ahead, problem, unapproved) -> None:  # type: ignore[no-untyped-def]
+        self.world = replace(
+            self.world,
+            unapproved=unapproved,
+            free_sessions=sessions,
+            free_validations=validations,
+            no_room=no_room,
+            ahead=ahead,
+            meets=("T2", "a", "a") if meets else None,
+            outdated=(f"m{self.main}", "moved") if outdated else None,
+            problem=problem,
+            now=float(len(self.records)),
         )
 
     @precondition(lambda self: self.run is not None and isinstance(self.now.activity, AtGate | HeldUp))
@@ -221,7 +227,7 @@ class Cycle(RuleBasedStateMachine):
     @rule(
         what=st.sampled_from(
             ["pause", "resume", "stop", "question", "freeze", "answer", "withdraw", "violate", "keep", "late"]
-            + ["visit", "leave"]
+            + ["visit", "leave", "park", "take over"]
         )
     )
     def meanwhile(self, what: str) -> None:
@@ -247,6 +253,13 @@ class Cycle(RuleBasedStateMachine):
                 self.add(e.WorkspaceKept(run.workspaces[0].workspace, "in use"))
             case "visit":
                 self.add(e.WorkspaceEntered(f"v{len(self.records)}", "w", Stage.EXECUTE, ""))
+            case "park" if isinstance(run.activity, Active) and run.session is not None:
+                session = run.session.session
+                self.add(e.QuestionAsked(f"{session}/1", "which?", (), "", session), e.SessionParked(session, "a"))
+            case "take over" if isinstance(run.activity, Active) and run.session is not None:
+                visit = f"v{len(self.records)}"
+                self.add(e.WorkspaceEntered(visit, "w", Stage.EXECUTE, ""))
+                self.add(e.SessionParked(run.session.session, "a", visit))
             case "leave" if run.visits:
                 self.add(e.WorkspaceLeft(run.visits[0].visit, "w", 0, None, "exited"))
             case "late":
@@ -266,6 +279,12 @@ class Cycle(RuleBasedStateMachine):
         for item in inbox(self.now, decision):  # type: ignore[arg-type]
             assert item.act
         assert timeline(self.records)
+
+    @invariant()
+    def a_parked_session_is_nobodys_to_play(self) -> None:
+        if self.run is not None and self.now.parked is not None:
+            assert isinstance(self.now.activity, Active)
+            assert not isinstance(self.decision(), PlayStage)
 
     @invariant()
     def landed_only_what_was_validated(self) -> None:

@@ -5,7 +5,21 @@ from dataclasses import replace
 import pytest
 
 from heddle.core import events as e
-from heddle.core.cycle import Bounds, Hold, PlayStage, RemoveWorkspace, Replan, Stop, Wait, Who, World, decide
+from heddle.core.cycle import (
+    ASKED,
+    ATTACHED,
+    Bounds,
+    Hold,
+    PlayStage,
+    RemoveWorkspace,
+    Replan,
+    Stop,
+    Unpark,
+    Wait,
+    Who,
+    World,
+    decide,
+)
 from heddle.core.delegation import Delegation
 from heddle.core.extent import Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
@@ -155,6 +169,44 @@ def test_a_frozen_session_is_asked_about_first_and_the_answer_is_none_for_an_age
     assert state(run_of(*asked, e.QuestionWithdrawn("w:size-1")), decision)[1] == "asks: which?"
 
 
+def test_a_parked_session_waits_for_its_answer_and_then_for_room() -> None:
+    session = e.SessionStarted("s", "claude", "w", Stage.RESEARCH, 1, 2)
+    asked = (*BEGUN[:2], session, e.QuestionAsked("s/1", "which?", (), "", "s"), e.SessionParked("s", "a"))
+    run = run_of(*asked)
+    decision = decide(run, OPEN)
+    assert decision == Wait(Who.PERSON, ASKED, "which?")
+    assert state(run, decision) == (Status.WAITING, "asks: which?")
+    assert [item.kind for item in inbox(run, decision)] == ["question"]
+    answered = run_of(*asked, e.QuestionAnswered("s/1", "a"))
+    assert decide(answered, OPEN) == Unpark("s")
+    full = decide(answered, replace(OPEN, free_sessions=0))
+    assert state(answered, full) == (Status.READY, "all sessions are in use; one must end first")
+    assert decide(run_of(*asked, e.QuestionAnswered("s/1", "a"), e.RunPaused("p")), OPEN) == Wait(
+        Who.PERSON, "paused", "go on with: heddle resume T1"
+    )
+    gone_on = run_of(*asked, e.QuestionAnswered("s/1", "a"), e.SessionUnparked("s"))
+    assert gone_on.parked is None and isinstance(decide(gone_on, OPEN), PlayStage)
+    assert run_of(*asked, e.StageFailed(Stage.RESEARCH, 1, "x", "y")).parked is None
+
+
+def test_only_the_session_of_the_attempt_under_way_can_be_parked() -> None:
+    late = e.SessionStarted("old", "claude", "w", Stage.RESEARCH, 0, 2)
+    assert run_of(*BEGUN[:2], e.SessionParked("s", "a")).parked is None
+    assert run_of(*BEGUN[:2], late, e.SessionParked("old", "a")).parked is None
+
+
+def test_a_session_that_a_person_took_over_goes_on_when_they_leave() -> None:
+    session = e.SessionStarted("s", "claude", "w", Stage.RESEARCH, 1, 2)
+    visit = e.WorkspaceEntered("v", "w", Stage.RESEARCH, "claude")
+    taken = (*BEGUN[:2], session, visit, e.SessionParked("s", "a", "v"))
+    run = run_of(*taken)
+    decision = decide(run, OPEN)
+    assert isinstance(decision, Wait) and decision.reason == ATTACHED
+    assert state(run, decision)[0] is Status.WAITING
+    assert inbox(run, decision) == ()
+    assert decide(run_of(*taken, e.WorkspaceLeft("v", "w", 0, None, "exited")), OPEN) == Unpark("s")
+
+
 def test_who_is_in_a_workspace_is_known_until_they_left_also_over_a_new_run() -> None:
     one, two = (e.WorkspaceEntered(visit, "w", Stage.RESEARCH, "") for visit in ("v", "v2"))
     begun = (*BEGUN[:2], one, two, e.RunStopped("enough"), e.RunStarted(2, "m1"))
@@ -207,6 +259,9 @@ def test_each_fact_has_its_line_or_none() -> None:
             session,
             e.QuestionAsked("q", "which?", (), "a", "s"),
             e.SessionFrozen("w:size-1", "wrote 2 GB", "s", Extent(2 * 10**9, 1)),
+            e.SessionParked("s", "a"),
+            e.SessionParked("s", "a", "v"),
+            e.SessionUnparked("s"),
             e.AgentPassedOver(Stage.RESEARCH, 1, "codex", "not here"),
             e.WritesDiscarded(Stage.RESEARCH, ("x",)),
             e.ScopeViolated(("x",)),
@@ -233,7 +288,7 @@ def test_each_fact_has_its_line_or_none() -> None:
             e.SessionEnded(0, None, "exited"),
         )
     )
-    assert len(told) == 1 + len(CLEARED) + 25
+    assert len(told) == 1 + len(CLEARED) + 28
 
 
 def test_what_a_result_leaves_out_is_named() -> None:

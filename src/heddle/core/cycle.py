@@ -9,12 +9,19 @@ from enum import StrEnum
 from typing import TypeAlias, assert_never
 
 from heddle.core.delegation import Delegation
+from heddle.core.events import SessionParked
 from heddle.core.gate import Decider, Gates
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import UNDO, WITH_AGENT, Stage
 
 ROOM = "room"
 """The reason of a wait for memory or disk."""
+
+ATTACHED = "attached"
+"""The reason of a wait for a person who took a session over."""
+
+ASKED = "question"
+"""The reason of a wait for the answer to what a parked session asked."""
 
 PROBLEM = "problem"
 """The reason of a wait because something outside keeps the work from going on; the person can mend it."""
@@ -91,6 +98,13 @@ class PlayStage:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpark:
+    """Let the attempt of a parked session go on."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class PassGate:
     """Let the run go on without a person."""
 
@@ -132,7 +146,7 @@ class RemoveWorkspace:
 Work: TypeAlias = PlayStage | Stop | RemoveWorkspace
 """What takes long, and is carried out under the dispatcher."""
 
-Decision: TypeAlias = StartStage | PassGate | Replan | Hold | Work | Wait
+Decision: TypeAlias = StartStage | Unpark | PassGate | Replan | Hold | Work | Wait
 
 
 def decide(run: Run, world: World) -> Decision:
@@ -144,7 +158,7 @@ def decide(run: Run, world: World) -> Decision:
         case Unstarted():
             return Wait(Who.PERSON, "not-started", f"start it with: heddle start {run.task.id}")
         case Active(key):
-            return PlayStage(run.stage, run.attempt(run.stage), key)
+            return _parked(run, world, run.parked) if run.parked else PlayStage(run.stage, run.attempt(run.stage), key)
         case LandedAt(commit):
             return RemoveWorkspace(spent) if spent else Wait(Who.NOBODY, "landed", f"landed as {commit[:12]}")
         case StoppedFor(why):
@@ -188,6 +202,18 @@ def _at_gate(run: Run, world: World, bound: str) -> Decision:
             objections.append(objection)
     why = objections[0] if objections else f"the {run.stage} is ready"
     return Wait(Who.PERSON, "gate", why)
+
+
+def _parked(run: Run, world: World, parked: SessionParked) -> Decision:
+    """A conversation without a process goes on once what it waits for is there, and as a new session would: with room."""
+    if any(visit.visit == parked.visit for visit in run.visits):
+        return Wait(Who.PERSON, ATTACHED, "a person talks to the agent; it goes on when they leave")
+    asked = [question for question in run.questions if question.session == parked.session]
+    if asked:
+        return Wait(Who.PERSON, ASKED, asked[0].text)
+    if run.paused:
+        return Wait(Who.PERSON, "paused", f"go on with: heddle resume {run.task.id}")
+    return _room(run, world) or Unpark(parked.session)
 
 
 def _fresh_checks(run: Run, world: World) -> tuple[str, ...]:

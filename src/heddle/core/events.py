@@ -64,6 +64,24 @@ class SessionStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionParked:
+    """A session's process is ended while its conversation waits, for the answer to what it asked or for the end of a
+    person's `visit` to it; `agent_session` is the id under which the attempt's next session goes on with it.
+    """
+
+    session: str
+    agent_session: str
+    visit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUnparked:
+    """What a parked session waited for is there; the attempt goes on."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentPassedOver:
     """An agent that was wanted for the attempt could not be taken, and another was."""
 
@@ -429,6 +447,8 @@ Event: TypeAlias = (
     | QuestionAnswered
     | QuestionWithdrawn
     | SessionFrozen
+    | SessionParked
+    | SessionUnparked
     | AgentPassedOver
     | WritesDiscarded
     | ScopeViolated

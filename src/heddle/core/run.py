@@ -95,7 +95,8 @@ class Run:
 
     `attempts` counts starts per stage, `failures` counts attempts that came to nothing since a person last looked.
     `ticket` is the place in the landing queue (the position of the fact that entered it). `decided`: by question, what
-    a person answered about frozen sessions; it is no answer for an agent.
+    a person answered about frozen sessions; it is no answer for an agent. `parked`: the session of the attempt under
+    way has no process; its conversation waits.
     """
 
     task: Task
@@ -120,6 +121,7 @@ class Run:
     answers: tuple[tuple[str, str], ...] = ()
     decided: tuple[tuple[str, str], ...] = ()
     session: e.SessionStarted | None = None
+    parked: e.SessionParked | None = None
     workspaces: tuple[e.WorkspaceCreated, ...] = ()
     kept: tuple[tuple[str, str], ...] = ()
     visits: tuple[e.WorkspaceEntered, ...] = ()
@@ -178,7 +180,9 @@ def fold(records: Iterable[e.Recorded]) -> Run | None:
 
 def evolve(run: Run, record: e.Recorded) -> Run:
     """The run after one more fact. Total: a fact that does not fit leaves the run as it is."""
-    return replace(_evolve(run, record.event, record.position), seq=record.seq)
+    after = _evolve(run, record.event, record.position)
+    parked = after.parked if isinstance(after.activity, Active) else None
+    return replace(after, seq=record.seq, parked=parked)
 
 
 def _evolve(run: Run, event: e.Event, position: int) -> Run:
@@ -209,10 +213,8 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             return _steer(run, event)
         case e.WorkspaceCreated() | e.WorkspaceRemoved() | e.WorkspaceKept() | e.SessionStarted() | e.ScopeViolated():
             return _place(run, event)
-        case e.WorkspaceEntered():
-            return replace(run, visits=(*run.visits, event))
-        case e.WorkspaceLeft(visit):
-            return replace(run, visits=tuple(open for open in run.visits if open.visit != visit))
+        case e.SessionParked() | e.SessionUnparked() | e.WorkspaceEntered() | e.WorkspaceLeft():
+            return _presence(run, event)
         case (
             e.TaskAdded()
             | e.TearDownFailed()
@@ -394,6 +396,22 @@ def _place(
             return replace(run, session=event)
         case e.ScopeViolated(paths):
             return replace(run, violations=tuple(dict.fromkeys((*run.violations, *paths))))
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _presence(run: Run, event: e.SessionParked | e.SessionUnparked | e.WorkspaceEntered | e.WorkspaceLeft) -> Run:
+    match event:
+        case e.SessionParked(session):
+            at, attempt = run.session, (run.stage, run.attempt(run.stage))
+            current = at is not None and at.session == session and (at.stage, at.attempt) == attempt
+            return replace(run, parked=event) if current else run
+        case e.SessionUnparked():
+            return replace(run, parked=None)
+        case e.WorkspaceEntered():
+            return replace(run, visits=(*run.visits, event))
+        case e.WorkspaceLeft(visit):
+            return replace(run, visits=tuple(open for open in run.visits if open.visit != visit))
         case _:  # pragma: no cover
             assert_never(event)
 

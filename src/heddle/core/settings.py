@@ -19,7 +19,8 @@ class Settings:
     `checks`, `setup` and `teardown` are shell commands of the repository; they need a person's approval before they run,
     as do those of `dependencies`, which install what its lockfiles name. `hosts`: "name:port" that the person lets them, and
     sessions, reach. `hooks`: whether the person's own commit hooks judge what would land. `stall_s`: seconds without
-    any progress fact after which a turn is ended. `session_s`: the longest a session may take; what it is frozen does not
+    any progress fact after which a turn is ended. `park_s`: seconds for which a session waits for an answer before its process
+    is ended and its conversation waits alone; 0: for ever. `session_s`: the longest a session may take; what it is frozen does not
     count. `workspace`: how much may be written in one workspace. `stage_agents`: "brand" or "brand:model" where a stage has
     one of its own; `fallbacks`: brands to take when one cannot be used; `needs`: capabilities that each must have.
     """
@@ -43,6 +44,7 @@ class Settings:
     repairs: int = 2
     resumes: int = 2
     stall_s: float = 900.0
+    park_s: float = 120.0
     session_s: float = 7200.0
     check_s: float = 1800.0
     transcript_bytes: int = 256 * 1024 * 1024

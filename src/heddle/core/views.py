@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from heddle.core import events as e
-from heddle.core.cycle import PROBLEM, Decision, Wait, Who
+from heddle.core.cycle import ASKED, ATTACHED, PROBLEM, Decision, Wait, Who
 from heddle.core.gate import Colour
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import Stage, Status
@@ -81,8 +81,8 @@ def state(run: Run, decision: Decision) -> tuple[Status, str]:
                 return Status.WAITING, decision.detail
             return Status.RUNNING, "at its gate"
         case Active():
-            if isinstance(decision, Wait) and decision.reason == PROBLEM:
-                return Status.WAITING, decision.detail
+            if isinstance(decision, Wait) and (decision.reason == PROBLEM or run.parked is not None):
+                return _idle(decision, run)
             return _active(run)
         case Idle():
             return _idle(decision, run)
@@ -188,7 +188,7 @@ def _wait_item(run: Run, wait: Wait) -> Item | None:
         return Item(task, f"gate-{run.stage}", task, run.task.title, wait.detail, act=act, digest=bound)
     if wait.reason == "commands":
         return Item(task, "commands", task, run.task.title, wait.detail, act=(approve, f"heddle stop {task}"))
-    if wait.reason == "paused":
+    if wait.reason in ("paused", ASKED, ATTACHED):  # asked for, told by the question itself, or they are in it
         return None
     act = (f"heddle why {task}", "heddle doctor" if wait.reason == PROBLEM else approve, f"heddle stop {task}")
     return Item(task, f"held-{wait.reason}", task, run.task.title, wait.detail, act=act)
@@ -223,6 +223,10 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"frozen: {why}"
         case e.QuestionAnswered(_, answer):
             return f"answered: {answer}"
+        case e.SessionParked(_, _, visit):
+            return "its session is parked while a person talks to the agent" if visit else "its session is parked"
+        case e.SessionUnparked():
+            return "its session goes on"
         case e.AgentPassedOver(_, _, agent, why):
             return f"agent {agent} was not taken: {why}"
         case e.WritesDiscarded(stage, paths):

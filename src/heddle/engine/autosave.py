@@ -30,7 +30,12 @@ class Autosave:
             await asyncio.sleep(PAUSE_S)
             await self._news.wait()
             self._news.clear()
-            try:
-                needed = await self.save()
-            except HeddleError as error:  # the next one may succeed
-                log.info("no save", extra={"session": self.session, "slug": error.slug})
+            needed = await self.now()
+
+    async def now(self) -> bool:
+        """Save; False when there is nothing to fear. What fails is tried again the next time."""
+        try:
+            return await self.save()
+        except HeddleError as error:
+            log.info("no save", extra={"session": self.session, "slug": error.slug})
+            return True

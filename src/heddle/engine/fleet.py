@@ -22,13 +22,14 @@ from heddle.core.cycle import (
     Replan,
     StartStage,
     Stop,
+    Unpark,
     Wait,
     Who,
     Work,
     decide,
 )
 from heddle.core.errors import HeddleError
-from heddle.core.run import Run
+from heddle.core.run import Active, Run
 from heddle.core.settings import Settings
 from heddle.core.task import WITH_AGENT, Stage
 from heddle.core.views import UNREADABLE
@@ -36,7 +37,7 @@ from heddle.engine.installing import Installer
 from heddle.engine.landing import LandingStep
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
-from heddle.engine.stages import AgentStage
+from heddle.engine.stages import AgentStage, end_parked
 from heddle.engine.validation import Validation
 from heddle.engine.visits import Visits
 from heddle.engine.world import Worlds
@@ -74,6 +75,7 @@ class Fleet:
         """Until cancelled: look at every run whenever a fact came or work ended."""
         watcher = asyncio.create_task(self._watch())
         self.visits.resume()
+        await asyncio.gather(*(end_parked(self.outside, run) for run in self.runs.all() if run.parked))
         try:
             while True:
                 self._news.clear()
@@ -135,6 +137,8 @@ class Fleet:
                 return True
             case StartStage(stage, attempt, key):
                 await self.runs.record(id, e.StageStarted(stage, attempt, key))
+            case Unpark(session):
+                await self.runs.record(id, e.SessionUnparked(session))
             case PassGate(stage, bound, by):
                 await self.runs.record(id, e.GatePassed(stage, bound, by))
             case Replan(base, why):
@@ -206,6 +210,8 @@ class Fleet:
             await Validation(self.runs, self.outside, site, settings, run, key).play()
         else:
             await LandingStep(self.runs, site, run).play()
+        if self.runs.require(run.task.id).activity == Active(key):
+            return  # parked: its conversation goes on in this workspace
         with suppress(HeddleError):  # an attempt that is over costs no process; what fails here fails again at removal
             await self._seal(self.runs.require(run.task.id), site)
 

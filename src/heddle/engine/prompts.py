@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from heddle.core.events import SessionParked
 from heddle.core.run import PLAN, Run
 from heddle.core.settings import Settings
 from heddle.core.task import Stage
@@ -38,6 +39,20 @@ def resumption(run: Run, stage: Stage, out: str) -> str:
     """The turn with which a conversation goes on whose agent was lost under it."""
     told = "Your process was lost in the middle of this stage. Look at what is there and go on where you left off."
     return f"{_head(run, stage, out)}\n\n{told}\n\n{fenced('task', run.task.text)}\n"
+
+
+def going_on(run: Run, stage: Stage, parked: SessionParked, out: str) -> str:
+    """The turn with which a conversation goes on that was parked."""
+    parts = [_head(run, stage, out)]
+    if parked.visit:
+        parts.append(
+            "A person took this conversation over and handed it back. Look at what is there; finish the stage."
+        )
+    else:
+        parts.append("Your process was ended while you waited for an answer. Here it is; go on where you left off.")
+        given = [answer for question, answer in run.answers if question.startswith(f"{parked.session}/")]
+        parts.append(fenced("answer", "\n".join(given)))
+    return "\n\n".join((*parts, fenced("task", run.task.text))) + "\n"
 
 
 def _head(run: Run, stage: Stage, out: str) -> str:

@@ -34,6 +34,7 @@ class Runs:
         self._approved: dict[str, set[str]] = {}
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._parking: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self.unreadable: dict[str, str] = {}
 
     async def load(self) -> None:
@@ -67,6 +68,10 @@ class Runs:
     def tally(self, stream: str) -> Tally:
         """How far a stream that is no task's has come."""
         return self._tallies.get(stream, Tally())
+
+    def parking(self, session: str) -> asyncio.Event:
+        """Set from the moment on which the session is parked; one for all who hold it."""
+        return self._parking.setdefault(session, asyncio.Event())
 
     def usage(self, id: str) -> Usage | None:
         """What the task's sessions reported so far, or None when nothing was."""
@@ -130,6 +135,8 @@ class Runs:
             fresh = fold([record]) if run is None else evolve(run, record)
             if fresh is not None:
                 self._runs[name] = fresh
+                if fresh.parked is not None and fresh.parked.session in self._parking:
+                    self._parking[fresh.parked.session].set()
                 self._learn_approval(fresh, record.event)
         else:
             self._count(record, name)

@@ -5,13 +5,14 @@ the holder takes each message id once, so a replay answers no request twice and 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Any, assert_never
 
 from heddle.core import events as e
 from heddle.core.permission import inside, permission
 from heddle.core.redaction import Redactor
+from heddle.core.run import Run
 from heddle.core.session import (
     AgentReady,
     Allow,
@@ -38,7 +39,7 @@ from heddle.engine.autosave import Autosave
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.sizewatch import DISK_LOW, TOO_LARGE, SizeWatch, with_cause
-from heddle.ports import Conversation, Exit, Held
+from heddle.ports import Chunk, Conversation, Exit, Held
 
 LINE_LIMIT = 16 * 1024 * 1024
 LEAVE_S = 15.0
@@ -49,13 +50,15 @@ LEAVE_S = 15.0
 class Outcome:
     """How a session ended: its last turn, what it handed in, and the process's exit.
 
-    `refused`: what the vendor said when it did not take the credential.
+    `refused`: what the vendor said when it did not take the credential. `parked`: its process was ended while its
+    conversation waits.
     """
 
     turn: TurnEnded | None = None
     offered: str = ""
     exit: Exit | None = None
     stalled: bool = False
+    parked: bool = False
     refused: str = ""
     agent_session: str = ""
 
@@ -88,6 +91,7 @@ class Session:
     review: Callable[[Outcome], Awaitable[str]]
     repairs: int
     stall_s: float
+    park_s: float
     redact: Redactor
     repair: Callable[[str], str]
     outcome: Outcome = field(default_factory=Outcome)
@@ -113,9 +117,12 @@ class Session:
             for helper in (*watching, *self._waiting.values()):
                 helper.cancel()
             await asyncio.wait(watching)
+        if self.outcome.parked:
+            await self.saving.now()
         self.outcome.exit = with_cause(await self._end(), self.size.ended_for)
-        for fact in self.conversation.exited(self.outcome.exit, self.held.load_errors().decode(errors="replace")):
-            await self._take(fact)
+        if not self.outcome.parked:
+            for fact in self.conversation.exited(self.outcome.exit, self.held.load_errors().decode(errors="replace")):
+                await self._take(fact)
         await self._withdraw()
         ended = self.outcome.exit
         await self._record(e.SessionEnded(ended.code, ended.signal, ended.why))
@@ -123,21 +130,49 @@ class Session:
 
     async def _converse(self) -> None:
         chunks = self.held.output(0).__aiter__()
-        while True:
-            upcoming = asyncio.ensure_future(anext(chunks))
-            upcoming.add_done_callback(lambda done: done.cancelled() or done.exception())
+        parking = self.runs.parking(self.brief.session)
+        parked = asyncio.create_task(parking.wait())
+        try:
+            while (chunk := await self._next(chunks, parked)) is not None:
+                await self._receive(chunk.data)
+        finally:
+            parked.cancel()
+
+    async def _next(self, chunks: AsyncIterator[Chunk], parked: asyncio.Task[Any]) -> Chunk | None:
+        """What the agent says next; None when it says no more, has said nothing for too long, or is parked."""
+        upcoming = asyncio.ensure_future(anext(chunks))
+        upcoming.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
             while not upcoming.done():
-                await asyncio.wait({upcoming}, timeout=LEAVE_S if self._closed else self.stall_s)
-                excused = self.size.was_frozen() or bool(self._waiting)
-                if not upcoming.done() and not excused:
-                    upcoming.cancel()
+                may_park = bool(self._waiting and self.park_s and self.outcome.agent_session)
+                patience = LEAVE_S if self._closed else self.park_s if may_park else self.stall_s
+                await asyncio.wait({upcoming, parked}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if parked.done():
+                    self.outcome.parked = True
+                    return None
+                if upcoming.done():
+                    break
+                if may_park:
+                    await self._park()
+                elif not (self.size.was_frozen() or self._waiting):
                     self.outcome.stalled = not self._closed
-                    return
-            try:
-                chunk = upcoming.result()
-            except StopAsyncIteration:
-                return
-            await self._receive(chunk.data)
+                    return None
+            return upcoming.result()
+        except StopAsyncIteration:
+            return None
+        finally:
+            upcoming.cancel()
+            await asyncio.wait({upcoming})
+
+    async def _park(self) -> None:
+        """Have the conversation wait alone, unless the answer came just now; then the process may go."""
+        session = self.brief.session
+
+        def still_waits(run: Run) -> list[e.Event]:
+            asked = any(question.session == session for question in run.questions)
+            return [e.SessionParked(session, self.outcome.agent_session)] if asked else []
+
+        await self.runs.record_if(self.task, still_waits, by=session)
 
     async def _receive(self, data: bytes) -> None:
         self.watch.nudge()
@@ -154,7 +189,7 @@ class Session:
 
     async def _end(self) -> Exit:
         await self.held.close_input()
-        if self.outcome.stalled:
+        if self.outcome.stalled or self.outcome.parked:
             await self.held.stop(grace_s=2.0)
         try:
             return await asyncio.wait_for(self.held.exit(), timeout=LEAVE_S)
@@ -235,7 +270,9 @@ class Session:
         self._waiting.pop(question, None)
 
     async def _withdraw(self) -> None:
-        for question in self.runs.require(self.task).questions:
+        """What nobody waits for any more; a parked conversation waits on, but for one that a person took over."""
+        run = self.runs.require(self.task)
+        for question in run.questions if run.parked is None or run.parked.visit else ():
             if question.session == self.brief.session:
                 await self.runs.record(self.task, e.QuestionWithdrawn(question.id), by=self.brief.session)
 

@@ -1,5 +1,6 @@
 """The stages in which an agent works: research, plan, execute. Each call carries on what an earlier one began."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from heddle.core import events as e
@@ -16,13 +17,13 @@ from heddle.engine.choosing import Choice, choose
 from heddle.engine.documents import NAMES, document, load_plan, require_document
 from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
-from heddle.engine.prompts import prompt, repair, resumption
+from heddle.engine.prompts import going_on, prompt, repair, resumption
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.session import Outcome, Session
 from heddle.engine.site import Outside, Site
 from heddle.engine.sizewatch import Meter, SizeWatch
-from heddle.ports import Collected, Workspace, WorkspaceOrder
+from heddle.ports import Collected, Command, Workspace, WorkspaceOrder
 
 
 class AgentStage:
@@ -47,7 +48,8 @@ class AgentStage:
             workspace = await workspace_for(self.runs, self.installer, self.run, self.stage, self.key)
             await self.installer.set_up(workspace, self.key)
             text = await self._converse(choice, workspace)
-            await self._deliver(workspace, text)
+            if text is not None:
+                await self._deliver(workspace, text)
         except Failure as failure:
             await self._fail(failure.reason, failure.detail, failure.evidence)
         except HeddleError as error:
@@ -60,11 +62,20 @@ class AgentStage:
         failed = e.StageFailed(self.stage, self.attempt, reason, redact(detail)[:500], redact(evidence)[:20_000])
         await self.runs.record(self.task, failed)
 
-    async def _converse(self, choice: Choice, workspace: Workspace) -> str:
-        """Sessions in the workspace until one ends well: a lost one is followed by the next where the agent can."""
-        resume = ""
-        for number in range(1, self.settings.resumes + 2):
+    async def _converse(self, choice: Choice, workspace: Workspace) -> str | None:
+        """Sessions in the workspace until one ends well, None when one is parked: a lost one is followed by the next where
+        the agent can, and so is a parked one once it goes on.
+        """
+        parked = self._parked()
+        first = int(parked.session.rpartition(".")[2]) + 1 if parked else 1
+        resume = parked.agent_session if parked else ""
+        if parked:
+            await _require_ended(workspace, parked.session)
+        for number in range(first, first + self.settings.resumes + 1):
             outcome, text = await self._session(choice, workspace, number, resume)
+            if outcome.parked:
+                await workspace.vacate()
+                return None
             turn = outcome.turn
             if turn is not None and turn.outcome is TurnOutcome.ENDED and not outcome.excessive:
                 complaint = await self._complaint(workspace, outcome)
@@ -76,6 +87,11 @@ class AgentStage:
                 break
             resume = outcome.agent_session
         raise self._unhappy(outcome)
+
+    def _parked(self) -> e.SessionParked | None:
+        """The last session of this attempt that was parked, however long ago."""
+        facts = (r.event for r in reversed(self.runs.history(self.task)) if isinstance(r.event, e.SessionParked))
+        return next((fact for fact in facts if fact.session.startswith(f"{self.key}.")), None)
 
     def _unhappy(self, outcome: Outcome) -> Failure:
         turn, ended = outcome.turn, outcome.exit
@@ -94,10 +110,15 @@ class AgentStage:
     async def _session(self, choice: Choice, workspace: Workspace, number: int, resume: str) -> tuple[Outcome, str]:
         run, id, agent = self.run, f"{self.key}.{number}", choice.agent
         access = Access.READ if self.stage in READ_ONLY else Access.WRITE
-        text = prompt(run, self.stage, self.settings, self.outside.texts, workspace.out) if not resume else ""
-        if number > 1:
-            text = resumption(run, self.stage, workspace.out) + text
-        brief = Brief(id, text, access, workspace.tree, workspace.out, choice.model, resume)
+        brief = Brief(
+            id,
+            self._text_for(number, resume, workspace.out),
+            access,
+            workspace.tree,
+            workspace.out,
+            choice.model,
+            resume,
+        )
         command, reach = agent.command(brief), await self.installer.reach_of_sessions()
         command = replace(
             command,
@@ -139,11 +160,22 @@ class AgentStage:
             review=review,
             repairs=self.settings.repairs,
             stall_s=self.settings.stall_s,
+            park_s=self.settings.park_s if agent.capabilities.resume else 0.0,
             redact=self.installer.redact,
             repair=lambda complaint: repair(self.stage, complaint, workspace.out),
         )
         outcome = await session.play()
         return outcome, await self._text(workspace, outcome)
+
+    def _text_for(self, number: int, resume: str, out: str) -> str:
+        """The first turn of the attempt's session of that number."""
+        run, parked = self.run, self._parked()
+        whole = "" if resume else prompt(run, self.stage, self.settings, self.outside.texts, out)
+        if number == 1:
+            return whole
+        if parked and parked.session == f"{self.key}.{number - 1}":
+            return going_on(run, self.stage, parked, out) + whole
+        return resumption(run, self.stage, out) + whole
 
     def _scope(self) -> Scope:
         run = self.run
@@ -241,6 +273,23 @@ async def workspace_for(
     if not known:
         await runs.record(run.task.id, e.WorkspaceCreated(id, stage, base, begin))
     return workspace
+
+
+async def end_parked(outside: Outside, run: Run) -> None:
+    """What a crash left of a parked session goes; what fails is done when it goes on."""
+    with suppress(HeddleError):
+        workspace = await (await outside.site(run.task.root)).workspaces.find(
+            run.session.workspace if run.session else ""
+        )
+        if workspace is not None and run.parked is not None:
+            await _require_ended(workspace, run.parked.session)
+            await workspace.vacate()
+
+
+async def _require_ended(workspace: Workspace, session: str) -> None:
+    """Nobody else may have the conversation (D3): a crash can come between a parking and the end of its process."""
+    held = await workspace.enter(Command(session, ("true",), ""))  # a known key is never started anew
+    await held.stop(grace_s=2.0)
 
 
 async def _nothing_to_save() -> bool:

@@ -64,11 +64,13 @@ class Worlds:
         )
 
     def _active(self, stages: set[Stage] | frozenset[Stage]) -> int:
-        return sum(isinstance(run.activity, Active) and run.stage in stages for run in self._runs.all())
+        """A parked one has no process."""
+        active = [run for run in self._runs.all() if isinstance(run.activity, Active) and run.parked is None]
+        return sum(run.stage in stages for run in active)
 
     def _no_room(self, run: Run, settings: Settings) -> str:
         """What the machine lacks for the run's next stage; sessions that have just started count as not there yet."""
-        if not isinstance(run.activity, Idle) or run.stage is Stage.LAND:
+        if (not isinstance(run.activity, Idle) and run.parked is None) or run.stage is Stage.LAND:
             return ""
         since = self._outside.clock.now() - SETTLING_S
         young = [

@@ -119,6 +119,12 @@ class Workspace(Protocol):
         """End every process that entered (their grandchildren too); none may enter any more. Idempotent."""
         ...
 
+    async def vacate(self) -> bool:
+        """Let go of all that processes need, mounts too, unless one lives here; then False. Who enters next finds
+        everything as it was left. Idempotent.
+        """
+        ...
+
     async def keep_layer(self, name: str, folders: tuple[str, ...]) -> None:
         """Make a layer of what was written into folders of those names, wherever they lie in the tree, and into the
         cache of the layer's own name (go-1: go); they leave the workspace.

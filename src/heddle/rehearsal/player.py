@@ -30,7 +30,7 @@ class Player:
         self.prompt = prompt
         self.mode = mode
         self.cancelled = threading.Event()
-        self.answer = ""
+        self.answer, self._answered = "", prompt.answer
         self._calls = 0
         self._process: subprocess.Popen[str] | None = None
 
@@ -146,9 +146,10 @@ class Player:
         self._end(call, output[-2000:], ok=process.returncode == 0)
 
     def step_ask(self, step: Step) -> None:
-        """Ask the person and wait."""
+        """Ask the person and wait; what was answered while the conversation was parked is not asked again."""
         options = list(step.get("options", ["yes", "no"]))
-        self.answer = self.server.ask(step["text"], options, step.get("default", options[0]), self.cancelled)
+        known, self._answered = self._answered, ""
+        self.answer = known or self.server.ask(step["text"], options, step.get("default", options[0]), self.cancelled)
         if self.cancelled.is_set():
             raise Cancelled
         self.server.say(f"The answer is: {self.answer}")

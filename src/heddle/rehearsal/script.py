@@ -54,6 +54,12 @@ class Prompt:
         return found.group(1).strip() if found else ""
 
     @property
+    def answer(self) -> str:
+        """The answer to what was asked before the conversation was parked, or empty."""
+        found = re.search(r"^The answer, as data:\n(`{3,})\n(.*?)\n\1$", self.text, re.MULTILINE | re.DOTALL)
+        return found.group(2) if found else ""
+
+    @property
     def stage(self) -> str:
         """research, plan or execute."""
         return self.line("Stage")

@@ -287,6 +287,11 @@ class MemoryWorkspace:
                     await held.stop(grace_s=2.0)
                     faults.step("stopped-one")
 
+    async def vacate(self) -> bool:
+        """See the port: with the last process the laid-out tree goes."""
+        async with self._house.lock(self.id):
+            return (await self._settled()).visit is None
+
     async def autosave(self) -> bool:
         """See the port."""
         return False

@@ -208,6 +208,10 @@ class WorktreeWorkspace:
                     await held.stop(grace_s=2.0)
                     faults.step("stopped-one")
 
+    async def vacate(self) -> bool:
+        """See the port: it has nothing but its processes."""
+        return not await live(self._house.sandbox, self._house.presence.entered(self._folder))
+
     async def autosave(self) -> bool:
         """See the port."""
         return False

@@ -142,6 +142,15 @@ class PrivateWorkspace(ABC):
                     faults.step("stopped-one")
             await self._close()
 
+    async def vacate(self) -> bool:
+        """See the port."""
+        async with self._house.presence.lock(self.id):
+            self.require_here()
+            if await self._live():
+                return False
+            await self._close()
+        return True
+
     async def autosave(self) -> bool:
         """See the port."""
         return False

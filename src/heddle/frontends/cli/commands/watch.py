@@ -13,6 +13,8 @@ EXAMPLES = ["heddle watch", "heddle watch T7"]
 TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
     "task-added": lambda data: f"asked: {data['task']['text'].splitlines()[0]}",
     "stage-started": lambda data: f"{data['stage']} begins (attempt {data['attempt']})",
+    "session-parked": lambda data: "the person talks to the agent" if data["visit"] else "its session is parked",
+    "session-unparked": lambda data: "its session goes on",
     "agent-passed-over": lambda data: f"{data['agent']} is not taken: {data['why']}",
     "session-started": lambda data: f"{data['agent']} works on it (sandbox tier {data['tier']})",
     "tool-used": lambda data: f"{data['kind']}: {data['title']}",

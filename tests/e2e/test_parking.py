@@ -1,0 +1,143 @@
+"""A session that waits for a person costs no process, and its conversation survives everything."""
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from heddle.core.events import AgentAnswered, SessionParked
+from support.fleet import Heddle, heddle, make_repository, scene, write_agent, writes
+
+ASKS = scene(
+    "execute",
+    {"do": "write", "path": "b.txt", "text": "half\n"},
+    {"do": "ask", "text": "Which?", "options": ["x", "y"], "default": "x"},
+    {"do": "write", "path": "b.txt", "text": "{answer}\n"},
+    {"do": "document", "text": "d\n"},
+)
+SOON = "[limits]\npark_s = 1\n"
+
+
+async def until_parked(fleet: Heddle) -> str:
+    """A task whose session asked and is parked; returns when nothing of it lives."""
+    id = await fleet.start("write b")
+    await fleet.until_kind(id, "plan-delivered")
+    await fleet.call("inbox.approve", task=id)
+    await fleet.until_kind(id, "session-parked")
+    async with asyncio.timeout(30):
+        while await left_alive(fleet):
+            await asyncio.sleep(0.02)
+    return id
+
+
+async def left_alive(fleet: Heddle) -> list[str]:
+    """What lives of the executing session: its holder by the session's name, and every process that sees its folders:
+    agents, and what keeps a box."""
+    house = fleet.house.enclosures.none
+    found = [key for boxes in (False, True) for key in await house.live(boxes=boxes) if "execute" in key]
+    outs = [folder.stat() for folder in Path(os.environ["HEDDLE_HOME"]).glob("*/*/t1-1-execute-1/out")]
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            seen = (folder / "root" / "heddle" / "out").stat()
+            if any(os.path.samestat(seen, out) for out in outs):
+                found.append(folder.name)
+    return found
+
+
+def mounts() -> str:
+    """What this process sees mounted below the state."""
+    state = os.environ["HEDDLE_HOME"]
+    return "\n".join(line for line in Path("/proc/self/mounts").read_text().splitlines() if state in line)
+
+
+async def test_a_session_that_waits_is_parked_and_goes_on_with_the_answer(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, [ASKS, *writes("b.txt")], SOON) as fleet:
+        id = await until_parked(fleet)
+        assert mounts() == ""
+        shown = await fleet.call("task.show", task=id)
+        assert (shown["status"], shown["why"]) == ("waiting", "asks: Which?")
+        items = (await fleet.call("inbox"))["items"]
+        assert [(item["kind"], item["text"]) for item in items] == [("question", "Which?")]
+        await fleet.call("inbox.answer", task=id, text="y")
+        rows = await fleet.until(id)
+        assert rows[0]["status"] == "landed"
+        kinds = await fleet.kinds(id)
+    assert kinds.count("question-asked") == kinds.count("session-parked") == kinds.count("session-unparked") == 1
+    assert (repository / "b.txt").read_text() == "y\n"
+
+
+async def test_what_is_parked_survives_the_daemon_and_all_processes(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, [ASKS, *writes("b.txt")], SOON) as fleet:
+        id = await until_parked(fleet)
+    async with heddle(tmp_path, repository, [ASKS, *writes("b.txt")], SOON) as fleet:
+        shown = await fleet.call("task.show", task=id)
+        assert shown["status"] == "waiting"
+        assert not await left_alive(fleet)
+        await fleet.call("inbox.answer", task=id, text="y")
+        assert (await fleet.until(id))[0]["status"] == "landed"
+        events = (await fleet.call("events", task=id))["events"]
+    started = [event["data"]["session"] for event in events if event["kind"] == "session-started"]
+    assert started[-2:] == [f"{id}-1-execute-1.1", f"{id}-1-execute-1.2"]
+    assert (repository / "b.txt").read_text() == "y\n"
+
+
+async def test_d3_what_a_crash_left_of_a_parked_session_is_ended_before_it_goes_on(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, [ASKS, *writes("b.txt")], leave=True) as fleet:
+        id = await fleet.start("write b")
+        await fleet.until_kind(id, "plan-delivered")
+        await fleet.call("inbox.approve", task=id)
+        await fleet.until_kind(id, "question-asked")
+        await fleet.house.dispatcher.close()  # the crash: the parking is on record, the process lives
+        session = f"{id}-1-execute-1.1"
+        answered = (await fleet.house.journal.read(f"session:{session}"))[0].event
+        assert isinstance(answered, AgentAnswered)
+        await fleet.house.desk.runs.record(id, SessionParked(session, answered.agent_session))
+        assert len(await left_alive(fleet)) > 1
+    async with heddle(tmp_path, repository, [ASKS, *writes("b.txt")]) as fleet:
+        async with asyncio.timeout(30):
+            while await left_alive(fleet):
+                await asyncio.sleep(0.02)
+        assert (await fleet.call("task.show", task=id))["status"] == "waiting"
+        assert (await fleet.until(id))[0]["status"] == "landed"
+        assert (await fleet.kinds(id)).count("question-asked") == 1
+
+
+async def test_a_parked_session_takes_no_place(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    scenes = [{**ASKS, "task": "write b"}, *writes("b.txt", task="write b"), *writes("c.txt", task="write c")]
+    async with heddle(tmp_path, repository, scenes, SOON + "sessions = 1\n") as fleet:
+        id = await until_parked(fleet)
+        other = await fleet.start("write c")
+        assert (await fleet.until(other, approve=True))[0]["status"] == "landed"
+        await fleet.until(id)
+
+
+async def test_an_answer_that_comes_soon_finds_the_agent_where_it_was(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, [ASKS, *writes("b.txt")], "[limits]\npark_s = 600\n") as fleet:
+        id = await fleet.start("write b")
+        assert (await fleet.until(id))[0]["status"] == "landed"
+        kinds = await fleet.kinds(id)
+    assert "session-parked" not in kinds
+    assert kinds.count("session-started") == 3
+
+
+async def test_an_agent_that_cannot_resume_keeps_its_process(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    write_agent(tmp_path, "forgetful", "")
+    brand = tmp_path / "agents" / "forgetful.toml"
+    brand.write_text(brand.read_text().replace("resume = true", "resume = false"))
+    async with heddle(tmp_path, repository, [ASKS, *writes("b.txt")], SOON) as fleet:
+        id = await fleet.start("write b", agent="forgetful")
+        await fleet.until_kind(id, "plan-delivered")
+        await fleet.call("inbox.approve", task=id)
+        await fleet.until_kind(id, "question-asked")
+        with pytest.raises(TimeoutError):
+            await fleet.until_kind(id, "session-parked", limit_s=3)
+        assert len(await left_alive(fleet)) > 1
+        assert (await fleet.until(id))[0]["status"] == "landed"
