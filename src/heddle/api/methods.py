@@ -33,6 +33,7 @@ METHODS: dict[str, Method] = {
     "workspace.enter": (workspaces.entered, workspaces.Enter),
     "preview.open": (previews.opened, previews.Show),
     "preview.stop": (previews.stopped, tasks.One),
+    "session.attach": (sessions.attached, sessions.Attach),
     "session.list": (sessions.listed, tasks.One),
     "session.tail": (sessions.tail, sessions.Tail),
     "events": (facts.listed, facts.Events),

@@ -19,6 +19,28 @@ class Tail(msgspec.Struct, forbid_unknown_fields=True):
     bytes: int = 20_000
 
 
+class Attach(msgspec.Struct, forbid_unknown_fields=True):
+    """Take over the session that works for a task, on a terminal of the type `term`."""
+
+    task: str
+    term: str = ""
+
+
+async def attached(desk: Desk, asked: Attach) -> dict[str, Any]:
+    """The agent's own screen on the session's conversation, which waits for its visitor (`argv`); the session's process
+    has ended. When the visitor leaves, the attempt goes on from what is there.
+    """
+    at, held = await desk.fleet.attaching.begin(desk.require(asked.task).task.id, asked.term, by=desk.by)
+    door = held.door(f"the screen was closed from outside; see: heddle why {asked.task}")
+    return {
+        "schema": "heddle.attach/1",
+        "session": at.session,
+        "agent": at.agent,
+        "stage": at.stage,
+        "argv": list(door),
+    }
+
+
 async def listed(desk: Desk, asked: One) -> dict[str, Any]:
     """Every session of a task with what it used and how it ended."""
     run = desk.require(asked.task)

@@ -19,6 +19,7 @@ class Capabilities:
     mcp: bool = False
     structured_output: bool = False
     interrupt: bool = False
+    terminal: bool = False
 
     def can(self, name: str) -> bool:
         """Whether it has the capability of that name."""
@@ -44,6 +45,7 @@ MEANS = {
     "mcp": "it can be given tools over MCP",
     "structured_output": "it can answer in a given schema",
     "interrupt": "a turn can be ended without ending the session",
+    "terminal": "you can take its conversation over on its own screen",
 }
 
 WITHOUT = {
@@ -59,4 +61,5 @@ WITHOUT = {
     "mcp": "it has its own tools only",
     "structured_output": "it hands in documents as files or as its last message",
     "interrupt": "a turn is ended by ending the session",
+    "terminal": "you can work beside it in its workspace, with a shell",
 }

@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import TypeAlias, assert_never
 
 from heddle.core.delegation import Delegation
-from heddle.core.events import SessionParked
 from heddle.core.gate import Decider, Gates
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import UNDO, WITH_AGENT, Stage
@@ -158,7 +157,7 @@ def decide(run: Run, world: World) -> Decision:
         case Unstarted():
             return Wait(Who.PERSON, "not-started", f"start it with: heddle start {run.task.id}")
         case Active(key):
-            return _parked(run, world, run.parked) if run.parked else PlayStage(run.stage, run.attempt(run.stage), key)
+            return _parked(run, world) if run.parked else PlayStage(run.stage, run.attempt(run.stage), key)
         case LandedAt(commit):
             return RemoveWorkspace(spent) if spent else Wait(Who.NOBODY, "landed", f"landed as {commit[:12]}")
         case StoppedFor(why):
@@ -204,16 +203,20 @@ def _at_gate(run: Run, world: World, bound: str) -> Decision:
     return Wait(Who.PERSON, "gate", why)
 
 
-def _parked(run: Run, world: World, parked: SessionParked) -> Decision:
+def _parked(run: Run, world: World) -> Decision:
     """A conversation without a process goes on once what it waits for is there, and as a new session would: with room."""
-    if any(visit.visit == parked.visit for visit in run.visits):
+    return parked_for(run) or _room(run, world) or Unpark(run.parked.session if run.parked else "")
+
+
+def parked_for(run: Run) -> Wait | None:
+    """The person for whom a parked session waits; None when it may go on."""
+    session, visit = (run.parked.session, run.parked.visit) if run.parked else ("", "")
+    if any(open.visit == visit for open in run.visits):
         return Wait(Who.PERSON, ATTACHED, "a person talks to the agent; it goes on when they leave")
-    asked = [question for question in run.questions if question.session == parked.session]
+    asked = [question for question in run.questions if question.session == session]
     if asked:
         return Wait(Who.PERSON, ASKED, asked[0].text)
-    if run.paused:
-        return Wait(Who.PERSON, "paused", f"go on with: heddle resume {run.task.id}")
-    return _room(run, world) or Unpark(parked.session)
+    return Wait(Who.PERSON, "paused", f"go on with: heddle resume {run.task.id}") if run.paused else None
 
 
 def _fresh_checks(run: Run, world: World) -> tuple[str, ...]:

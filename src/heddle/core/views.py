@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from heddle.core import events as e
-from heddle.core.cycle import ASKED, ATTACHED, PROBLEM, Decision, Wait, Who
+from heddle.core.cycle import ASKED, ATTACHED, PROBLEM, Decision, Wait, Who, parked_for
 from heddle.core.gate import Colour
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import Stage, Status
@@ -81,16 +81,18 @@ def state(run: Run, decision: Decision) -> tuple[Status, str]:
                 return Status.WAITING, decision.detail
             return Status.RUNNING, "at its gate"
         case Active():
-            if isinstance(decision, Wait) and (decision.reason == PROBLEM or run.parked is not None):
-                return _idle(decision, run)
-            return _active(run)
+            return _active(run, decision)
         case Idle():
             return _idle(decision, run)
         case _:  # pragma: no cover
             assert_never(run.activity)
 
 
-def _active(run: Run) -> tuple[Status, str]:
+def _active(run: Run, decision: Decision) -> tuple[Status, str]:
+    if run.parked is not None:
+        return _idle(parked_for(run) or decision, run)
+    if isinstance(decision, Wait) and decision.reason == PROBLEM:
+        return Status.WAITING, decision.detail
     note = " (pausing after this stage)" if run.paused else ""
     match run.stage:
         case Stage.VALIDATE:

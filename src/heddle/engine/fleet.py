@@ -33,6 +33,7 @@ from heddle.core.run import Active, Run
 from heddle.core.settings import Settings
 from heddle.core.task import WITH_AGENT, Stage
 from heddle.core.views import UNREADABLE
+from heddle.engine.attaching import Attaching
 from heddle.engine.installing import Installer
 from heddle.engine.landing import LandingStep
 from heddle.engine.runs import Runs
@@ -61,6 +62,7 @@ class Fleet:
         self.dispatcher = dispatcher
         self.worlds = Worlds(runs, outside)
         self.visits = Visits(runs, outside)
+        self.attaching = Attaching(runs, outside, self.worlds, self.visits)
         self.decisions: dict[str, tuple[int, Decision]] = {}
         self._troubles: dict[str, str] = {}
         self._working: dict[str, Work] = {}

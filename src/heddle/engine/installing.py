@@ -82,6 +82,20 @@ class Installer:
         found = await self.reach()
         return Reach(env=found.env) if self.outside.tier >= CLOSED else found
 
+    async def for_session(self, command: Command, key: str) -> Command:
+        """An agent's command with what it may reach besides, and where its tools keep what they fetch."""
+        more = await self.reach_of_sessions()
+        return replace(
+            command,
+            key=key,
+            env={**more.env, **command.env},
+            hosts=(*command.hosts, *more.hosts),
+            near=(*command.near, *more.near),
+            forwards=(*command.forwards, *more.forwards),
+            transcript_limit=self.settings.transcript_bytes,
+            wall_s=self.settings.session_s,
+        )
+
     def command(self, key: str, line: str, reach: Reach) -> Command:
         """A shell command of this repository's configuration."""
         return Command(

@@ -70,7 +70,7 @@ class AgentStage:
         first = int(parked.session.rpartition(".")[2]) + 1 if parked else 1
         resume = parked.agent_session if parked else ""
         if parked:
-            await _require_ended(workspace, parked.session)
+            await require_ended(workspace, parked.session)
         for number in range(first, first + self.settings.resumes + 1):
             outcome, text = await self._session(choice, workspace, number, resume)
             if outcome.parked:
@@ -119,17 +119,7 @@ class AgentStage:
             choice.model,
             resume,
         )
-        command, reach = agent.command(brief), await self.installer.reach_of_sessions()
-        command = replace(
-            command,
-            key=id,
-            env={**reach.env, **command.env},
-            hosts=(*command.hosts, *reach.hosts),
-            near=(*command.near, *reach.near),
-            forwards=(*command.forwards, *reach.forwards),
-            transcript_limit=self.settings.transcript_bytes,
-            wall_s=self.settings.session_s,
-        )
+        command = await self.installer.for_session(agent.command(brief), id)
         held = await workspace.enter(command)
         if run.session is None or run.session.session != id:
             started = e.SessionStarted(id, agent.name, workspace.id, self.stage, self.attempt, self.outside.tier)
@@ -282,11 +272,11 @@ async def end_parked(outside: Outside, run: Run) -> None:
             run.session.workspace if run.session else ""
         )
         if workspace is not None and run.parked is not None:
-            await _require_ended(workspace, run.parked.session)
+            await require_ended(workspace, run.parked.session)
             await workspace.vacate()
 
 
-async def _require_ended(workspace: Workspace, session: str) -> None:
+async def require_ended(workspace: Workspace, session: str) -> None:
     """Nobody else may have the conversation (D3): a crash can come between a parking and the end of its process."""
     held = await workspace.enter(Command(session, ("true",), ""))  # a known key is never started anew
     await held.stop(grace_s=2.0)

@@ -58,6 +58,10 @@ class Agent(Protocol):
         """A fresh machine for the session of `brief`."""
         ...
 
+    def terminal(self, brief: Brief) -> Command | None:
+        """How its own screen is started on the conversation `brief.resume`, for a person; None when it has none."""
+        ...
+
     async def check(self) -> str:
         """The version found. Raises SetupError (slug agent-missing or agent-version) with what to do."""
         ...

@@ -12,14 +12,18 @@ import msgspec
 
 from heddle.core.capabilities import NAMES, Capabilities
 from heddle.core.errors import SetupError
-from heddle.ports import Reach, reach_of
+from heddle.core.session import Brief
+from heddle.ports import Command, Reach, reach_of
+
+SESSION = "{session}"
+"""Stands for the conversation that a terminal is opened on."""
 
 PYTHON = "{python}"
 """Stands for the Python that runs Heddle, in a command."""
 
 
 class Brand(msgspec.Struct, frozen=True, kw_only=True):
-    """A brand: `command` starts it, `version_command` prints its version (empty: it cannot be asked).
+    """A brand: `command` starts it, `terminal` its own screen on a conversation, `version_command` prints its version (empty: it cannot be asked).
 
     `env`: the only variables of the daemon's environment that it is handed. `install`: how a person gets it.
     `hosts`: "name:port" that it needs to reach. `endpoints`: variables that name a further one as a URL. `shows`:
@@ -31,6 +35,7 @@ class Brand(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
     command: tuple[str, ...]
     version_command: tuple[str, ...] = ()
+    terminal: tuple[str, ...] = ()
     minimum_version: str = ""
     env: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
@@ -94,7 +99,16 @@ def brand_with_python(brand: Brand) -> Brand:
     """The brand with the placeholder for Python filled in."""
     command = tuple(sys.executable if part == PYTHON else part for part in brand.command)
     version = tuple(sys.executable if part == PYTHON else part for part in brand.version_command)
-    return msgspec.structs.replace(brand, command=command, version_command=version)
+    screen = tuple(sys.executable if part == PYTHON else part for part in brand.terminal)
+    return msgspec.structs.replace(brand, command=command, version_command=version, terminal=screen)
+
+
+def screen(brand: Brand, brief: Brief, env: Mapping[str, str], to: Reach) -> Command | None:
+    """The brand's own terminal on the conversation of `brief`; None when it has none."""
+    if not brand.terminal:
+        return None
+    argv = tuple(part.replace(SESSION, brief.resume) for part in brand.terminal)
+    return Command(brief.session, argv, "", env, stdin="terminal", hosts=to.hosts, near=to.near, forwards=to.forwards)
 
 
 def _require_known(keys: dict[str, Any], known: tuple[str, ...], source: Path | str) -> None:

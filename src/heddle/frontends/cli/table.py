@@ -8,6 +8,7 @@ COMMANDS: dict[str, str] = {
     "reject": "send it back with a reason",
     "answer": "answer the question of a task",
     "watch": "follow what happens, live",
+    "attach": "talk to a task's agent on its own screen, and hand back",
     "wait": "wait until tasks end or need a person",
     "why": "tell why a task is where it is",
     "diff": "show what a task changed",

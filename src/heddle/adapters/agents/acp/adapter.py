@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from heddle.adapters.agents.acp.conversation import AcpConversation
-from heddle.adapters.agents.brands import Brand, reach
+from heddle.adapters.agents.brands import Brand, reach, screen
 from heddle.adapters.agents.version import run_version
 from heddle.core.session import Brief
 from heddle.ports import Command
@@ -28,6 +28,10 @@ class AcpAgent:
     def conversation(self, brief: Brief) -> AcpConversation:
         """See the port."""
         return AcpConversation(brief)
+
+    def terminal(self, brief: Brief) -> Command | None:
+        """See the port."""
+        return screen(self._brand, brief, self._env, reach(self._brand, self._env))
 
     async def check(self) -> str:
         """See the port."""

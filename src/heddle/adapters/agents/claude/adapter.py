@@ -1,6 +1,7 @@
 """How Claude Code is started, and with what it is kept from running what the repository brought along."""
 
 import json
+import sys
 import uuid
 from collections.abc import Mapping
 
@@ -26,6 +27,12 @@ UNAPPROVED = ("--setting-sources=user", "--strict-mcp-config")
 
 SETTINGS = {"useAutoModeDuringPlan": False, "permissions": {"disableAutoMode": "disable"}}
 """Nobody but Heddle answers permission requests: else a classifier decides on commands in plan mode."""
+
+SEED = "HEDDLE_SEED"
+"""The variable in which heddle.relay.seeded is told what to add."""
+
+KEY_TAIL = 20
+"""By so many last characters the program remembers an API key that was approved."""
 
 MODES = {Access.READ: "plan", Access.WRITE: "default"}
 
@@ -54,6 +61,24 @@ class ClaudeAgent:
         return Command(
             brief.session, tuple(argv), "", env, stdin="pipe", hosts=to.hosts, near=to.near, forwards=to.forwards
         )
+
+    def terminal(self, brief: Brief) -> Command:
+        """See the port. The first screens of a fresh HOME would ask what was answered when the task was started."""
+        argv = [sys.executable, "-m", "heddle.relay.seeded", self._config_file(), *self._brand.command, *UNAPPROVED]
+        argv += [f"--permission-mode={MODES[brief.access]}", f"--settings={json.dumps(SETTINGS)}"]
+        argv += [f"--disallowedTools={','.join(WITHHELD)}", f"--add-dir={brief.tree}", f"--resume={brief.resume}"]
+        argv += [f"--model={brief.model}"] if brief.model else []
+        known = {"hasCompletedOnboarding": True, "projects": {brief.tree: {"hasTrustDialogAccepted": True}}}
+        key = self._env.get("ANTHROPIC_API_KEY")
+        known |= {"customApiKeyResponses": {"approved": [key[-KEY_TAIL:]]}} if key else {}
+        env, to = {**ENV, **self._env, SEED: json.dumps(known)}, self._reach
+        return Command(
+            brief.session, tuple(argv), "", env, stdin="terminal", hosts=to.hosts, near=to.near, forwards=to.forwards
+        )
+
+    def _config_file(self) -> str:
+        folder = self._env.get("CLAUDE_CONFIG_DIR", "~")
+        return f"{folder}/.claude.json"
 
     def conversation(self, brief: Brief) -> ClaudeConversation:
         """See the port."""

@@ -1,0 +1,26 @@
+"""heddle attach"""
+
+import argparse
+import os
+import sys
+
+from heddle.client import become, call
+from heddle.core.errors import UserError
+from heddle.frontends.cli.output import clean, narrate
+
+EXAMPLES = ["heddle attach T7"]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The words of the command."""
+    parser.add_argument("task", metavar="TASK")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Become the agent's screen until it is left."""
+    if args.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        hint = f"from a script, run a command beside it: heddle shell {args.task} -- COMMAND"
+        raise UserError("an agent's screen needs a terminal", slug="no-terminal", hint=hint)
+    told = call("session.attach", task=args.task, term=os.environ.get("TERM", ""))
+    narrate(f"{clean(told['agent'])} in {told['session']} is yours; leave its screen to hand it back")
+    become(told["argv"])
