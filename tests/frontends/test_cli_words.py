@@ -50,6 +50,7 @@ commands:
   reject       send it back with a reason
   answer       answer the question of a task
   watch        follow what happens, live
+  attach       talk to a task's agent on its own screen, and hand back
   wait         wait until tasks end or need a person
   why          tell why a task is where it is
   diff         show what a task changed
@@ -67,6 +68,7 @@ commands:
   plan         show and edit plans
   session      list sessions and show their transcripts
   agent        list the agents that are here and show what they can do
+  tmux         lay out the board and live tasks in panes of a tmux of its own
   config       explain values, allow the repository's commands
   daemon       start, stop and show the daemon
   doctor       tell what works on this machine and what does not

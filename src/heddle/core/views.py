@@ -217,20 +217,12 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"run {number} begins on {base[:12]}"
         case e.StageStarted(stage, attempt, _):
             return f"{stage} begins (attempt {attempt})"
-        case e.SessionStarted(_, agent, _, _, _, tier):
-            return f"{agent} works on it (sandbox tier {tier}{', none' if tier == 0 else ''})"
+        case e.SessionStarted() | e.SessionFrozen() | e.SessionParked() | e.SessionUnparked() | e.AgentPassedOver():
+            return _of_session(event)
         case e.QuestionAsked(_, text, _, _, _):
             return f"asks: {text}"
-        case e.SessionFrozen(_, why, _, _):
-            return f"frozen: {why}"
         case e.QuestionAnswered(_, answer):
             return f"answered: {answer}"
-        case e.SessionParked(_, _, visit):
-            return "its session is parked while a person talks to the agent" if visit else "its session is parked"
-        case e.SessionUnparked():
-            return "its session goes on"
-        case e.AgentPassedOver(_, _, agent, why):
-            return f"agent {agent} was not taken: {why}"
         case e.WritesDiscarded(stage, paths):
             return f"{stage} wrote {len(paths)} files that were discarded: {', '.join(paths[:3])}"
         case e.ScopeViolated(paths):
@@ -287,6 +279,24 @@ def _steered(
             return f"stop requested: {why}" if why else "stop requested"
         case e.RunStopped(why):
             return f"stopped: {why}"
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _of_session(
+    event: e.SessionStarted | e.SessionFrozen | e.SessionParked | e.SessionUnparked | e.AgentPassedOver,
+) -> str:
+    match event:
+        case e.SessionStarted(_, agent, _, _, _, tier):
+            return f"{agent} works on it (sandbox tier {tier}{', none' if tier == 0 else ''})"
+        case e.SessionFrozen(_, why, _, _):
+            return f"frozen: {why}"
+        case e.SessionParked(_, _, visit):
+            return "its session is parked while a person talks to the agent" if visit else "its session is parked"
+        case e.SessionUnparked():
+            return "its session goes on"
+        case e.AgentPassedOver(_, _, agent, why):
+            return f"agent {agent} was not taken: {why}"
         case _:  # pragma: no cover
             assert_never(event)
 

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +49,7 @@ OVER = ("landed", "stopped")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The words of the command."""
     parser.add_argument("task", nargs="?", default="", metavar="TASK", help="default: all that are under way")
+    parser.add_argument("--each", action="store_true", help="a line for each tool call; else those in a row are one")
     parser.add_argument("--from", dest="after", type=int, default=-1, metavar="N", help="position to begin after")
 
 
@@ -59,8 +62,16 @@ def run(args: argparse.Namespace) -> int:
         narrate(f"{task} is over; see: heddle why {task}" if task else "nothing is under way")
         return 0
     after = args.after if args.after >= 0 else (0 if task else now)
+    story = Story(each=args.each, as_json=args.json)
+    try:
+        return _follow(story, live, after, task, now)
+    finally:
+        story.end_row()
+
+
+def _follow(story: "Story", live: set[str], after: int, task: str, now: int) -> int:
     for event in follow(after, task):
-        _show(event, args.json)
+        story.tell(event)
         if event["kind"] == "run-started" and event["position"] > now:
             live.add(_task(event))
         if event["kind"] in LAST and event["position"] > now:
@@ -80,9 +91,47 @@ def _task(event: dict[str, Any]) -> str:
     return str(event["stream"]).partition(":")[2].partition("-")[0]
 
 
-def _show(event: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        return say(json.dumps(event))
-    if event["kind"] in TOLD:
-        first = TOLD[event["kind"]](event["data"]).partition("\n")[0]
-        say(cut(f"{when(float(event['at']))}  {_task(event):<4}  {clean(first)}", width()))
+class Story:
+    """What happens, a line each. Tool calls of one task in a row are one line: on a terminal it grows, elsewhere it comes
+    when the row ends.
+    """
+
+    def __init__(self, *, each: bool, as_json: bool) -> None:
+        self.each, self.as_json = each, as_json
+        self.grows = sys.stdout.isatty()
+        self._row: list[dict[str, Any]] = []
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """One more event."""
+        if self.as_json:
+            return say(json.dumps(event))
+        if event["kind"] not in TOLD:
+            return
+        if event["kind"] != "tool-used" or self.each:
+            self.end_row()
+            return say(_line(event, TOLD[event["kind"]](event["data"])))
+        if self._row and _task(self._row[-1]) != _task(event):
+            self.end_row()
+        self._row.append(event)
+        if self.grows:
+            sys.stdout.write(f"\r\x1b[K{_line(event, _folded(self._row))}")
+            sys.stdout.flush()
+
+    def end_row(self) -> None:
+        """No more calls belong to the last line."""
+        row, self._row = self._row, []
+        if row:
+            say("" if self.grows else _line(row[-1], _folded(row)))
+
+
+def _folded(row: list[dict[str, Any]]) -> str:
+    """Tool calls as one text: how many of which kind, and the last one."""
+    last = TOLD["tool-used"](row[-1]["data"])
+    if not row[1:]:
+        return last
+    kinds = Counter(event["data"]["kind"] for event in row)
+    return f"{len(row)} calls ({', '.join(f'{count} {kind}' for kind, count in kinds.items())}), last {last}"
+
+
+def _line(event: dict[str, Any], text: str) -> str:
+    return cut(f"{when(float(event['at']))}  {_task(event):<4}  {clean(text.partition(chr(10))[0])}", width())
