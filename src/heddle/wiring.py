@@ -231,7 +231,7 @@ class Sites:
         known = self._sites.get(root)
         if known is None or not Path(known.repository.root).is_dir():
             repository = await open_repository(Path(root))
-            known = self._sites.get(repository.root) or Site(repository, self._workspaces(repository))
+            known = self._sites.get(repository.root) or self._made(repository)
             self._sites[root] = self._sites[repository.root] = known
         await self._tidy(known)
         return known
@@ -244,10 +244,14 @@ class Sites:
             await site.workspaces.empty_trash(self._trash_s)
             await self._enclosures.none.prune(now - self._trash_s)
 
-    def _workspaces(self, repository: GitRepository) -> Workspaces:
+    def _made(self, repository: GitRepository) -> Site:
+        trees = GitWorktrees(repository.store)
+        return Site(repository, self._workspaces(repository, trees), trees, self._max_file_bytes)
+
+    def _workspaces(self, repository: GitRepository, trees: GitWorktrees) -> Workspaces:
         """New ones from the chosen provider; those that others made are found where they are."""
         key, home, boxes = repository.key, self._home, self._enclosures
-        trees, privates = GitWorktrees(repository.store), GitPrivates(repository.store)
+        privates = GitPrivates(repository.store)
         clock, ports, limit = SystemClock(), PortBlocks(home / "ports"), {"max_file_bytes": self._max_file_bytes}
         shared = (home / "bases" / key, home / "layers" / key)
 

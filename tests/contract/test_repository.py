@@ -79,6 +79,18 @@ async def test_ancestry_is_told_and_an_unknown_commit_is_an_error(repository: Re
         await repository.is_ancestor(sample.first, "1" * 40)
 
 
+async def test_the_fork_point_is_told_and_two_histories_without_one_are_no_error(
+    repository: Repository, sample: Sample
+) -> None:
+    side, ours = sample.aside({"b": "b\n"}), sample.commit({"a": "a\n"})
+    assert await repository.fork_point(ours, side) == await repository.fork_point(side, ours) == sample.first
+    assert await repository.fork_point(ours, ours) == ours
+    apart = sample.git("commit-tree", "-m", "apart", f"{ours}^{{tree}}")
+    assert await repository.fork_point(ours, apart) == ""
+    with pytest.raises(OutsideError):
+        await repository.fork_point(ours, "1" * 40)
+
+
 async def test_a_file_of_a_commit_is_read_whatever_the_checkout_holds(repository: Repository, sample: Sample) -> None:
     sample.write({"README": "changed\n"})
     assert await repository.read_file(sample.first, "README") == b"hello\n"

@@ -44,6 +44,7 @@ usage: heddle COMMAND [ARGUMENTS] [--json] [--repo PATH]
 
 commands:
   start        ask for something to be done
+  adopt        take in what was made elsewhere: a branch or a worktree
   status       show every task with its one status and the reason
   inbox        show what only a person can settle
   approve      approve what a task waits for

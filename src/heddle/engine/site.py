@@ -7,7 +7,7 @@ from typing import Protocol
 
 from heddle.core.extent import Disk
 from heddle.core.settings import Settings
-from heddle.ports import Agent, AgentFound, Clock, Registries, Repository, Workspaces
+from heddle.ports import Agent, AgentFound, Clock, Registries, Repository, Workspaces, Worktrees
 
 
 @dataclass(slots=True)
@@ -25,10 +25,14 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A repository, the maker of its workspaces, and what was installed for them."""
+    """A repository, the maker of its workspaces, and what was installed for them. `max_file_bytes`: a larger file is left
+    out of a result.
+    """
 
     repository: Repository
     workspaces: Workspaces
+    worktrees: Worktrees
+    max_file_bytes: int
     made: Made = field(default_factory=Made)
 
 

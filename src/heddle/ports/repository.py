@@ -77,6 +77,10 @@ class Repository(Protocol):
         """Whether `old` is reachable from `new`."""
         ...
 
+    async def fork_point(self, one: str, other: str) -> str:
+        """The newest commit that both go back to; "" when there is none."""
+        ...
+
     async def commit_hooks(self) -> str:
         """The folder of the person's commit hooks on the host; "" when there are none. Nothing there is run here (M6)."""
         ...

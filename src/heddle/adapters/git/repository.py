@@ -80,6 +80,11 @@ class GitRepository:
         args = ("merge-base", "--is-ancestor", require_id(old), require_id(new))
         return (await self.store.run(*args, ok=(0, 1))).status == 0
 
+    async def fork_point(self, one: str, other: str) -> str:
+        """See the port."""
+        answer = await self.store.run("merge-base", require_id(one), require_id(other), ok=(0, 1))
+        return answer.text.partition("\n")[0] if answer.status == 0 else ""
+
     async def read_file(self, commit: str, path: str) -> bytes | None:
         """See the port."""
         return await trees.read_file(self.store, commit, path)

@@ -2,6 +2,7 @@
 
 COMMANDS: dict[str, str] = {
     "start": "ask for something to be done",
+    "adopt": "take in what was made elsewhere: a branch or a worktree",
     "status": "show every task with its one status and the reason",
     "inbox": "show what only a person can settle",
     "approve": "approve what a task waits for",

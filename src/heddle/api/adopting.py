@@ -1,0 +1,150 @@
+"""Work that began outside of Heddle, taken into the tracker and the queue as it is now; where it lies nothing is changed."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from heddle.api.desk import Desk, require_text
+from heddle.api.tasks import desk_row
+from heddle.core import events as e
+from heddle.core.errors import HeddleError, Refused, UserError
+from heddle.core.redaction import Redactor
+from heddle.core.scope import Scope, require_scope
+from heddle.core.task import Lane, Stage, Task
+from heddle.core.views import left_out
+from heddle.engine.site import Site
+
+
+class Adopt(msgspec.Struct, forbid_unknown_fields=True):
+    """A branch, or a worktree by its path, of the repository at `root`; what is known of it as of any task. `text`: what it
+    does; by default the subject of its last commit.
+    """
+
+    root: str
+    what: str
+    text: str = ""
+    role: str = "feature"
+    agent: str = ""
+    branch: str = ""
+    scope: list[str] = []
+    checks: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is to be adopted: its tree, the last commit under it, and what was left out of the tree, with the reason."""
+
+    name: str
+    head: str
+    tree: str
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+async def adopt(desk: Desk, asked: Adopt) -> dict[str, Any]:
+    """A task whose result is what a branch or worktree holds against where it left the target; validation is next.
+
+    Raises UserError (slug no-such-work, nothing-to-adopt, no-history), Refused (slug outside-scope, secret-in-diff).
+    """
+    site = await desk.fleet.outside.site(asked.root)
+    repository = site.repository
+    branch = asked.branch or await repository.current_branch()
+    tip = await repository.resolve(f"refs/heads/{branch}")
+    settings = await desk.fleet.outside.settings.settings(repository, tip)
+    if asked.agent:
+        desk.fleet.outside.agents.agent(asked.agent)
+    scope, checks = require_scope(asked.scope).globs, tuple(dict.fromkeys((*settings.checks, *asked.checks)))
+    found = await _found(site, asked.what, tip)
+    base = await _base(site, tip, found)
+    text = require_text(asked.text or await _subject(site, found))
+    result = await _result(site, base, found, scope, text)
+
+    def make(id: str) -> list[e.Event]:
+        told = Task(
+            id, repository.key, repository.root, branch, text, Lane.QUICK, asked.role, asked.agent, "", scope, checks
+        )
+        started = e.StageStarted(Stage.EXECUTE, 1, f"{id}-1-execute-1")
+        return [e.TaskAdded(told), e.RunStarted(1, base), started, result]
+
+    run = await desk.runs.add(make, by=desk.by)
+    return {**desk_row(desk, run), "left_out": [list(one) for one in found.refused]}
+
+
+async def _found(site: Site, what: str, tip: str) -> Found:
+    path = Path(what)
+    if os.sep in what and path.is_dir():
+        return await _worktree(site, path.resolve(), tip)
+    try:
+        head = await site.repository.resolve(f"refs/heads/{what}")
+    except UserError:
+        raise UserError(
+            f"'{what}' is no branch and no worktree of this repository",
+            slug="no-such-work",
+            hint="name a branch, or a worktree by its path, for instance ./.claude/worktrees/NAME",
+        ) from None
+    return Found(what, head, await site.repository.tree_of(head))
+
+
+async def _worktree(site: Site, path: Path, tip: str) -> Found:
+    """By the rules of a result: what git ignores is nobody's work."""
+    if await site.worktrees.identify(path) is None:
+        raise UserError(
+            f"'{path}' is no worktree of this repository",
+            slug="no-such-work",
+            hint=f"commit what is in the main checkout to a branch of its own, or list worktrees: git -C {site.repository.root} worktree list",
+        )
+    whole = await site.worktrees.snapshot(path, base=tip, size_limit=site.max_file_bytes)
+    if whole.unmerged:
+        raise Refused(f"'{path}' has unresolved conflicts", slug="conflicts", hint="resolve them there, then adopt it")
+    return Found(whole.branch or path.name, whole.head, whole.worktree, whole.refused)
+
+
+async def _base(site: Site, tip: str, found: Found) -> str:
+    """Where the work left the target."""
+    base = await site.repository.fork_point(tip, found.head)
+    if not base:
+        raise UserError(
+            f"'{found.name}' has no commit in common with the branch it is to land on",
+            slug="no-history",
+            hint="name another branch to land on: --branch",
+        )
+    return base
+
+
+async def _subject(site: Site, found: Found) -> str:
+    message = await site.repository.message(found.head)
+    return message.strip().partition("\n")[0] or f"adopt {found.name}"
+
+
+async def _result(site: Site, base: str, found: Found, scope: tuple[str, ...], text: str) -> e.ResultDelivered:
+    repository = site.repository
+    changes = await repository.changes(base, found.tree)
+    paths = tuple(change.path for change in changes)
+    if not paths:
+        told = f"'{found.name}' holds nothing that its base does not" + left_out(found.refused)
+        raise UserError(told, slug="nothing-to-adopt", hint="if its work is in a worktree, name that by its path")
+    beyond = Scope(scope).outside(paths) if scope else ()
+    if beyond:
+        raise Refused(f"'{beyond[0]}' lies outside the scope", slug="outside-scope", hint="name a wider one: --scope")
+    commit = await repository.commit(found.tree, [base], text, as_person=False)
+    await _refuse_secrets(site, base, commit)
+    await repository.keep(f"refs/heddle/results/adopted-{commit[:12]}", commit)
+    await repository.keep(f"refs/heddle/own/adopted-{commit[:12]}", found.head)
+    added = sum(change.insertions or 0 for change in changes)
+    gone = sum(change.deletions or 0 for change in changes)
+    told = f"Adopted from {found.name} as it was at {found.head}."
+    return e.ResultDelivered(1, commit, found.tree, found.head, paths, added, gone, found.refused, told)
+
+
+async def _refuse_secrets(site: Site, base: str, commit: str) -> None:
+    try:
+        values = await site.workspaces.secrets(base)
+    except HeddleError:
+        values = ()
+    leaking = Redactor(values).added(await site.repository.diff(base, commit))
+    if leaking:
+        raise Refused(
+            f"'{leaking[0]}' would add a secret", slug="secret-in-diff", hint="take it out, then adopt it again"
+        )
