@@ -259,6 +259,7 @@ def test_each_fact_has_its_line_or_none() -> None:
             session,
             e.QuestionAsked("q", "which?", (), "a", "s"),
             e.SessionFrozen("w:size-1", "wrote 2 GB", "s", Extent(2 * 10**9, 1)),
+            e.RivalsStarted(("T2",)),
             e.SessionParked("s", "a"),
             e.SessionParked("s", "a", "v"),
             e.SessionUnparked("s"),
@@ -288,7 +289,7 @@ def test_each_fact_has_its_line_or_none() -> None:
             e.SessionEnded(0, None, "exited"),
         )
     )
-    assert len(told) == 1 + len(CLEARED) + 28
+    assert len(told) == 1 + len(CLEARED) + 29
 
 
 def test_what_a_result_leaves_out_is_named() -> None:

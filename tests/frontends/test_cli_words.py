@@ -55,6 +55,7 @@ commands:
   wait         wait until tasks end or need a person
   why          tell why a task is where it is
   diff         show what a task changed
+  compare      show rival attempts at a task side by side
   open         lay out what a task's workspace holds as a plain git worktree
   shell        go into a task's workspace, for a shell or one command
   preview      let your browser see what a session serves
@@ -103,6 +104,9 @@ options:
   --branch BRANCH  where it is to land
   --scope GLOB     what it may write
   --check CMD      what must pass
+  --best-of N      so many attempts compete; one of them lands
+  --agents A,B     who plays those attempts, in turn
+  --pick RULE      who chooses: person, first or smallest
   --wait           wait for the end
   --json           answer as JSON
   --repo PATH      work there, not in this folder
@@ -110,6 +114,7 @@ options:
 examples:
   heddle start "add rate limiting to the API"
   heddle start "fix the typo" --lane quick --scope docs/api.md --check "make docs"
+  heddle start "make it faster" --best-of 3 --agents claude,codex
   heddle start T7
   heddle start - < task.md
 """)

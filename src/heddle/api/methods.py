@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from heddle.api import adopting, agents, facts, inbox, machine, plans, previews, sessions, tasks, workspaces
+from heddle.api import adopting, agents, contests, facts, inbox, machine, plans, previews, sessions, tasks, workspaces
 from heddle.api.desk import Desk
 
 Method = tuple[Callable[[Desk, Any], Awaitable[dict[str, Any]]], type[msgspec.Struct]]
@@ -13,6 +13,7 @@ Method = tuple[Callable[[Desk, Any], Awaitable[dict[str, Any]]], type[msgspec.St
 METHODS: dict[str, Method] = {
     "board": (tasks.board, tasks.Board),
     "task.start": (tasks.start, tasks.Start),
+    "task.compare": (contests.compared, tasks.One),
     "task.adopt": (adopting.adopt, adopting.Adopt),
     "task.show": (tasks.show, tasks.One),
     "task.why": (tasks.why, tasks.One),

@@ -9,6 +9,7 @@ import msgspec
 
 from heddle.api.desk import Desk, require_text
 from heddle.core import events as e
+from heddle.core.contest import Pick, player
 from heddle.core.cycle import Wait, Who
 from heddle.core.errors import Refused, UserError
 from heddle.core.run import AtGate, HeldUp, LandedAt, Run, Unstarted
@@ -17,9 +18,15 @@ from heddle.core.task import UNDO, Lane, Stage, Task
 from heddle.core.views import inbox, state, timeline
 from heddle.ports import Conflicted
 
+MOST_RIVALS = 9
+"""Attempts that compete: more than a person can compare is no choice."""
+
 
 class Start(msgspec.Struct, forbid_unknown_fields=True):
-    """Ask for a task: `text` for a new one, or `task` for one that is in the tracker. `root`: a path inside the repository."""
+    """Ask for a task: `text` for a new one, or `task` for one that is in the tracker. `root`: a path inside the repository.
+
+    `best_of` attempts compete, played by `agents` in turn; as many as those when it is 0. `pick`: who chooses.
+    """
 
     root: str
     text: str = ""
@@ -32,6 +39,9 @@ class Start(msgspec.Struct, forbid_unknown_fields=True):
     scope: list[str] = []
     checks: list[str] = []
     run: bool = True
+    best_of: int = 0
+    agents: list[str] = []
+    pick: str = Pick.PERSON
 
 
 class Board(msgspec.Struct, forbid_unknown_fields=True):
@@ -102,9 +112,9 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
     branch = asked.branch or await repository.current_branch()
     base = await repository.resolve(f"refs/heads/{branch}")
     await desk.fleet.outside.settings.settings(repository, base)
-    if asked.agent:
-        desk.fleet.outside.agents.agent(asked.agent)
-    text = require_text(asked.text)
+    for told in filter(None, (asked.agent, *asked.agents)):
+        desk.fleet.outside.agents.agent(player(told)[0])
+    text, count = require_text(asked.text), _rivals(asked)
     lane, scope = _lane(asked.lane), require_scope(asked.scope).globs
 
     def make(id: str) -> list[e.Event]:
@@ -116,14 +126,31 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
             text,
             lane,
             asked.role,
-            asked.agent,
-            asked.model,
+            *(player(asked.agents[0]) if asked.agents else (asked.agent, asked.model)),
             scope,
             tuple(asked.checks),
+            best_of=count,
+            rival_agents=tuple(asked.agents),
+            contest=id if count > 1 else "",
+            pick=asked.pick,
         )
         return [e.TaskAdded(task), e.RunStarted(1, base)] if asked.run else [e.TaskAdded(task)]
 
     return desk_row(desk, await desk.runs.add(make, by=desk.by))
+
+
+def _rivals(asked: Start) -> int:
+    """How many attempts compete."""
+    if asked.pick not in tuple(Pick):
+        rules = ", ".join(Pick)
+        raise UserError(f"there is no rule '{asked.pick}'", slug="no-such-rule", hint=f"who chooses is one of: {rules}")
+    if asked.agents and (asked.agent or asked.model):
+        hint = "name them all, as brand or brand:model, with --agents"
+        raise UserError("one agent or model is named, and several agents", slug="usage", hint=hint)
+    count = asked.best_of or max(1, len(asked.agents))
+    if not 1 <= count <= MOST_RIVALS:
+        raise UserError(f"{count} attempts cannot compete", slug="too-many-rivals", hint=f"name 2 to {MOST_RIVALS}")
+    return count
 
 
 async def _start_known(desk: Desk, asked: Start) -> dict[str, Any]:

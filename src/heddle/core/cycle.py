@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
+from heddle.core.contest import Pick, Rival, best, number, standing
 from heddle.core.delegation import Delegation
 from heddle.core.gate import Decider, Gates
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
@@ -18,6 +19,9 @@ ROOM = "room"
 
 ATTACHED = "attached"
 """The reason of a wait for a person who took a session over."""
+
+RIVALS = "rivals"
+"""The reason of a wait for rivals, or for the choice among them."""
 
 ASKED = "question"
 """The reason of a wait for the answer to what a parked session asked."""
@@ -41,7 +45,7 @@ class World:
     `unapproved`: commands of the repository's configuration that no person allowed yet. `approved`: all that one did.
     `free_sessions`, `free_validations`: what may still start. `no_room`: what the machine lacks. `ahead`: the task before this one in the landing queue.
     `meets`: (task, our glob, their glob) of a running task that may write what this one may.
-    `outdated`: (new base, why) when main changed what the plan rests on.
+    `outdated`: (new base, why) when main changed what the plan rests on. `rivals`: the others that compete with the run.
     """
 
     gates: Gates = field(default_factory=Gates)
@@ -57,6 +61,7 @@ class World:
     bounds: Bounds = Bounds()
     problem: str = ""
     now: float = 0.0
+    rivals: tuple[Rival, ...] = ()
 
 
 class Who(StrEnum):
@@ -113,6 +118,11 @@ class PassGate:
 
 
 @dataclass(frozen=True, slots=True)
+class Compete:
+    """Begin the rivals of a task whose plan is approved."""
+
+
+@dataclass(frozen=True, slots=True)
 class Replan:
     """Make the plan anew on another base."""
 
@@ -145,13 +155,16 @@ class RemoveWorkspace:
 Work: TypeAlias = PlayStage | Stop | RemoveWorkspace
 """What takes long, and is carried out under the dispatcher."""
 
-Decision: TypeAlias = StartStage | Unpark | PassGate | Replan | Hold | Work | Wait
+Decision: TypeAlias = StartStage | Unpark | Compete | PassGate | Replan | Hold | Work | Wait
 
 
 def decide(run: Run, world: World) -> Decision:
     """The next action for the run, or what it waits for."""
     if run.stopping:
         return Stop(run.stopping)
+    winner = next((rival.id for rival in world.rivals if rival.won), "")
+    if winner and not run.cleared and not run.over:
+        return Stop(f"{winner} was chosen")
     spent = _spent_workspace(run)
     match run.activity:
         case Unstarted():
@@ -182,6 +195,10 @@ def _spent_workspace(run: Run) -> str:
 
 
 def _at_gate(run: Run, world: World, bound: str) -> Decision:
+    if world.rivals and run.stage is Stage.VALIDATE:
+        unchosen = _unchosen(run, world.rivals)
+        if unchosen:
+            return unchosen
     decider = world.gates.decider(run.task, run.stage, run.plan)
     if decider is Decider.NOBODY and run.stage is Stage.PLAN:
         fresh = _fresh_checks(run, world)
@@ -217,6 +234,26 @@ def parked_for(run: Run) -> Wait | None:
     if asked:
         return Wait(Who.PERSON, ASKED, asked[0].text)
     return Wait(Who.PERSON, "paused", f"go on with: heddle resume {run.task.id}") if run.paused else None
+
+
+def _unchosen(run: Run, rivals: tuple[Rival, ...]) -> Wait | None:
+    """What a validated rival waits for; None when it is the one that goes on."""
+    me, pick = standing(run), Pick(run.task.pick)
+    under_way = [rival.id for rival in rivals if not rival.settled]
+    if pick is Pick.FIRST:
+        return None
+    if under_way:
+        return Wait(Who.TASK, RIVALS, f"validated; its rivals are under way: {', '.join(under_way)}")
+    green = sorted((me, *(rival for rival in rivals if rival.green)), key=number)
+    if pick is Pick.SMALLEST:
+        smallest = best(green)
+        return None if smallest == me else Wait(Who.TASK, RIVALS, f"{smallest.id} is smaller and goes on")
+    listed = ", ".join(rival.id for rival in green)
+    if not green[1:]:
+        return None
+    if green[0] == me:
+        return Wait(Who.PERSON, RIVALS, f"one of {listed} is to be chosen: approve it")
+    return Wait(Who.TASK, RIVALS, f"one of {listed} is to be chosen; {green[0].id} asks")
 
 
 def _fresh_checks(run: Run, world: World) -> tuple[str, ...]:
@@ -266,6 +303,8 @@ def _before_execute(run: Run, world: World) -> Decision | None:
         return Replan(*world.outdated)
     if run.plan is not None and run.approved != run.bound():
         return Hold("approval-void", "the plan, its scope, its checks or its base changed after the approval")
+    if run.task.best_of > 1 and not run.rivals:
+        return Compete()
     if world.meets is not None:
         task, ours, theirs = world.meets
         return Wait(Who.TASK, "overlap", f"kept apart from {task}: '{ours}' meets its '{theirs}'")

@@ -64,6 +64,13 @@ class SessionStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RivalsStarted:
+    """Further attempts at the task compete with this one from here on, each as a task of its own."""
+
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SessionParked:
     """A session's process is ended while its conversation waits, for the answer to what it asked or for the end of a
     person's `visit` to it; `agent_session` is the id under which the attempt's next session goes on with it.
@@ -447,6 +454,7 @@ Event: TypeAlias = (
     | QuestionAnswered
     | QuestionWithdrawn
     | SessionFrozen
+    | RivalsStarted
     | SessionParked
     | SessionUnparked
     | AgentPassedOver

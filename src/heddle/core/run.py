@@ -122,6 +122,7 @@ class Run:
     decided: tuple[tuple[str, str], ...] = ()
     session: e.SessionStarted | None = None
     parked: e.SessionParked | None = None
+    rivals: tuple[str, ...] = ()
     workspaces: tuple[e.WorkspaceCreated, ...] = ()
     kept: tuple[tuple[str, str], ...] = ()
     visits: tuple[e.WorkspaceEntered, ...] = ()
@@ -215,6 +216,8 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             return _place(run, event)
         case e.SessionParked() | e.SessionUnparked() | e.WorkspaceEntered() | e.WorkspaceLeft():
             return _presence(run, event)
+        case e.RivalsStarted(tasks):
+            return replace(run, rivals=tasks)
         case (
             e.TaskAdded()
             | e.TearDownFailed()

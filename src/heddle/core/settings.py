@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from heddle.core.contest import player
 from heddle.core.cycle import Bounds
 from heddle.core.delegation import Delegation
 from heddle.core.extent import Extent
@@ -66,7 +67,7 @@ class Settings:
 
     def candidates(self, stage: Stage) -> tuple[tuple[str, str], ...]:
         """The agents for a stage as (brand, model), the wanted one first; model "" is the agent's own default."""
-        brand, _, model = dict(self.stage_agents).get(stage, "").partition(":")
+        brand, model = player(dict(self.stage_agents).get(stage, ""))
         brand = brand or self.agent
         first = (brand, model or (self.model if brand == self.agent else ""))
         return tuple(dict.fromkeys((first, *((name, "") for name in self.fallbacks if name != first[0]))))
@@ -74,7 +75,7 @@ class Settings:
     @property
     def agents_wanted(self) -> frozenset[str]:
         """The brands that the person chose, fallbacks aside."""
-        return frozenset((self.agent, *(told.partition(":")[0] for _, told in self.stage_agents)))
+        return frozenset((self.agent, *(player(told)[0] for _, told in self.stage_agents)))
 
     @property
     def commands(self) -> tuple[str, ...]:

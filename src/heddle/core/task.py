@@ -58,7 +58,9 @@ class Task:
     """A task as it was asked.
 
     `repository` is the stable key of the repository, `root` its main checkout, `branch` where it is to land.
-    `scope` and `checks` are set when the person stated them (they stand above what a plan says).
+    `scope` and `checks` are set when the person stated them (they stand above what a plan says). `contest` names the
+    first of several that compete; that one says how many there are (`best_of`), who plays them in turn
+    (`rival_agents`), and who chooses (`pick`: see contest.Pick).
     """
 
     id: str
@@ -73,6 +75,10 @@ class Task:
     scope: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     priority: int = 2
+    best_of: int = 1
+    rival_agents: tuple[str, ...] = ()
+    contest: str = ""
+    pick: str = "person"
 
     @property
     def title(self) -> str:

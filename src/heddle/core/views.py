@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from heddle.core import events as e
-from heddle.core.cycle import ASKED, ATTACHED, PROBLEM, Decision, Wait, Who, parked_for
+from heddle.core.cycle import ASKED, ATTACHED, PROBLEM, RIVALS, Decision, Wait, Who, parked_for
 from heddle.core.gate import Colour
 from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import Stage, Status
@@ -192,6 +192,9 @@ def _wait_item(run: Run, wait: Wait) -> Item | None:
         return Item(task, "commands", task, run.task.title, wait.detail, act=(approve, f"heddle stop {task}"))
     if wait.reason in ("paused", ASKED, ATTACHED):  # asked for, told by the question itself, or they are in it
         return None
+    if wait.reason == RIVALS:
+        act = (f"heddle compare {task}", approve, f"heddle stop {task}")
+        return Item(task, "rivals", task, run.task.title, wait.detail, act=act)
     act = (f"heddle why {task}", "heddle doctor" if wait.reason == PROBLEM else approve, f"heddle stop {task}")
     return Item(task, f"held-{wait.reason}", task, run.task.title, wait.detail, act=act)
 
@@ -219,6 +222,8 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"{stage} begins (attempt {attempt})"
         case e.SessionStarted() | e.SessionFrozen() | e.SessionParked() | e.SessionUnparked() | e.AgentPassedOver():
             return _of_session(event)
+        case e.RivalsStarted(tasks):
+            return f"{', '.join(tasks)} compete with it"
         case e.QuestionAsked(_, text, _, _, _):
             return f"asks: {text}"
         case e.QuestionAnswered(_, answer):

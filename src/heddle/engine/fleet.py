@@ -8,12 +8,15 @@ simply decided again, and each carrying-out finds what an earlier one began.
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from typing import assert_never
 
 from heddle.core import events as e
+from heddle.core.contest import inherited, player
 from heddle.core.cycle import (
     PROBLEM,
     ROOM,
+    Compete,
     Decision,
     Hold,
     PassGate,
@@ -31,7 +34,7 @@ from heddle.core.cycle import (
 from heddle.core.errors import HeddleError
 from heddle.core.run import Active, Run
 from heddle.core.settings import Settings
-from heddle.core.task import WITH_AGENT, Stage
+from heddle.core.task import WITH_AGENT, Stage, Task
 from heddle.core.views import UNREADABLE
 from heddle.engine.attaching import Attaching
 from heddle.engine.installing import Installer
@@ -63,7 +66,7 @@ class Fleet:
         self.worlds = Worlds(runs, outside)
         self.visits = Visits(runs, outside)
         self.attaching = Attaching(runs, outside, self.worlds, self.visits)
-        self.decisions: dict[str, tuple[int, Decision]] = {}
+        self.decisions: dict[str, tuple[tuple[int, ...], Decision]] = {}
         self._troubles: dict[str, str] = {}
         self._working: dict[str, Work] = {}
         self._news = asyncio.Event()
@@ -116,18 +119,19 @@ class Fleet:
             run = self.runs.require(id)
             if id in self.runs.unreadable:
                 told = f"{self.runs.unreadable[id]}; what is known of it may be out of date"
-                self.decisions[id] = (run.seq, Wait(Who.PERSON, UNREADABLE, told))
+                self.decisions[id] = (self._stamp(run), Wait(Who.PERSON, UNREADABLE, told))
                 continue
             if run.over and not run.workspaces:
-                self.decisions[id] = (run.seq, decide(run, self.worlds.still(run)))
+                self.decisions[id] = (self._stamp(run), decide(run, self.worlds.still(run)))
                 continue
+            stamp = self._stamp(run)
             world = await self.worlds.world(run)
-            if self.runs.require(id).seq != run.seq:  # a fact came while we looked: this world is another run's
+            if self._stamp(self.runs.require(id)) != stamp:  # a fact came while we looked: this world is another run's
                 settled = False
                 continue
             decision = decide(run, world)
             trouble = self._troubles.get(id)
-            self.decisions[id] = (run.seq, Wait(Who.PERSON, PROBLEM, trouble) if trouble else decision)
+            self.decisions[id] = (self._stamp(run), Wait(Who.PERSON, PROBLEM, trouble) if trouble else decision)
             settled = await self._follow(run, decision) and settled
         return settled
 
@@ -141,6 +145,8 @@ class Fleet:
                 await self.runs.record(id, e.StageStarted(stage, attempt, key))
             case Unpark(session):
                 await self.runs.record(id, e.SessionUnparked(session))
+            case Compete():
+                await self._compete(run)
             case PassGate(stage, bound, by):
                 await self.runs.record(id, e.GatePassed(stage, bound, by))
             case Replan(base, why):
@@ -153,6 +159,23 @@ class Fleet:
             case _:
                 assert_never(decision)
         return False
+
+    async def _compete(self, run: Run) -> None:
+        """Begin its rivals; those that were begun before a crash are found again."""
+        task = run.task
+        members = [other for other in self.runs.all() if other.task.contest == task.id and other.task.id != task.id]
+        begun = [other.task.id for other in members if not other.over]
+        facts = inherited(self.runs.history(task.id))
+        for place in range(len(begun) + 1, task.best_of):
+            agents = task.rival_agents
+            brand, model = player(agents[place % len(agents)]) if agents else (task.agent, task.model)
+            rival = replace(task, agent=brand, model=model, best_of=1, rival_agents=())
+
+            def make(id: str, rival: Task = rival) -> list[e.Event]:
+                return [e.TaskAdded(replace(rival, id=id)), *facts]
+
+            begun.append((await self.runs.add(make, by="heddle")).task.id)
+        await self.runs.record(task.id, e.RivalsStarted(tuple(begun)))
 
     async def _dispatch(self, run: Run, action: Work) -> None:
         id = run.task.id
@@ -260,10 +283,14 @@ class Fleet:
 
     def decision(self, run: Run) -> Decision:
         """The decision for a run as it is now; one made before its last fact is none, and that is said."""
-        seq, decision = self.decisions.get(run.task.id, (0, None))
-        if decision is None or seq != run.seq:
+        stamp, decision = self.decisions.get(run.task.id, ((), None))
+        if decision is None or stamp != self._stamp(run):
             return Wait(Who.NOBODY, "not-looked-at", "the engine has not looked at it since its last fact")
         return decision
+
+    def _stamp(self, run: Run) -> tuple[int, ...]:
+        """How far the facts go on which its decision rests: its own, and those of its rivals."""
+        return (run.seq, *(rival.seq for rival in self.runs.rivals(run)))
 
     def forget(self, repository: str) -> None:
         """What a decision about a repository's runs rested on changed: until the next look there is none."""

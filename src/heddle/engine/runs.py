@@ -61,6 +61,13 @@ class Runs:
             )
         return run
 
+    def rivals(self, run: Run) -> tuple[Run, ...]:
+        """The others of its contest, as the first one lists them."""
+        first = self._runs.get(run.task.contest)
+        members = (first.task.id, *first.rivals) if first else ()
+        others = (id for id in members if id != run.task.id) if run.task.id in members else ()
+        return tuple(self._runs[id] for id in others if id in self._runs)
+
     def history(self, id: str) -> Sequence[Recorded]:
         """The facts of a task, oldest first."""
         return self._records.get(f"task:{id}", [])

@@ -1,5 +1,6 @@
 """Gathering what a decision needs: settings, approvals, room on the machine, neighbours, and where main is."""
 
+from heddle.core.contest import standing
 from heddle.core.cycle import World
 from heddle.core.errors import HeddleError
 from heddle.core.events import StageStarted
@@ -61,6 +62,7 @@ class Worlds:
             outdated=await self._outdated(run) if executing else None,
             bounds=settings.bounds,
             now=self._outside.clock.now(),
+            rivals=tuple(map(standing, self._runs.rivals(run))),
         )
 
     def _active(self, stages: set[Stage] | frozenset[Stage]) -> int:
@@ -114,7 +116,8 @@ class Worlds:
         """A task that may write what this one may, and that came first: it executes, or its result waits to land."""
         scope = _scope(run)
         for other in self._runs.all():
-            if other.task.id == run.task.id or other.task.root != run.task.root or not _writes(other):
+            rival = bool(run.task.contest) and other.task.contest == run.task.contest
+            if rival or other.task.id == run.task.id or other.task.root != run.task.root or not _writes(other):
                 continue
             meeting = scope.meeting(_scope(other))
             if meeting is not None:

@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "wait": "wait until tasks end or need a person",
     "why": "tell why a task is where it is",
     "diff": "show what a task changed",
+    "compare": "show rival attempts at a task side by side",
     "open": "lay out what a task's workspace holds as a plain git worktree",
     "shell": "go into a task's workspace, for a shell or one command",
     "preview": "let your browser see what a session serves",

@@ -12,6 +12,7 @@ from heddle.frontends.cli.output import answer, clean, here, narrate, say
 EXAMPLES = [
     'heddle start "add rate limiting to the API"',
     'heddle start "fix the typo" --lane quick --scope docs/api.md --check "make docs"',
+    'heddle start "make it faster" --best-of 3 --agents claude,codex',
     "heddle start T7",
     "heddle start - < task.md",
 ]
@@ -27,6 +28,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--branch", default="", help="where it is to land")
     parser.add_argument("--scope", action="append", default=[], metavar="GLOB", help="what it may write")
     parser.add_argument("--check", action="append", default=[], metavar="CMD", help="what must pass")
+    parser.add_argument(
+        "--best-of", type=int, default=0, metavar="N", help="so many attempts compete; one of them lands"
+    )
+    parser.add_argument("--agents", default="", metavar="A,B", help="who plays those attempts, in turn")
+    parser.add_argument("--pick", default="person", metavar="RULE", help="who chooses: person, first or smallest")
     parser.add_argument("--wait", action="store_true", help="wait for the end")
 
 
@@ -46,6 +52,9 @@ def run(args: argparse.Namespace) -> int:
         branch=args.branch,
         scope=args.scope,
         checks=args.check,
+        best_of=args.best_of,
+        agents=[name.strip() for name in args.agents.split(",") if name.strip()],
+        pick=args.pick,
     )
     if args.wait:
         return wait_for([told["id"]], through=False, timeout=None, as_json=args.json)

@@ -15,6 +15,7 @@ EXAMPLES = ["heddle watch", "heddle watch T7"]
 TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
     "task-added": lambda data: f"asked: {data['task']['text'].splitlines()[0]}",
     "stage-started": lambda data: f"{data['stage']} begins (attempt {data['attempt']})",
+    "rivals-started": lambda data: f"{', '.join(data['tasks'])} compete with it",
     "session-parked": lambda data: "the person talks to the agent" if data["visit"] else "its session is parked",
     "session-unparked": lambda data: "its session goes on",
     "agent-passed-over": lambda data: f"{data['agent']} is not taken: {data['why']}",
