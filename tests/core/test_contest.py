@@ -11,8 +11,8 @@ from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.plan import Plan, digest
 from heddle.core.run import Run, fold
 from heddle.core.scope import Scope
-from heddle.core.task import Lane, Stage, Task
-from heddle.core.views import inbox, timeline
+from heddle.core.task import Lane, Stage, Status, Task
+from heddle.core.views import inbox, state, timeline
 
 TASK = Task("T1", "r", "/r", "main", "do it", Lane.QUICK, checks=("true",), contest="T1", best_of=3)
 RESULT = e.ResultDelivered(1, "c", "t", "", ("a",), 3, 1, (), "done")
@@ -64,6 +64,7 @@ def test_a_validated_rival_waits_for_the_others_and_then_for_the_person() -> Non
     assert (item.kind, item.act) == ("rivals", ("heddle compare T1", "heddle approve T1", "heddle stop T1"))
     younger = decided(rival("T1"), rival("T3"), id="T2")
     assert younger == Wait(Who.TASK, RIVALS, "one of T1, T2, T3 is to be chosen; T1 asks")
+    assert state(run_of(*DONE, id="T2"), younger) == (Status.BLOCKED, "one of T1, T2, T3 is to be chosen; T1 asks")
     assert decided(rival("T2", green=False), rival("T3", green=False)) == PassGate(Stage.VALIDATE, "c", "nobody")
 
 

@@ -77,8 +77,8 @@ def state(run: Run, decision: Decision) -> tuple[Status, str]:
         case HeldUp(_, detail):
             return Status.WAITING, detail
         case AtGate():
-            if isinstance(decision, Wait) and decision.who is Who.PERSON:
-                return Status.WAITING, decision.detail
+            if isinstance(decision, Wait) and decision.who is not Who.NOBODY:
+                return _idle(decision, run)
             return Status.RUNNING, "at its gate"
         case Active():
             return _active(run, decision)
