@@ -148,6 +148,21 @@ async def test_a_credential_that_is_not_taken_ends_the_attempts_at_once(
         assert kinds.count("session-started") == kinds.count("stage-failed") == 3
 
 
+async def test_a_vendor_that_never_recovers_ends_the_attempt_and_is_named(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
+    """Retries are no progress, however many there are."""
+    repository = make_repository(tmp_path / "repo")
+    model_server.play("down", Turn("", error=Error(503, "down", times=0)))
+    env = {"ANTHROPIC_BASE_URL": model_server.url, "ANTHROPIC_API_KEY": "test"}
+    write_brand(tmp_path)
+    async with heddle(tmp_path, repository, None, "[limits]\nstall_s = 8\nattempts = 1\n", **env) as fleet:
+        id = await fleet.start("Add a thing [[scn:down]]", agent="claude")
+        failed = (await fleet.until_kind(id, "stage-failed", limit_s=60))["data"]
+    assert failed["reason"] == "stalled"
+    assert "made no progress for 8 s and was ended; its vendor said outage: " in failed["detail"]
+
+
 async def executing(fleet: Heddle, id: str) -> tuple[float, float]:
     """When the task's first execute stage began, and when the first result came of one, by the events."""
     events = (await fleet.call("events", task=id))["events"]

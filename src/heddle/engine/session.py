@@ -42,6 +42,12 @@ from heddle.engine.sizewatch import DISK_LOW, TOO_LARGE, SizeWatch, with_cause
 from heddle.ports import Chunk, Conversation, Exit, Held
 
 LINE_LIMIT = 16 * 1024 * 1024
+NO_PROGRESS = (LimitSeen, Garbled)
+"""What an agent can say for ever without coming any further: a vendor that does not answer, and what is no protocol."""
+
+BACKLOG_S = 0.05
+"""What it said before its patience ended is heard first: a machine that slept wakes to it."""
+
 LEAVE_S = 15.0
 """How long an agent may take to leave after its last turn; then it is ended."""
 
@@ -51,7 +57,7 @@ class Outcome:
     """How a session ended: its last turn, what it handed in, and the process's exit.
 
     `refused`: what the vendor said when it did not take the credential. `parked`: its process was ended while its
-    conversation waits.
+    conversation waits. `limit`: what the vendor last said that kept it from going on.
     """
 
     turn: TurnEnded | None = None
@@ -60,6 +66,7 @@ class Outcome:
     stalled: bool = False
     parked: bool = False
     refused: str = ""
+    limit: str = ""
     agent_session: str = ""
 
     @property
@@ -100,6 +107,7 @@ class Session:
     _recorded: int = 0
     _line: bytes = b""
     _offset: int = 0
+    _since: float = 0.0
     _waiting: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     @property
@@ -111,6 +119,7 @@ class Session:
         """From the first message (or the transcript so far) to the process's end, with nothing left of it."""
         watching = {asyncio.create_task(watch.serve()) for watch in (self.watch, self.size, self.saving)}
         try:
+            self._moved_on()
             await self._send(self.conversation.open())
             await self._converse()
         finally:
@@ -139,14 +148,15 @@ class Session:
             parked.cancel()
 
     async def _next(self, chunks: AsyncIterator[Chunk], parked: asyncio.Task[Any]) -> Chunk | None:
-        """What the agent says next; None when it says no more, has said nothing for too long, or is parked."""
+        """What the agent says next; None when it says no more, has come no further for too long, or is parked."""
         upcoming = asyncio.ensure_future(anext(chunks))
         upcoming.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             while not upcoming.done():
                 may_park = bool(self._waiting and self.park_s and self.outcome.agent_session)
                 patience = LEAVE_S if self._closed else self.park_s if may_park else self.stall_s
-                await asyncio.wait({upcoming, parked}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                left = max(BACKLOG_S, self._since + patience - asyncio.get_running_loop().time())
+                await asyncio.wait({upcoming, parked}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 if parked.done():
                     self.outcome.parked = True
                     return None
@@ -157,12 +167,17 @@ class Session:
                 elif not (self.size.was_frozen() or self._waiting):
                     self.outcome.stalled = not self._closed
                     return None
+                self._moved_on()
             return upcoming.result()
         except StopAsyncIteration:
             return None
         finally:
             upcoming.cancel()
             await asyncio.wait({upcoming})
+
+    def _moved_on(self) -> None:
+        """From this moment on its patience is counted anew."""
+        self._since = asyncio.get_running_loop().time()
 
     async def _park(self) -> None:
         """Have the conversation wait alone, unless the answer came just now; then the process may go."""
@@ -180,9 +195,10 @@ class Session:
         *lines, self._line = (self._line + data).split(b"\n")
         for line in lines:
             self._offset += len(line) + 1
-            if line.strip():
-                for item in self.conversation.receive(line):
-                    await (self._send([item]) if isinstance(item, Send) else self._take(item))
+            for item in self.conversation.receive(line) if line.strip() else ():
+                if not isinstance(item, NO_PROGRESS):
+                    self._moved_on()
+                await (self._send([item]) if isinstance(item, Send) else self._take(item))
         if len(self._line) > LINE_LIMIT:
             self._offset += len(self._line)
             self._line = b""
@@ -226,6 +242,7 @@ class Session:
             case UsageReported(usage):
                 await self._record(e.UsageRecorded(self._offset, usage))
             case LimitSeen(kind, detail, resets_at, retrying):
+                self.outcome.limit = f"{kind}: {self.redact(detail)[:200]}"
                 await self._record(e.LimitRecorded(self._offset, kind, self.redact(detail)[:500], resets_at))
                 if kind is LimitKind.AUTHENTICATION and retrying:  # no retry mends a credential
                     self.outcome.refused = detail
@@ -268,6 +285,7 @@ class Session:
             await self.runs.journal.wait(self.runs.journal.position())
         await self._reply(request, Answered(answer))
         self._waiting.pop(question, None)
+        self._moved_on()
 
     async def _withdraw(self) -> None:
         """What nobody waits for any more; a parked conversation waits on, but for one that a person took over."""
@@ -288,4 +306,5 @@ class Session:
         if complaint and self._turns <= self.repairs:
             return await self._send(self.conversation.prompt(self.repair(complaint), self._turns + 1))
         self._closed = True
+        self._moved_on()
         await self.held.close_input()

@@ -99,7 +99,9 @@ class AgentStage:
             told = f"the vendor does not take the agent's credential: {outcome.refused}; see: heddle doctor"
             return Failure("agent-unauthenticated", told)
         if outcome.stalled:
-            return Failure("stalled", f"the agent made no progress for {self.settings.stall_s:.0f} s and was ended")
+            why = f"; its vendor said {outcome.limit}" if outcome.limit else ""
+            told = f"the agent made no progress for {self.settings.stall_s:.0f} s and was ended{why}"
+            return Failure("stalled", told)
         if ended is not None and ended.why not in ("exited", "stopped"):
             return Failure(ended.why, ended.detail or f"the agent ended: {ended.why}")
         if turn is None:
