@@ -96,7 +96,7 @@ async def test_an_agent_that_tells_no_version_is_named_and_leaves_nothing_runnin
         ("echo 'no licence' >&2; exit 1", "turn-failed"),
         ("cat <&0 >/dev/null & exec sleep 600", "stalled"),
         ("exec >&-; exec sleep 600", "stalled"),
-        ("while sleep 0.2; do echo '{\"jsonrpc\": \"2.0\", \"method\": \"still-here\"}'; done", "stalled"),
+        ('while sleep 0.2; do echo \'{"jsonrpc": "2.0", "method": "still-here"}\'; done', "stalled"),
         ("printf '\\033[2J{\"id\":1}\\n[]\\nnull\\n\\377\\000'; exit 0", "turn-failed"),
         ('exec yes \'{"jsonrpc": "2.0"}\'', "transcript-limit"),
         ("exec cat /dev/zero", "transcript-limit"),
