@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from claude_cli import Answer, Play, agent, allow, repository
+from claude_cli import agent
 from heddle.core.session import (
     Access,
     AgentReady,
@@ -31,6 +31,7 @@ from heddle.core.session import (
     TurnEnded,
 )
 from modelserver import Edit, Error, ModelServer, Raw, Read, Shell, Turn, Write
+from support.agent_play import Answer, Play, allow, repository
 
 FIXTURES = Path(__file__).parent / "fixtures"
 UNUSED = "6b0e0c5e-0000-4000-8000-000000000000"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_cli import Answer, Play, agent, allow, repository
+from claude_cli import agent
 from heddle.core.permission import permission
 from heddle.core.scope import Scope
 from heddle.core.session import (
@@ -30,6 +30,7 @@ from heddle.core.session import (
     UsageReported,
 )
 from modelserver import Edit, Error, ModelServer, Raw, Read, Shell, Turn, When, Write
+from support.agent_play import Answer, Play, allow, repository
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.needs("claude"), pytest.mark.timeout(180)]
 
