@@ -10,10 +10,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request; header names in lower case, `path` without the query."""
+    """A request; header names in lower case."""
 
     method: str
     path: str
+    query: str
     headers: Mapping[str, str]
     body: bytes
 
@@ -27,7 +28,8 @@ async def next_request(reader: asyncio.StreamReader) -> Request | None:
         body = await _body(reader, headers)
     except (asyncio.IncompleteReadError, ConnectionError, ValueError):
         return None
-    return Request(method, target.split("?")[0], headers, body)
+    path, _, query = target.partition("?")
+    return Request(method, path, query, headers, body)
 
 
 async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:

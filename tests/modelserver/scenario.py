@@ -65,7 +65,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """A failed request. The first `times` requests for the turn fail (0: all of them), per agent session."""
+    """A failed request. The first `times` requests for the turn fail (0: all of them), per agent session.
+
+    `details`: what the error says besides, where the vendor's errors have more than a type and a message.
+    """
 
     status: int = 500
     message: str = "scripted error"
@@ -73,6 +76,7 @@ class Error:
     headers: Mapping[str, str] = field(default_factory=dict)
     times: int = 1
     drop: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 import posixpath
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,11 @@ from .scenario import Edit, Op, Raw, Read, Shell, Turn, Write
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call of an agent's own tool."""
+    """A call of an agent's own tool; `text` is what a tool is called with that takes no named arguments."""
 
     name: str
     args: Mapping[str, Any]
+    text: str | None = None
 
 
 class Unscripted(Exception):
@@ -40,26 +42,62 @@ def tool_calls(turn: Turn, offered: Collection[str], fields: Mapping[str, str]) 
 def _tool_call(op: Op, offered: Collection[str], fields: Mapping[str, str]) -> ToolCall:
     if isinstance(op, Raw):
         return ToolCall(op.name, filled(op.args, fields))
-    for tool, args in _candidates(op, fields):
-        if tool in offered:
-            return ToolCall(tool, args)
+    for call in (*_claude(op, fields), *_codex(op, fields)):
+        if call.name in offered:
+            return call
     raise Unscripted(f"the agent offers no tool for {op}: {json.dumps(sorted(offered))}")
 
 
-def _candidates(op: Op, fields: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
-    """(tool name, arguments) for each agent program we know."""
+def _claude(op: Op, fields: Mapping[str, str]) -> list[ToolCall]:
     match op:
         case Read(path):
-            return [("Read", {"file_path": _absolute(path, fields)})]
+            return [ToolCall("Read", {"file_path": _absolute(path, fields)})]
         case Write(path, content):
-            return [("Write", {"file_path": _absolute(path, fields), "content": filled(content, fields)})]
+            return [ToolCall("Write", {"file_path": _absolute(path, fields), "content": filled(content, fields)})]
         case Edit(path, old, new):
             change = {"old_string": filled(old, fields), "new_string": filled(new, fields)}
-            return [("Edit", {"file_path": _absolute(path, fields), **change})]
+            return [ToolCall("Edit", {"file_path": _absolute(path, fields), **change})]
         case Shell(command):
-            return [("Bash", {"command": filled(command, fields), "description": "scripted"})]
+            return [ToolCall("Bash", {"command": filled(command, fields), "description": "scripted"})]
         case Raw():
             return []
+
+
+def _codex(op: Op, fields: Mapping[str, str]) -> list[ToolCall]:
+    """With a model that it knows one tool runs a script that calls the others; else there is a tool for commands alone.
+
+    A patch replaces whole lines, so the texts of an Edit have to be such.
+    """
+    match op:
+        case Read(path):
+            return _codex_command(f"cat {shlex.quote(_absolute(path, fields))}")
+        case Write(path, content):
+            told = filled(content, fields).splitlines()
+            return _codex_patch([f"*** Add File: {_absolute(path, fields)}", *(f"+{line}" for line in told)])
+        case Edit(path, old, new):
+            lines = [f"-{line}" for line in filled(old, fields).splitlines()]
+            lines += [f"+{line}" for line in filled(new, fields).splitlines()]
+            return _codex_patch([f"*** Update File: {_absolute(path, fields)}", "@@", *lines])
+        case Shell(command):
+            return _codex_command(filled(command, fields))
+        case Raw():
+            return []
+
+
+PATIENTLY = '// @exec: {"yield_time_ms": 600000}\n'
+
+
+def _codex_command(command: str) -> list[ToolCall]:
+    args = {"cmd": command, "yield_time_ms": 30_000}
+    script = f"{PATIENTLY}text(await tools.exec_command({json.dumps(args)}));"
+    return [ToolCall("functions/exec", {}, script), ToolCall("exec_command", args)]
+
+
+def _codex_patch(lines: list[str]) -> list[ToolCall]:
+    patch = "\n".join(["*** Begin Patch", *lines, "*** End Patch"])
+    script = f"{PATIENTLY}text(await tools.apply_patch({json.dumps(patch)}));"
+    command = f"apply_patch <<'PATCH'\n{patch}\nPATCH"
+    return [ToolCall("functions/exec", {}, script), ToolCall("exec_command", {"cmd": command})]
 
 
 def _absolute(path: str, fields: Mapping[str, str]) -> str:
