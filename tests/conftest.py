@@ -22,6 +22,7 @@ BREAKS = Path(__file__).parent / "breaks"
 
 TOOLS = {
     "claude": ("HEDDLE_TEST_CLAUDE", "npm install -g @anthropic-ai/claude-code@2.1.330"),
+    "codex": ("HEDDLE_TEST_CODEX", "npm install -g @openai/codex@0.169.0"),
     "sdist": (
         "HEDDLE_TEST_SDIST",
         "pip download --no-deps --no-binary :all: click==8.1.7, then name the file in HEDDLE_TEST_SDIST",
@@ -116,7 +117,9 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A home, a configuration and a state of the test's own; short paths, because the system limits those of sockets."""
     home = Path(tempfile.mkdtemp(prefix="hd-", dir="/tmp"))
     for name in list(os.environ):
-        if name.startswith(("HEDDLE_", "GIT_", "XDG_", "ANTHROPIC_", "CLAUDE")) and not name.startswith("HEDDLE_TEST_"):
+        if name.startswith(
+            ("HEDDLE_", "GIT_", "XDG_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_")
+        ) and not name.startswith("HEDDLE_TEST_"):
             monkeypatch.delenv(name)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_COLOR", "TMUX"):
         monkeypatch.delenv(name, raising=False)

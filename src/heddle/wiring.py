@@ -15,6 +15,7 @@ from heddle import __version__
 from heddle.adapters.agents.acp import AcpAgent
 from heddle.adapters.agents.brands import Brand, brand_names, load_brand
 from heddle.adapters.agents.claude import ClaudeAgent
+from heddle.adapters.agents.codex import CodexAgent
 from heddle.adapters.dispatch.local import LocalDispatcher
 from heddle.adapters.git import GitRepository, open_repository
 from heddle.adapters.git.opening import require_version
@@ -102,13 +103,15 @@ class KnownAgents:
         match brand.protocol:
             case "claude":
                 return ClaudeAgent(brand, env)
+            case "codex":
+                return CodexAgent(brand, env)
             case "acp":
                 return AcpAgent(brand, env)
             case other:
                 raise SetupError(
                     f"agent '{brand.name}' speaks '{other}', which is not known",
                     slug="unknown-protocol",
-                    hint="known protocols are: acp, claude",
+                    hint="known protocols are: acp, claude, codex",
                 )
 
     async def look(self, name: str = "") -> list[AgentFound]:

@@ -1,6 +1,7 @@
 """Brands of agents: read from TOML, checked against the program itself, started with what is theirs."""
 
 import sys
+import tomllib
 import uuid
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from heddle.adapters.agents.brands import Brand, brand_names, load_brand
 from heddle.adapters.agents.claude import ClaudeAgent
+from heddle.adapters.agents.codex import CodexAgent
 from heddle.adapters.agents.version import run_version
 from heddle.core.capabilities import NAMES, Capabilities
 from heddle.core.errors import SetupError
@@ -177,3 +179,52 @@ def test_tools_that_are_not_its_business_are_withheld() -> None:
     assert {"EnterWorktree", "ListAgents", "SendMessage", "CronCreate"} <= set(withheld(Access.READ))
     assert "ExitPlanMode" in withheld(Access.WRITE)
     assert "ExitPlanMode" not in withheld(Access.READ)
+
+
+# ------------------------------------------------------------------------------------------------- codex
+
+
+def settings_of(made: Brief, **environment: str) -> list[str]:
+    """What codex is told on its command line."""
+    argv = CodexAgent(load_brand("codex"), environment).command(made).argv
+    assert argv[:2] == ("codex", "app-server")
+    assert set(argv[2::2]) == {"-c"}
+    return list(argv[3::2])
+
+
+def test_codex_is_told_not_to_trust_the_folder_that_it_works_in() -> None:
+    made = Brief("T1.execute.1", "Go", Access.WRITE, '/a place/"quoted".x', "/place/out")
+    assert r'projects={"/a place/\"quoted\".x"={trust_level="untrusted"}}' in settings_of(made)
+
+
+def test_every_setting_of_codex_is_toml() -> None:
+    environment = {"CODEX_API_KEY": "k", "OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
+    made = Brief("T1.execute.1", "Go", Access.WRITE, "/pl\x7face/\n\u00e9", "/place/out")
+    for setting in settings_of(made, **environment):
+        tomllib.loads(setting)
+
+
+def test_codex_gets_the_credentials_of_its_own_account_and_nothing_else() -> None:
+    theirs = {"CODEX_API_KEY": "secret", "OPENAI_BASE_URL": "https://models.example/v1"}
+    others = {"OPENAI_API_KEY": "o", "ANTHROPIC_API_KEY": "a", "CODEX_HOME": "/c", "PATH": "/bin"}
+    command = CodexAgent(load_brand("codex"), theirs | others).command(brief())
+    assert dict(command.env) == theirs
+    assert "secret" not in str(command.argv)
+    assert "models.example:443" in command.hosts
+    assert command.near == ("models.example:443",)
+
+
+def test_codex_talks_to_whom_it_was_set_up_for_unless_the_environment_says_otherwise() -> None:
+    def vendor(**environment: str) -> list[str]:
+        return [one for one in settings_of(brief(), **environment) if one.startswith(("model_prov", "openai_"))]
+
+    assert vendor() == []
+    assert vendor(OPENAI_BASE_URL="http://127.0.0.1:1/v1") == ['openai_base_url="http://127.0.0.1:1/v1"']
+    assert vendor(CODEX_API_KEY="k") == [
+        'model_provider="heddle"',
+        'model_providers.heddle.name="OpenAI"',
+        'model_providers.heddle.env_key="CODEX_API_KEY"',
+        'model_providers.heddle.wire_api="responses"',
+    ]
+    endpoint = 'model_providers.heddle.base_url="http://127.0.0.1:1/v1"'
+    assert endpoint in vendor(CODEX_API_KEY="k", OPENAI_BASE_URL="http://127.0.0.1:1/v1")

@@ -1,0 +1,93 @@
+"""How Codex is started, and with what it is kept from running what the repository brought along."""
+
+import json
+from collections.abc import Mapping
+
+from heddle.adapters.agents.brands import Brand, reach
+from heddle.adapters.agents.codex.conversation import CodexConversation
+from heddle.adapters.agents.version import run_version
+from heddle.core.session import Brief
+from heddle.ports import Command
+
+KEY = "CODEX_API_KEY"
+"""The variable with a key for this agent alone, as `codex exec` takes it; its login file is for where that can be seen."""
+
+ENDPOINT = "OPENAI_BASE_URL"
+
+SETTINGS = (
+    "check_for_update_on_startup=false",
+    "analytics.enabled=false",
+    "suppress_unstable_features_warning=true",
+    f'shell_environment_policy.exclude=["{KEY}"]',  # its commands need no credential
+    "agents.enabled=false",  # one session is one conversation
+    "features.default_mode_request_user_input=true",  # it may ask the person
+    "features.unbounded_connection_retries=false",  # an outage is told, and ends the turn
+)
+
+WITHHELD = (
+    "apps",
+    "daemon_auto_start",  # nothing outlives its session
+    "goals",  # it would begin turns by itself
+    "memories",  # other sessions of the person are none of its business
+    "plugins",
+    "remote_plugin",
+    "skill_mcp_dependency_install",  # a repository's skills are text; what they want installed is not
+    "sleep_tool",
+    "tool_suggest",
+)
+"""Features that an agent of ours is not offered."""
+
+PROVIDER = "heddle"
+
+
+class CodexAgent:
+    """The Agent port for Codex. Of `environment` it hands on what the brand allows, nothing else."""
+
+    def __init__(self, brand: Brand, environment: Mapping[str, str]) -> None:
+        self.name = brand.name
+        self.capabilities, self.memory_mb = brand.capabilities, brand.memory_mb
+        self._brand = brand
+        self._env = {name: environment[name] for name in brand.env if name in environment}
+        self._reach = reach(brand, environment)
+
+    def command(self, brief: Brief) -> Command:
+        """See the port."""
+        settings = (*SETTINGS, *(f"features.{name}=false" for name in WITHHELD), *self._vendor(), distrust(brief.tree))
+        argv = (*self._brand.command, "app-server", *(word for setting in settings for word in ("-c", setting)))
+        to = self._reach
+        return Command(
+            brief.session, argv, "", self._env, stdin="pipe", hosts=to.hosts, near=to.near, forwards=to.forwards
+        )
+
+    def _vendor(self) -> tuple[str, ...]:
+        """Whom it talks to: as its own configuration says, unless the environment has a key or an endpoint for it."""
+        endpoint = self._env.get(ENDPOINT, "")
+        if KEY not in self._env:
+            return (f"openai_base_url={text(endpoint)}",) if endpoint else ()
+        told = {"name": "OpenAI", "env_key": KEY, "wire_api": "responses"} | (
+            {"base_url": endpoint} if endpoint else {}
+        )
+        provider = (f"model_providers.{PROVIDER}.{key}={text(value)}" for key, value in told.items())
+        return (f"model_provider={text(PROVIDER)}", *provider)
+
+    def conversation(self, brief: Brief) -> CodexConversation:
+        """See the port."""
+        return CodexConversation(brief)
+
+    async def check(self) -> str:
+        """See the port."""
+        return await run_version(self._brand)
+
+
+def distrust(tree: str) -> str:
+    """Keeps the repository's configuration, MCP servers, hooks and command rules from being loaded (X5).
+
+    It is said of the very folder, so it holds also where the person trusts the repository that it belongs to. Left unsaid,
+    the program would trust it by itself, and write that down in the person's own configuration.
+    """
+    return f'projects={{{text(tree)}={{trust_level="untrusted"}}}}'
+
+
+def text(value: str) -> str:
+    """A TOML string."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
