@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,6 +127,7 @@ async def test_it_reads_edits_writes_and_runs_in_the_tree(place: Place, model: s
     assert [call.call for call in play.of(ToolCalled)] == [end.call for end in play.of(ToolEnded)]
     assert [report.usage for report in play.of(UsageReported)] == [Usage(6000, 300, 2400, 600, None)]
     assert [said.text for said in play.of(Said)] == ["I look.", "Done."]
+    assert "`danger-full-access`" in place.server.calls()[0].context, "the model is told of a sandbox that is not there"
 
 
 async def test_a_read_only_stage_reads_and_writes_nothing_but_its_document(place: Place) -> None:
@@ -373,6 +375,41 @@ async def test_the_agent_is_told_to_heed_the_rules_of_the_repository(place: Plac
         await play.close()
     assert "has an AGENTS.md, read it" in place.server.calls()[0].prompt
     assert [end.detail for end in play.of(ToolEnded)] == ["The rule of this repository: be brief.\n"]
+
+
+SERVER = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    match message.get("method"):
+        case "initialize":
+            version = message["params"]["protocolVersion"]
+            told = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}}
+        case "tools/list":
+            told = {"tools": [{"name": "shout", "description": "d", "inputSchema": {"type": "object", "properties": {}}}]}
+        case "tools/call":
+            told = {"content": [{"type": "text", "text": "HELLO"}]}
+        case _:
+            told = {}
+    if "id" in message:
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": told}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("access", Access)
+async def test_a_tool_server_of_the_persons_own_is_asked_for(place: Place, access: Access) -> None:
+    write(place.root / "server.py", SERVER)
+    args = json.dumps([str(place.root / "server.py")])
+    write(
+        place.home / ".codex/config.toml", f"[mcp_servers.own]\ncommand = {json.dumps(sys.executable)}\nargs = {args}\n"
+    )
+    call = "text(await tools.mcp__own__shout({}));"
+    place.server.play("tool", Turn("", [Raw("functions/exec", text=call)]), Turn("Done."), Turn("Done."))
+    async with place.play(place.brief("[[scn:tool]]", access), place.as_heddle(access)) as play:
+        await play.until(TurnEnded)
+        await play.close()
+    assert [(ask.kind, ask.title) for ask in play.of(PermissionAsked)] == [("other", "own shout")]
+    assert [end.ok for end in play.of(ToolEnded)] == [access is Access.WRITE]
 
 
 async def test_commands_do_not_see_the_key(place: Place) -> None:

@@ -254,6 +254,17 @@ def test_a_request_that_is_not_ours_is_refused_so_that_the_agent_does_not_wait_f
     assert (body(answer)["id"], "error" in body(answer)) == (7, True)
 
 
+def test_a_call_of_a_tool_server_is_permitted_like_any_other() -> None:
+    made = begun()
+    told = {"codex_approval_kind": "mcp_tool_call", "tool_name": "shout"}
+    for number, reply, action in ((1, Allow(), "accept"), (2, Deny("no"), "decline")):
+        (ask,) = asked(made, number, "mcpServer/elicitation/request", serverName="srv", _meta=told)
+        assert ask == PermissionAsked(str(number), "other", "srv shout")
+        assert body(made.reply(str(number), reply)[0])["result"]["action"] == action
+    (answer,) = asked(made, 3, "mcpServer/elicitation/request", serverName="srv", message="Your password?")
+    assert "error" in body(answer)
+
+
 def test_a_request_is_answered_once() -> None:
     made = begun()
     asked(made, 1, "item/commandExecution/requestApproval", command="bash -lc 'rm a'")

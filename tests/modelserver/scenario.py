@@ -44,10 +44,11 @@ class Shell:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Call an agent's own tool by name."""
+    """Call an agent's own tool by name; with `text` when it takes no named arguments."""
 
     name: str
     args: Mapping[str, Any] = field(default_factory=dict)
+    text: str | None = None
 
 
 Op: TypeAlias = Read | Edit | Write | Shell | Raw

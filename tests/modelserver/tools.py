@@ -41,7 +41,7 @@ def tool_calls(turn: Turn, offered: Collection[str], fields: Mapping[str, str]) 
 
 def _tool_call(op: Op, offered: Collection[str], fields: Mapping[str, str]) -> ToolCall:
     if isinstance(op, Raw):
-        return ToolCall(op.name, filled(op.args, fields))
+        return ToolCall(op.name, filled(op.args, fields), filled(op.text, fields))
     for call in (*_claude(op, fields), *_codex(op, fields)):
         if call.name in offered:
             return call

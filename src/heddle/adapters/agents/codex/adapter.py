@@ -47,7 +47,7 @@ class CodexAgent:
         self.name = brand.name
         self.capabilities, self.memory_mb = brand.capabilities, brand.memory_mb
         self._brand = brand
-        self._env = {name: environment[name] for name in brand.env if name in environment}
+        self._env = handed_on(brand, environment)
         self._reach = reach(brand, environment)
 
     def command(self, brief: Brief) -> Command:
@@ -77,6 +77,11 @@ class CodexAgent:
     async def check(self) -> str:
         """See the port."""
         return await run_version(self._brand)
+
+
+def handed_on(brand: Brand, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the agent gets of an environment: the brand's variables alone, no other account's credentials."""
+    return {name: environment[name] for name in brand.env if name in environment}
 
 
 def distrust(tree: str) -> str:

@@ -4,8 +4,8 @@ The ids of our requests are fixed words and numbers, so that a replayed transcri
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -41,6 +41,9 @@ INITIALIZE, THREAD = "initialize", "thread"
 ASKING = "untrusted"
 """The policy under which every command and every patch is asked for."""
 
+UNWANTED = ("turn/diff/updated",)
+"""Notices that would fill the transcript: the whole change again after each patch."""
+
 RULES = (
     "Before you begin: if the repository has an AGENTS.md, read it; its rules hold for your work, as do those of an AGENTS.md"
     " in a folder that you work in. They never widen what you were allowed above."
@@ -52,11 +55,17 @@ SAMPLE = 200
 _VERSION = re.compile(r"/(\d[\w.-]*)")
 
 
+GRANTED: dict[str, object] = {"decision": "accept"}
+REFUSED: dict[str, object] = {"decision": "decline"}
+
+
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A request for permission that waits for its answer."""
+    """A request for permission that waits for its answer, and what the answers are."""
 
     number: wire.Number
+    granted: Mapping[str, object] = field(default_factory=lambda: GRANTED)
+    refused: Mapping[str, object] = field(default_factory=lambda: REFUSED)
 
 
 class CodexConversation:
@@ -85,7 +94,10 @@ class CodexConversation:
     def open(self) -> list[Send]:
         """See the port."""
         self._in_turn = True
-        params: dict[str, object] = {"clientInfo": {"name": "heddle", "title": "Heddle", "version": "1"}}
+        params: dict[str, object] = {
+            "clientInfo": {"name": "heddle", "title": "Heddle", "version": "1"},
+            "capabilities": {"optOutNotificationMethods": UNWANTED},
+        }
         return [self._request(INITIALIZE, "initialize", params)]
 
     def prompt(self, text: str, number: int) -> list[Send]:
@@ -97,8 +109,9 @@ class CodexConversation:
         params: dict[str, object] = {
             "threadId": self._thread,
             "input": wire.text_input(text, RULES) if number == 1 else wire.text_input(text),
-            # What encloses a session is Heddle's: inside of it the program's own sandbox fails every command. It is said
-            # here and not at the thread's start, where it would make the program trust the repository.
+            # What encloses a session is Heddle's. The program's own sandbox would be told to the model as what it may do, and
+            # cannot be made inside of a box. It is said here and not at the thread's start, where it would make the program
+            # trust the repository.
             "sandboxPolicy": {"type": "dangerFullAccess"},
         }
         return [self._request(f"prompt:{number}", "turn/start", params)]
@@ -121,10 +134,10 @@ class CodexConversation:
                 return []
             case Questions() as questions:
                 return self._reply_question(questions, request, reply)
-            case Open(number) if isinstance(reply, Allow):
-                return [wire.result(number, {"decision": "accept"})]
-            case Open(number):
-                return [wire.result(number, {"decision": "decline"}), *self._explain(request, reply)]
+            case Open(number, granted) if isinstance(reply, Allow):
+                return [wire.result(number, granted)]
+            case Open(number, _, refused):
+                return [wire.result(number, refused), *self._explain(request, reply)]
 
     def _reply_question(self, questions: Questions, request: str, reply: Reply) -> list[Send]:
         answered = questions.answer(request, _words(reply))
@@ -270,14 +283,17 @@ class CodexConversation:
                 yield from self._ask_change(request.number, item, root)
             case wire.InputAsked(listed):
                 yield from self._put_questions(Questions(request.number, listed))
-            case None:
+            case wire.FormAsked(server, meta) as asked if asked.asks_for_a_call and meta is not None:
+                self._asked[id] = Open(request.number, {"action": "accept", "content": {}}, {"action": "decline"})
+                yield PermissionAsked(id, "other", f"{server} {meta.tool_name}".strip())
+            case _:
                 yield wire.refusal(request.number, request.method)
 
     def _ask_change(self, number: wire.Number, item: str, root: str | None) -> Iterator[Fact | Send]:
         paths = (*self._patches.get(item, ()), *((root,) if root else ()))
         if not paths:  # what cannot be judged is not allowed
             yield Denied(item, "a change of unknown files")
-            yield wire.result(number, {"decision": "decline"})
+            yield wire.result(number, REFUSED)
             return
         self._asked[str(number)] = Open(number)
         yield PermissionAsked(str(number), "edit", f"edit {', '.join(paths)}", paths)

@@ -1,6 +1,7 @@
 """The messages of Codex' app-server as far as they matter here. The rest is ignored: it may change."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -245,10 +246,29 @@ class InputAsked(msgspec.Struct):
     questions: list[Question] = []
 
 
+class ToolMeta(msgspec.Struct):
+    """What a form of a tool server is about."""
+
+    codex_approval_kind: str = ""
+    tool_name: str = ""
+
+
+class FormAsked(msgspec.Struct, rename="camel"):
+    """A tool server's form for the person; the program asks in this way too whether a tool of it may be called."""
+
+    server_name: str = ""
+    meta: ToolMeta | None = msgspec.field(default=None, name="_meta")
+
+    @property
+    def asks_for_a_call(self) -> bool:
+        """Whether it is the program that asks."""
+        return self.meta is not None and self.meta.codex_approval_kind == "mcp_tool_call"
+
+
 Notice: TypeAlias = (
     TurnStarted | TurnCompleted | ItemStarted | ItemCompleted | PatchUpdated | Used | Limits | Failed | Resolved
 )
-Asked: TypeAlias = CommandAsked | ChangeAsked | InputAsked
+Asked: TypeAlias = CommandAsked | ChangeAsked | InputAsked | FormAsked
 
 NOTICES: dict[str, type[Notice]] = {
     "turn/started": TurnStarted,
@@ -266,6 +286,7 @@ REQUESTS: dict[str, type[Asked]] = {
     "item/commandExecution/requestApproval": CommandAsked,
     "item/fileChange/requestApproval": ChangeAsked,
     "item/tool/requestUserInput": InputAsked,
+    "mcpServer/elicitation/request": FormAsked,
 }
 
 
@@ -316,9 +337,9 @@ def notification(id: str, method: str) -> Send:
     return _send(id, {"method": method})
 
 
-def result(number: Number, value: dict[str, object]) -> Send:
+def result(number: Number, value: Mapping[str, object]) -> Send:
     """Our answer to a request of the agent."""
-    return _send(f"reply:{number}", {"id": number, "result": value})
+    return _send(f"reply:{number}", {"id": number, "result": dict(value)})
 
 
 def refusal(number: Number, method: str) -> Send:
