@@ -150,15 +150,19 @@ async def test_a_read_only_stage_reads_and_writes_nothing_but_its_document(place
     assert [end.ok for end in play.of(ToolEnded)] == [True, False, False, True]
 
 
-async def test_a_refused_command_does_not_run_and_the_agent_is_told_why(place: Place) -> None:
-    place.server.play("deny", Turn("", [Shell("touch made.txt")]), Turn("I did not."), Turn("I really did not."))
-    async with place.play(place.brief("[[scn:deny]]"), lambda fact: Deny("Not in this task.")) as play:
-        await play.until(TurnEnded)
+@pytest.mark.parametrize("model", ["", "one-that-it-does-not-know"])
+async def test_a_refused_command_does_not_run_and_the_agent_is_told_why(place: Place, model: str) -> None:
+    place.server.play("deny", Turn("", [Shell("touch made.txt")]), Turn("I did not."))
+    brief = replace(place.brief("[[scn:deny]]"), model=model)
+    async with place.play(brief, lambda fact: Deny("Not in this task.")) as play:
+        end = await play.until(TurnEnded)
         await play.close()
     assert [ask.command for ask in play.of(PermissionAsked)] == ["touch made.txt"]
     assert [end.ok for end in play.of(ToolEnded)] == [False]
     assert place.files() == {"hello.txt"}
-    assert any("That was refused: Not in this task." in call.context for call in place.server.calls("deny"))
+    _, told = place.server.calls("deny")
+    assert (told.prompt, told.outcome) == ("That was refused: Not in this task.", "answered")
+    assert end.text == "I did not."
 
 
 async def test_a_question_waits_for_its_answer_and_gets_it(place: Place) -> None:

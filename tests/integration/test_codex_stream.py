@@ -156,8 +156,8 @@ def test_a_finished_turn_tells_what_was_done_and_what_it_used() -> None:
 
 def test_a_refusal_is_told_with_its_reason_in_the_same_turn() -> None:
     heard = replay(recording("permission"))
-    assert [message.id for message in heard.sends[-3:]] == ["reply:0", "why:0", "reply:1"]
-    decline, why, accept = map(body, heard.sends[-3:])
+    assert [message.id for message in heard.sends[-3:]] == ["why:0", "reply:0", "reply:1"]
+    why, decline, accept = map(body, heard.sends[-3:])
     assert (decline["result"], accept["result"]) == ({"decision": "decline"}, {"decision": "accept"})
     assert why["params"]["input"][0]["text"] == "That was refused: No commands."
     assert [end.ok for end in heard.of(ToolEnded)] == [False, True]
@@ -260,7 +260,7 @@ def test_a_call_of_a_tool_server_is_permitted_like_any_other() -> None:
     for number, reply, action in ((1, Allow(), "accept"), (2, Deny("no"), "decline")):
         (ask,) = asked(made, number, "mcpServer/elicitation/request", serverName="srv", _meta=told)
         assert ask == PermissionAsked(str(number), "other", "srv shout")
-        assert body(made.reply(str(number), reply)[0])["result"]["action"] == action
+        assert body(made.reply(str(number), reply)[-1])["result"]["action"] == action
     (answer,) = asked(made, 3, "mcpServer/elicitation/request", serverName="srv", message="Your password?")
     assert "error" in body(answer)
 

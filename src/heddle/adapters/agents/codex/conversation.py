@@ -137,14 +137,17 @@ class CodexConversation:
             case Open(number, granted) if isinstance(reply, Allow):
                 return [wire.result(number, granted)]
             case Open(number, _, refused):
-                return [wire.result(number, refused), *self._explain(request, reply)]
+                return [*self._explain(request, reply), wire.result(number, refused)]
 
     def _reply_question(self, questions: Questions, request: str, reply: Reply) -> list[Send]:
         answered = questions.answer(request, _words(reply))
         return [] if answered is None else [wire.result(questions.number, answered)]
 
     def _explain(self, request: str, reply: Reply) -> list[Send]:
-        """A refusal bears no reason in this protocol: it is told as a word of the person in the same turn."""
+        """A refusal bears no reason in this protocol: it is told as a word of the person in the same turn.
+
+        It is sent before the refusal itself: after it, it could cut off what the model says next, or come after its last word.
+        """
         if not self._turn or not isinstance(reply, Deny):
             return []
         told = wire.text_input(f"That was refused: {reply.why}")
