@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from typing import Literal
 
 from heddle.adapters.agents.brands import Brand, reach
 from heddle.adapters.agents.codex.conversation import CodexConversation
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import Brief
+from heddle.core.session import Access, Brief
 from heddle.ports import Command
 
 KEY = "CODEX_API_KEY"
@@ -37,6 +38,9 @@ WITHHELD = (
 )
 """Features that an agent of ours is not offered."""
 
+SANDBOXES = {Access.READ: "read-only", Access.WRITE: "danger-full-access"}
+"""For its own screen: where it may write, Heddle's sandbox encloses it."""
+
 PROVIDER = "heddle"
 
 
@@ -52,11 +56,19 @@ class CodexAgent:
 
     def command(self, brief: Brief) -> Command:
         """See the port."""
+        return self._started(brief, ("app-server",), "pipe")
+
+    def terminal(self, brief: Brief) -> Command:
+        """See the port. What it may do is asked of the person then, as its own screen does."""
+        asks = "-c", 'approval_policy="on-request"', "-c", f'sandbox_mode="{SANDBOXES[brief.access]}"'
+        return self._started(brief, ("resume", *asks, brief.resume), "terminal")
+
+    def _started(self, brief: Brief, words: tuple[str, ...], stdin: Literal["pipe", "terminal"]) -> Command:
         settings = (*SETTINGS, *(f"features.{name}=false" for name in WITHHELD), *self._vendor(), distrust(brief.tree))
-        argv = (*self._brand.command, "app-server", *(word for setting in settings for word in ("-c", setting)))
+        argv = (*self._brand.command, *(word for setting in settings for word in ("-c", setting)), *words)
         to = self._reach
         return Command(
-            brief.session, argv, "", self._env, stdin="pipe", hosts=to.hosts, near=to.near, forwards=to.forwards
+            brief.session, argv, "", self._env, stdin=stdin, hosts=to.hosts, near=to.near, forwards=to.forwards
         )
 
     def _vendor(self) -> tuple[str, ...]:
