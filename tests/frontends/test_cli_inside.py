@@ -3,10 +3,8 @@
 import json
 import os
 import shlex
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from inline_snapshot import snapshot
 from support.command_line import Ended, error, heddle
 from support.fleet import git, make_repository, scene, write_script
 from support.stand_in import StandIn
+from support.tmux import Tmux
 from support.visitor import Visitor
 
 ABOUT = {"task": "T7", "workspace": "t7-1-execute-1", "stage": "execute"}
@@ -128,30 +127,6 @@ def test_a_terminal_is_asked_for_when_somebody_types_and_looks(daemon: StandIn, 
 
 
 # ----------------------------------------------------------------------------------------- the real thing
-
-
-class Tmux:
-    """A person's tmux, on a socket of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.base = ("tmux", "-S", str(folder / "tmux"), "-f", os.devnull)
-        self.run("new-session", "-d", "-c", str(folder), "-x", "100", "-y", "30", "env PS1='mine> ' sh")
-
-    def run(self, *words: str) -> str:
-        return subprocess.run((*self.base, *words), capture_output=True, text=True, check=True).stdout
-
-    def type(self, text: str) -> None:
-        """A line, with Enter."""
-        self.run("send-keys", "-l", text)
-        self.run("send-keys", "Enter")
-
-    def see(self, holds: Callable[[str], bool]) -> str:
-        """Wait until the screen is as it should be; returns it."""
-        deadline = time.monotonic() + 30
-        while not holds(screen := self.run("capture-pane", "-p")):
-            assert time.monotonic() < deadline, screen
-            time.sleep(0.05)
-        return screen
 
 
 @pytest.fixture

@@ -56,16 +56,16 @@ class CodexAgent:
 
     def command(self, brief: Brief) -> Command:
         """See the port."""
-        return self._started(brief, ("app-server",), "pipe")
+        return self._started(brief, "app-server", (), "pipe")
 
     def terminal(self, brief: Brief) -> Command:
         """See the port. What it may do is asked of the person then, as its own screen does."""
         asks = "-c", 'approval_policy="on-request"', "-c", f'sandbox_mode="{SANDBOXES[brief.access]}"'
-        return self._started(brief, ("resume", *asks, brief.resume), "terminal")
+        return self._started(brief, "resume", (*asks, brief.resume), "terminal")
 
-    def _started(self, brief: Brief, words: tuple[str, ...], stdin: Literal["pipe", "terminal"]) -> Command:
+    def _started(self, brief: Brief, verb: str, more: tuple[str, ...], stdin: Literal["pipe", "terminal"]) -> Command:
         settings = (*SETTINGS, *(f"features.{name}=false" for name in WITHHELD), *self._vendor(), distrust(brief.tree))
-        argv = (*self._brand.command, *(word for setting in settings for word in ("-c", setting)), *words)
+        argv = (*self._brand.command, verb, *(word for setting in settings for word in ("-c", setting)), *more)
         to = self._reach
         return Command(
             brief.session, argv, "", self._env, stdin=stdin, hosts=to.hosts, near=to.near, forwards=to.forwards
