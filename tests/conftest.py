@@ -23,6 +23,7 @@ BREAKS = Path(__file__).parent / "breaks"
 TOOLS = {
     "claude": ("HEDDLE_TEST_CLAUDE", "npm install -g @anthropic-ai/claude-code@2.1.330"),
     "codex": ("HEDDLE_TEST_CODEX", "npm install -g @openai/codex@0.169.0"),
+    "gemini": ("HEDDLE_TEST_GEMINI", "npm install -g @google/gemini-cli@0.61.0"),
     "sdist": (
         "HEDDLE_TEST_SDIST",
         "pip download --no-deps --no-binary :all: click==8.1.7, then name the file in HEDDLE_TEST_SDIST",
@@ -45,12 +46,16 @@ TOOLS = {
 OPTIONAL = frozenset(("groups",))
 """What a machine may lack for reasons that nobody can mend from within it: left out, and said, in CI too."""
 
+ON_DEMAND = frozenset(("gemini",))
+"""What costs more than it tells each time: left out, and said, unless `--agents` is given, in CI too."""
+
 not_run = pytest.StashKey[dict[str, list[str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--break ID` runs the tests with the guard of that promise disabled."""
+    """`--break ID` runs the tests with the guard of that promise disabled; `--agents` those with further agents, too."""
     parser.addoption("--break", dest="broken", default="", metavar="ID", help="apply tests/breaks/ID.py")
+    parser.addoption("--agents", action="store_true", help=f"run what needs {', '.join(sorted(ON_DEMAND))}, too")
 
 
 @lru_cache
@@ -70,10 +75,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what this machine cannot run, and remember it for the closing list. In CI nothing else is left out."""
     config.stash[not_run] = {}
     kept, left = [], []
+    unasked = frozenset() if config.getoption("agents") else ON_DEMAND
     for item in items:
         needed = [mark.args[0] for mark in item.iter_markers("needs")]
         asked = OPTIONAL.intersection(needed) if os.environ.get("CI") else needed
-        lacking = [tool for tool in asked if not is_here(tool)]
+        lacking = [tool for tool in needed if tool in unasked]
+        lacking = lacking or [tool for tool in asked if not is_here(tool)]
         (left if lacking else kept).append(item)
         for tool in lacking:
             config.stash[not_run].setdefault(tool, []).append(item.nodeid)
@@ -108,6 +115,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(f"{name}: {text}")
     for tool, tests in config.stash.get(not_run, {}).items():
         files = ", ".join(sorted({test.partition("::")[0] for test in tests}))
+        if tool in ON_DEMAND and not config.getoption("agents"):
+            why = f"{len(tests)} tests in {files}, because nobody asked for them"
+            terminalreporter.write_line(f"not run: {why}; add them: {TOOLS[tool][1]}, then ./dev test --agents")
+            continue
         why = f"{len(tests)} tests in {files}, because '{tool}' is not here"
         terminalreporter.write_line(f"not run: {why}; add it: {TOOLS[tool][1]}")
 
@@ -118,7 +129,7 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     home = Path(tempfile.mkdtemp(prefix="hd-", dir="/tmp"))
     for name in list(os.environ):
         if name.startswith(
-            ("HEDDLE_", "GIT_", "XDG_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_")
+            ("HEDDLE_", "GIT_", "XDG_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_", "GEMINI_", "GOOGLE_")
         ) and not name.startswith("HEDDLE_TEST_"):
             monkeypatch.delenv(name)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_COLOR", "TMUX"):

@@ -16,6 +16,7 @@ from heddle.adapters.agents.acp import AcpAgent
 from heddle.adapters.agents.brands import Brand, brand_names, load_brand
 from heddle.adapters.agents.claude import ClaudeAgent
 from heddle.adapters.agents.codex import CodexAgent
+from heddle.adapters.agents.turns import CommandReader, GeminiReader, TurnsAgent
 from heddle.adapters.dispatch.local import LocalDispatcher
 from heddle.adapters.git import GitRepository, open_repository
 from heddle.adapters.git.opening import require_version
@@ -107,11 +108,15 @@ class KnownAgents:
                 return CodexAgent(brand, env)
             case "acp":
                 return AcpAgent(brand, env)
+            case "gemini":
+                return TurnsAgent(brand, env, GeminiReader)
+            case "command":
+                return TurnsAgent(brand, env, CommandReader)
             case other:
                 raise SetupError(
                     f"agent '{brand.name}' speaks '{other}', which is not known",
                     slug="unknown-protocol",
-                    hint="known protocols are: acp, claude, codex",
+                    hint="known protocols are: acp, claude, codex, command, gemini",
                 )
 
     async def look(self, name: str = "") -> list[AgentFound]:

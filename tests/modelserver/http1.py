@@ -65,8 +65,9 @@ class Response:
         await self._writer.drain()
 
     async def event(self, name: str, data: Any) -> None:
-        """One event of the stream."""
-        text = f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+        """One event of the stream; where a dialect does not name its events, `name` is empty."""
+        head = f"event: {name}\n" if name else ""
+        text = f"{head}data: {json.dumps(data)}\n\n".encode()
         self._writer.write(b"%x\r\n%s\r\n" % (len(text), text))
         await self._writer.drain()
 

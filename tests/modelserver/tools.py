@@ -49,16 +49,20 @@ def _tool_call(op: Op, offered: Collection[str], fields: Mapping[str, str]) -> T
 
 
 def _claude(op: Op, fields: Mapping[str, str]) -> list[ToolCall]:
+    """Gemini CLI calls the same things otherwise."""
     match op:
         case Read(path):
-            return [ToolCall("Read", {"file_path": _absolute(path, fields)})]
+            return [ToolCall(tool, {"file_path": _absolute(path, fields)}) for tool in ("Read", "read_file")]
         case Write(path, content):
-            return [ToolCall("Write", {"file_path": _absolute(path, fields), "content": filled(content, fields)})]
+            whole = {"file_path": _absolute(path, fields), "content": filled(content, fields)}
+            return [ToolCall(tool, whole) for tool in ("Write", "write_file")]
         case Edit(path, old, new):
             change = {"old_string": filled(old, fields), "new_string": filled(new, fields)}
-            return [ToolCall("Edit", {"file_path": _absolute(path, fields), **change})]
+            change |= {"file_path": _absolute(path, fields)}
+            return [ToolCall("Edit", change), ToolCall("replace", {**change, "instruction": "scripted"})]
         case Shell(command):
-            return [ToolCall("Bash", {"command": filled(command, fields), "description": "scripted"})]
+            told = {"command": filled(command, fields), "description": "scripted"}
+            return [ToolCall(tool, told) for tool in ("Bash", "run_shell_command")]
         case Raw():
             return []
 

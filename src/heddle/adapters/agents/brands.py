@@ -22,13 +22,37 @@ PYTHON = "{python}"
 """Stands for the Python that runs Heddle, in a command."""
 
 
+DATA = "{data}"
+"""Stands for the folder of what comes with Heddle."""
+
+
+class Turns(msgspec.Struct, frozen=True, kw_only=True):
+    """How an agent is started anew for each turn: its command, then these arguments in this order.
+
+    `first` for the first turn or `again` for a later one (empty: it knows nothing of earlier turns), `read` or `write`
+    by what it may do, `model` when one is named, `prompt` (empty: the prompt comes on standard input). {session} stands
+    for the conversation's id, {model}, {prompt}, {tree} and {out} for what they say. `env`: variables that it is given.
+    `silence_s`: after so long without a word on standard output the turn is ended.
+    """
+
+    first: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    model: tuple[str, ...] = ()
+    prompt: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    silence_s: float = 900.0
+
+
 class Brand(msgspec.Struct, frozen=True, kw_only=True):
     """A brand: `command` starts it, `terminal` its own screen on a conversation, `version_command` prints its version (empty: it cannot be asked).
 
     `env`: the only variables of the daemon's environment that it is handed. `install`: how a person gets it.
     `hosts`: "name:port" that it needs to reach. `endpoints`: variables that name a further one as a URL. `shows`:
     variables that name a file which it reads; never a credential, because every box shows it. `memory_mb`: what a
-    session of it takes, about. `lacks`: why it does not have a capability, by the capability's name.
+    session of it takes, about. `lacks`: why it does not have a capability, by the capability's name. `turns`: for the
+    protocols that have a process per turn.
     """
 
     name: str
@@ -45,6 +69,7 @@ class Brand(msgspec.Struct, frozen=True, kw_only=True):
     memory_mb: int = 500
     capabilities: Capabilities = Capabilities()
     lacks: dict[str, str] = {}
+    turns: Turns = Turns()
 
 
 def reach(brand: Brand, environment: Mapping[str, str]) -> Reach:
@@ -86,21 +111,32 @@ def _brand(text: str, source: Path | str) -> Brand:
     for table in ("capabilities", "lacks"):
         if isinstance(keys.get(table), dict):
             _require_known(keys[table], NAMES, source)
+    if isinstance(keys.get("turns"), dict):
+        _require_known(keys["turns"], Turns.__struct_fields__, source)
     try:
         brand = msgspec.convert(keys, Brand)
     except msgspec.ValidationError as error:
         raise _unfit(source, str(error)) from error
     if not brand.command or not all(brand.command):
         raise _unfit(source, "'command' is empty", "give the program and its arguments as a list of texts")
-    return brand_with_python(brand)
+    return brand_with_places(brand)
 
 
-def brand_with_python(brand: Brand) -> Brand:
-    """The brand with the placeholder for Python filled in."""
-    command = tuple(sys.executable if part == PYTHON else part for part in brand.command)
-    version = tuple(sys.executable if part == PYTHON else part for part in brand.version_command)
-    screen = tuple(sys.executable if part == PYTHON else part for part in brand.terminal)
-    return msgspec.structs.replace(brand, command=command, version_command=version, terminal=screen)
+def brand_with_places(brand: Brand) -> Brand:
+    """The brand with the placeholders for Python and for what comes with Heddle filled in."""
+    data = str(files("heddle.data"))
+
+    def placed(parts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sys.executable if part == PYTHON else part.replace(DATA, data) for part in parts)
+
+    env = {name: value.replace(DATA, data) for name, value in brand.turns.env.items()}
+    return msgspec.structs.replace(
+        brand,
+        command=placed(brand.command),
+        version_command=placed(brand.version_command),
+        terminal=placed(brand.terminal),
+        turns=msgspec.structs.replace(brand.turns, env=env),
+    )
 
 
 def screen(brand: Brand, brief: Brief, env: Mapping[str, str], to: Reach) -> Command | None:
