@@ -291,7 +291,10 @@ async def test_the_version_that_is_checked_is_the_one_that_is_pinned(place: Plac
     assert await agent(place.server.url).check() == "0.61.0"
 
 
-async def test_a_task_goes_through_the_whole_cycle_and_lands(tmp_path: Path, model_server: ModelServer) -> None:
+@pytest.mark.parametrize("tier", ["auto", "1", "3"])
+async def test_a_task_goes_through_the_whole_cycle_and_lands(
+    tmp_path: Path, model_server: ModelServer, tier: str
+) -> None:
     repository = make_repository(tmp_path / "repo")
     model_server.play(When("task", stage="research"), Turn("", [Read("a.py")]), Turn("# Research\n- a.py:1\n"))
     model_server.play(When("task", stage="plan"), Turn("No front matter."), Turn(PLAN.format(path="b.txt")))
@@ -302,7 +305,8 @@ async def test_a_task_goes_through_the_whole_cycle_and_lands(tmp_path: Path, mod
         Turn("Done."),
     )
     write_brand(tmp_path)
-    async with heddle(tmp_path, repository, **environment(model_server.url)) as fleet:
+    config = f'[sandbox]\ntier = "{tier}"\n'
+    async with heddle(tmp_path, repository, None, config, **environment(model_server.url)) as fleet:
         id = await fleet.start("Add b.txt [[scn:task]]", agent="gemini", model=MODEL)
         rows = await fleet.until(id, limit_s=200)
         assert [row["status"] for row in rows] == ["landed"], rows

@@ -82,7 +82,7 @@ class TurnsConversation:
         """See the port."""
         try:
             told = wire.decoded(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [Garbled(line[:SAMPLE].decode(errors="replace"))]
         return list(self._take(told)) if self._open and told.turn == self._turn else []
 

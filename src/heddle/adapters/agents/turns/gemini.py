@@ -139,7 +139,7 @@ class GeminiReader:
         """See Reader."""
         try:
             told = decoded(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield Garbled(line[:SAMPLE])
             return
         match told:
