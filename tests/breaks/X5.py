@@ -2,6 +2,7 @@
 
 import pytest
 
+from heddle.adapters.agents import turns
 from heddle.adapters.agents.claude import adapter
 from heddle.adapters.agents.codex import adapter as codex
 from heddle.engine import world
@@ -10,6 +11,7 @@ from heddle.engine import world
 def apply(monkeypatch: pytest.MonkeyPatch) -> None:
     """The repository's settings and servers are loaded, and the whole environment is handed on."""
     monkeypatch.setattr(adapter, "UNAPPROVED", ())
+    monkeypatch.setattr(turns.adapter, "own_env", lambda brand: {})
     monkeypatch.setattr(adapter, "handed_on", lambda brand, environment: dict(environment))
     monkeypatch.setattr(codex, "distrust", lambda tree: "projects={}")
     monkeypatch.setattr(codex, "handed_on", lambda brand, environment: dict(environment))

@@ -1,15 +1,20 @@
 """Brands of agents: read from TOML, checked against the program itself, started with what is theirs."""
 
+import json
+import os
+import subprocess
 import sys
 import tomllib
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from heddle.adapters.agents.brands import Brand, brand_names, load_brand
 from heddle.adapters.agents.claude import ClaudeAgent
 from heddle.adapters.agents.codex import CodexAgent
+from heddle.adapters.agents.turns import GeminiReader, TurnsAgent
 from heddle.adapters.agents.version import run_version
 from heddle.core.capabilities import NAMES, Capabilities
 from heddle.core.errors import SetupError
@@ -228,3 +233,57 @@ def test_codex_talks_to_whom_it_was_set_up_for_unless_the_environment_says_other
     ]
     endpoint = 'model_providers.heddle.base_url="http://127.0.0.1:1/v1"'
     assert endpoint in vendor(CODEX_API_KEY="k", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
+
+
+# ------------------------------------------------------------------------------------------------ gemini
+
+
+def gemini(environment: dict[str, str]) -> TurnsAgent:
+    return TurnsAgent(load_brand("gemini"), environment, GeminiReader)
+
+
+def order(access: Access, **more: str) -> dict[str, Any]:
+    (send,) = gemini({}).conversation(brief(access, **more)).open()
+    told: dict[str, Any] = json.loads(send.data)
+    return told
+
+
+def test_gemini_is_always_started_in_an_explicit_mode() -> None:
+    for access, mode in ((Access.READ, "plan"), (Access.WRITE, "yolo")):
+        argv = order(access)["argv"]
+        assert argv[argv.index("--approval-mode") + 1] == mode
+        assert Path(argv[argv.index("--admin-policy") + 1]).is_file()
+
+
+def test_gemini_gets_the_credentials_of_its_own_account_and_nothing_else() -> None:
+    theirs = {"GEMINI_API_KEY": "the-key"}
+    others = {"OPENAI_API_KEY": "o", "GOOGLE_APPLICATION_CREDENTIALS": "/secret", "GITHUB_TOKEN": "g", "PATH": "/bin"}
+    env = gemini(theirs | others).command(brief()).env
+    assert theirs.items() <= dict(env).items()
+    assert not others.keys() & env.keys()
+    (send,) = gemini(theirs).conversation(brief()).open()
+    assert b"the-key" not in send.data, "what is ordered is kept on disk"
+
+
+def test_gemini_is_kept_from_loading_what_the_repository_brought() -> None:
+    env = gemini({}).command(brief()).env
+    assert env["GEMINI_CLI_TRUST_WORKSPACE"] == "false"
+    guard = env["NODE_OPTIONS"].removeprefix('--require "').removesuffix('"')
+    assert Path(guard).is_file()
+
+
+@pytest.mark.needs("npm")
+def test_the_guard_empties_the_files_of_the_start_and_nothing_else(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / ".gemini").mkdir(parents=True)
+    names = (".gemini/settings.json", ".gemini/.env", ".env", "../.env", "other.env")
+    for name in names:
+        (tree / name).write_text("theirs")
+    code = (
+        "const fs = require('node:fs'); import('node:fs').then(async ({ readFileSync, promises }) => {"
+        f"for (const name of {json.dumps(names)}) console.log(readFileSync(name, 'utf-8'), fs.readFileSync(name).toString());"
+        "console.log(await promises.readFile('.env', 'utf-8'), process.env.NODE_OPTIONS) })"
+    )
+    env = {"PATH": os.environ["PATH"], "NODE_OPTIONS": gemini({}).command(brief()).env["NODE_OPTIONS"]}
+    done = subprocess.run(["node", "-e", code], cwd=tree, env=env, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["{} {}", " ", " ", " ", "theirs theirs", "theirs undefined"], done.stderr

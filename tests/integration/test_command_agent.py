@@ -189,3 +189,21 @@ async def test_a_task_whose_program_fails_waits_and_says_why(tmp_path: Path) -> 
     assert rows[0]["status"] == "waiting"
     assert "no licence" in rows[0]["why"]
     assert not (repository / "b.txt").exists()
+
+
+async def test_d3_a_program_that_was_killed_goes_on_in_its_own_conversation(tmp_path: Path) -> None:
+    """The holder sees the relay end as the program did, so it is lost, and resumed by its name."""
+    repository = make_repository(tmp_path / "repo")
+    script = AGENT.replace(
+        "  execute) ", '  execute) case $1 in new) echo "$2"; echo half > c.txt; kill -9 $$ ;; esac; '
+    )
+    script = script.replace("> b.txt;", '> b.txt; rm c.txt; echo "$1 $2";')
+    turns = '[turns]\nfirst = ["new", "{session}"]\nagain = ["old", "{session}"]\n[capabilities]\nresume = true\n'
+    write_brand(tmp_path, f'name = "mine"\nprotocol = "command"\ncommand = ["PROGRAM"]\n{turns}', script)
+    async with heddle(tmp_path, repository, None) as fleet:
+        id = await fleet.start("Add b.txt", agent="mine")
+        rows = await fleet.until(id)
+        kinds = await fleet.kinds(id)
+    assert [row["status"] for row in rows] == ["landed"], rows
+    assert (kinds.count("session-started"), kinds.count("stage-failed")) == (4, 0)
+    assert sorted(path.name for path in repository.iterdir()) == [".git", ".gitignore", "a.py", "b.txt"]

@@ -169,3 +169,50 @@ async def test_questions_beside_the_conversation_are_answered_and_not_counted(
 async def test_waiting_for_what_does_not_come_says_what_was_there(model_server: ModelServer) -> None:
     with pytest.raises(TimeoutError, match="gate 'none'"):
         model_server.wait_at("none", timeout_s=0.01)
+
+
+# ------------------------------------------------------------------------------------------------ gemini
+
+
+async def ask_gemini(server: ModelServer, *contents: tuple[str, str], how: str = "generateContent") -> httpx.Response:
+    told = [{"role": role, "parts": [{"text": text}]} for role, text in contents]
+    declared = [{"name": name} for name in ("read_file", "write_file", "run_shell_command")]
+    body = {"contents": told, "tools": [{"functionDeclarations": declared}]}
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        return await client.post(f"{server.url}/v1beta/models/pro:{how}", json=body)
+
+
+async def test_gemini_is_asked_and_answers_in_its_own_words(model_server: ModelServer) -> None:
+    model_server.play("task", Turn("I look.", [Read("a.py")]), Turn("Done."))
+    answer = (await ask_gemini(model_server, ("user", "[[scn:task]]"))).json()
+    text, call = answer["candidates"][0]["content"]["parts"]
+    assert text == {"text": "I look."}
+    assert (call["functionCall"]["name"], call["functionCall"]["args"]) == ("read_file", {"file_path": "a.py"})
+    assert answer["usageMetadata"]["promptTokenCount"] == 1400
+    again = await ask_gemini(model_server, ("user", "[[scn:task]]"), ("model", "I look."), ("user", ""))
+    assert again.json()["candidates"][0]["content"]["parts"] == [{"text": "Done."}]
+    assert [call.model for call in model_server.calls()] == ["pro", "pro"]
+
+
+async def test_gemini_streams_events_without_names(model_server: ModelServer) -> None:
+    model_server.play("task", Turn("x" * 100))
+    streamed = (await ask_gemini(model_server, ("user", "[[scn:task]]"), how="streamGenerateContent")).text
+    pieces = [json.loads(part.removeprefix("data: ")) for part in streamed.strip().split("\n\n")]
+    texts = [piece["candidates"][0]["content"]["parts"][0]["text"] for piece in pieces]
+    assert "".join(texts) == "x" * 100
+    assert pieces[-1]["candidates"][0]["finishReason"] == "STOP"
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [(401, "UNAUTHENTICATED"), (429, "RESOURCE_EXHAUSTED"), (503, "UNAVAILABLE"), (500, "INTERNAL")]
+)
+async def test_gemini_fails_in_its_own_words(model_server: ModelServer, status: int, word: str) -> None:
+    model_server.play("task", Turn("", error=Error(status, type="PerDay" if status == 429 else "")))
+    answer = await ask_gemini(model_server, ("user", "[[scn:task]]"))
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["status"], "details" in error) == (
+        status,
+        status,
+        word,
+        status == 429,
+    )

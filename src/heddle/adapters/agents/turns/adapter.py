@@ -25,7 +25,7 @@ class TurnsAgent:
         self.capabilities, self.memory_mb = brand.capabilities, brand.memory_mb
         self._brand, self._reader = brand, reader
         own = {name: environment[name] for name in brand.env if name in environment}
-        self._env = {**brand.turns.env, **own}
+        self._env = {**own_env(brand), **own}
         self._reach = reach(brand, own)
 
     def command(self, brief: Brief) -> Command:
@@ -42,3 +42,8 @@ class TurnsAgent:
     async def check(self) -> str:
         """See the port."""
         return await run_version(self._brand, self._brand.turns.env)
+
+
+def own_env(brand: Brand) -> dict[str, str]:
+    """What the brand itself sets: with it the program is kept from what the repository brought along (X5)."""
+    return brand.turns.env
