@@ -11,6 +11,7 @@ from heddle.adapters.agents.brands import load_brand
 from heddle.adapters.agents.turns import CommandReader, TurnsAgent
 from heddle.core.errors import SetupError
 from heddle.core.session import Access, AgentReady, Brief, Said, TurnEnded, TurnOutcome
+from heddle.wiring import KnownAgents
 from support.fleet import git, heddle, make_repository
 
 BOXES = pytest.mark.needs("boxes")
@@ -207,3 +208,11 @@ async def test_d3_a_program_that_was_killed_goes_on_in_its_own_conversation(tmp_
     assert [row["status"] for row in rows] == ["landed"], rows
     assert (kinds.count("session-started"), kinds.count("stage-failed")) == (4, 0)
     assert sorted(path.name for path in repository.iterdir()) == [".git", ".gitignore", "a.py", "b.txt"]
+
+
+async def test_an_agent_that_is_not_here_is_told_and_is_a_fault_only_of_the_default(tmp_path: Path) -> None:
+    text = 'name = "mine"\nprotocol = "command"\ncommand = ["x"]\nversion_command = ["/nowhere/mine", "--version"]\n'
+    agents = KnownAgents({}, write_brand(tmp_path, text).parent)
+    for default, good in (("rehearsal", None), ("mine", False)):
+        (found,) = [finding for finding in await agents.check({default}) if finding["what"] == "agent mine"]
+        assert (found["ok"], "/nowhere/mine" in str(found["detail"])) == (good, True)

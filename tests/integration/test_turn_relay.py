@@ -261,12 +261,13 @@ def test_it_ends_when_it_is_asked_to_and_takes_the_turn_with_it(relay: Relayed) 
     gone(pid)
 
 
-def test_when_the_agent_was_killed_it_ends_the_same_way(relay: Relayed) -> None:
-    relay.shell("echo $$; while :; do sleep 600; done")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD + 30])
+def test_when_the_agent_was_killed_it_ends_the_same_way(relay: Relayed, number: int) -> None:
+    relay.shell("echo $$; exec sleep 600")
     pid = int(relay.until(lambda message: "out" in message)["out"])
-    os.kill(pid, signal.SIGKILL)
-    assert relay.end() == {"turn": 1, "exit": None, "signal": 9, "why": ""}
-    assert relay.close() == -signal.SIGKILL
+    os.kill(pid, number)
+    assert relay.end() == {"turn": 1, "exit": None, "signal": number, "why": ""}
+    assert relay.close() == -number
 
 
 def test_a_turn_after_a_lost_one_clears_it(relay: Relayed) -> None:

@@ -111,10 +111,10 @@ class Relay:
         self.turn: Turn | None = None
         self.reading = True
         self.input = bytearray()
-        self.mirrored: signal.Signals | None = None
+        self.mirrored: int | None = None
         self.looked_at = time.monotonic()
 
-    def serve(self) -> signal.Signals | None:
+    def serve(self) -> int | None:
         """Until our input ended, and with it the turn; the signal by which the last process was lost, if it was."""
         become_subreaper()
         self._watch_signals()
@@ -297,7 +297,7 @@ class Relay:
                 self._shut(pipe)
         code = turn.process.returncode = os.waitstatus_to_exitcode(status)
         number = -code if code < 0 else None
-        self.mirrored = signal.Signals(number) if number is not None and not turn.why else None
+        self.mirrored = number if not turn.why else None
         self.turn = None
         tell({"turn": turn.number, "exit": None if code < 0 else code, "signal": number, "why": turn.why})
 
@@ -395,7 +395,7 @@ def main() -> int:
     """Serve, then end as the last process did."""
     lost = Relay().serve()
     if lost is not None:
-        if lost is not signal.SIGKILL and lost is not signal.SIGSTOP:
+        if lost != signal.SIGKILL:
             signal.signal(lost, signal.SIG_DFL)
         os.kill(os.getpid(), lost)
     return 0
