@@ -1,19 +1,18 @@
 """Recorded sessions of the real Gemini CLI (see record_gemini.py), replayed without it."""
 
-import json
+from functools import partial
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from claude_recordings import Replay
 from heddle.adapters.agents.brands import Brand, load_brand
 from heddle.adapters.agents.turns import GeminiReader, TurnsConversation
-from heddle.core.session import Access, Brief
-from heddle.ports import Exit
+from heddle.core.session import Brief
+from support.recordings import entries_of, folders
+from support.recordings import replay as replay_with
 
-FOLDERS = sorted((Path(__file__).parent / "fixtures").glob("gemini-*"))
+FOLDERS = folders("gemini")
 
 
 def brand() -> Brand:
@@ -29,23 +28,8 @@ def conversation(brief: Brief) -> TurnsConversation:
 
 def recording(name: str) -> list[dict[str, Any]]:
     """The entries of a recording of the newest version."""
-    return [json.loads(line) for line in (FOLDERS[-1] / f"{name}.jsonl").read_text().splitlines()]
+    return entries_of(FOLDERS[-1] / f"{name}.jsonl")
 
 
-def replay(entries: list[dict[str, Any]]) -> Replay:
-    """Feed a fresh conversation with everything that the recorded one was fed with."""
-    told = entries[0]["brief"]
-    brief = Brief(**{**told, "access": Access(told["access"]), "options": tuple(map(tuple, told["options"]))})
-    made, heard = conversation(brief), Replay()
-    heard.sends += made.open()
-    for entry in entries[1:]:
-        match entry:
-            case {"said": line}:
-                heard.take(made.receive(line.encode()))
-            case {"prompt": text, "number": number}:
-                heard.sends += made.prompt(text, number)
-            case {"interrupt": _}:
-                heard.sends += made.interrupt()
-            case {"exit": exit, "errors": errors}:
-                heard.facts += made.exited(Exit(**exit), errors)
-    return heard
+replay = partial(replay_with, conversation)
+"""Feed a fresh conversation with everything that the recorded one was fed with."""

@@ -18,12 +18,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from claude_cli import Play, repository
 from gemini_cli import agent, program
 from heddle.adapters.agents.turns.conversation import session_id
 from heddle.core.session import Access, AgentReady, Brief, TurnEnded
 from heddle.holder.reaper import descendants
 from modelserver import Edit, Error, ModelServer, Raw, Read, Shell, Turn, When, Write
+from support.agent_play import Play, repository
 
 FIXTURES = Path(__file__).parent / "fixtures"
 UNUSED = "6b0e0c5e-0000-4000-8000-000000000000"

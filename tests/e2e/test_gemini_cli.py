@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from claude_cli import Play, repository
 from gemini_cli import agent, environment, write_brand
 from heddle.core.session import (
     Access,
@@ -27,6 +26,7 @@ from heddle.core.session import (
 )
 from heddle.holder.reaper import descendants
 from modelserver import Edit, Error, ModelServer, Raw, Read, Shell, Turn, When, Write
+from support.agent_play import Play, repository
 from support.fleet import PLAN, git, heddle, make_repository
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.needs("gemini"), pytest.mark.timeout(240)]

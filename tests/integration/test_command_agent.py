@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from claude_cli import Play
 from heddle.adapters.agents.brands import load_brand
 from heddle.adapters.agents.turns import CommandReader, TurnsAgent
 from heddle.core.errors import SetupError
 from heddle.core.session import Access, AgentReady, Brief, Said, TurnEnded, TurnOutcome
 from heddle.wiring import KnownAgents
+from support.agent_play import Play
 from support.fleet import git, heddle, make_repository
 
 BOXES = pytest.mark.needs("boxes")

@@ -1,4 +1,4 @@
-"""`python -m heddle.relay.seeded FILE COMMAND...`: put settings into an agent's JSON file, then become the agent.
+"""`python -I -S seeded.py FILE COMMAND...`: put settings into an agent's JSON file, then become the agent.
 
 The settings are the JSON object in HEDDLE_SEED, which the agent does not get to see; objects in the file are added to,
 everything else is replaced. For what an agent would otherwise ask on its own screen before it shows a conversation.

@@ -4,6 +4,7 @@ import json
 import sys
 import uuid
 from collections.abc import Mapping
+from importlib.resources import files
 
 from heddle.adapters.agents.brands import Brand, reach
 from heddle.adapters.agents.claude.conversation import ClaudeConversation
@@ -27,6 +28,9 @@ UNAPPROVED = ("--setting-sources=user", "--strict-mcp-config")
 
 SETTINGS = {"useAutoModeDuringPlan": False, "permissions": {"disableAutoMode": "disable"}}
 """Nobody but Heddle answers permission requests: else a classifier decides on commands in plan mode."""
+
+SEEDED = (sys.executable, "-I", "-S", str(files("heddle.relay").joinpath("seeded.py")))
+"""By its file and isolated: it starts in the repository, whose modules are none of its own."""
 
 SEED = "HEDDLE_SEED"
 """The variable in which heddle.relay.seeded is told what to add."""
@@ -64,7 +68,7 @@ class ClaudeAgent:
 
     def terminal(self, brief: Brief) -> Command:
         """See the port. The first screens of a fresh HOME would ask what was answered when the task was started."""
-        argv = [sys.executable, "-m", "heddle.relay.seeded", self._config_file(), *self._brand.command, *UNAPPROVED]
+        argv = [*SEEDED, self._config_file(), *self._brand.command, *UNAPPROVED]
         argv += [f"--permission-mode={MODES[brief.access]}", f"--settings={json.dumps(SETTINGS)}"]
         argv += [f"--disallowedTools={','.join(WITHHELD)}", f"--add-dir={brief.tree}", f"--resume={brief.resume}"]
         argv += [f"--model={brief.model}"] if brief.model else []

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 
-from heddle.adapters.agents.brands import Brand, reach
+from heddle.adapters.agents.brands import Brand, reach, screen
 from heddle.adapters.agents.turns.conversation import Reader, TurnsConversation
 from heddle.adapters.agents.version import run_version
 from heddle.core.session import Brief
@@ -38,6 +38,10 @@ class TurnsAgent:
     def conversation(self, brief: Brief) -> TurnsConversation:
         """See the port."""
         return TurnsConversation(brief, self._brand, self._reader)
+
+    def terminal(self, brief: Brief) -> Command | None:
+        """See the port."""
+        return screen(self._brand, brief, self._env, self._reach)
 
     async def check(self) -> str:
         """See the port."""
