@@ -85,6 +85,7 @@ def test_a_replay_sends_the_same_messages_with_the_same_ids(path: Path) -> None:
 def test_lines_that_are_not_the_protocol_are_kept_apart_and_change_nothing_else(path: Path) -> None:
     lines = entries(path)
     garbage = [
+        '{"type": "assistant", "message": ' + "[" * 100_000,
         "Segmentation fault",
         "{",
         "[]",

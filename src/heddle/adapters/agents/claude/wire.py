@@ -178,11 +178,14 @@ _LINES: dict[str, type[Line]] = {
 
 def decoded(line: bytes) -> Line | None:
     """The line, or None for a kind that does not matter. Raises ValueError when it is not the protocol."""
-    head = msgspec.json.decode(line, type=Head)
-    if not head.type:
-        raise ValueError("no type")
-    kind = _SYSTEM.get(head.subtype) if head.type == "system" else _LINES.get(head.type)
-    return None if kind is None else msgspec.json.decode(line, type=kind)
+    try:
+        head = msgspec.json.decode(line, type=Head)
+        if not head.type:
+            raise ValueError("no type")
+        kind = _SYSTEM.get(head.subtype) if head.type == "system" else _LINES.get(head.type)
+        return None if kind is None else msgspec.json.decode(line, type=kind)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
 
 
 def encoded(message: dict[str, object]) -> bytes:
