@@ -262,7 +262,7 @@ def test_it_offers_neither_files_nor_terminals_and_works_in_the_tree() -> None:
     (hello,) = peer.opened
     assert hello.id == "initialize"
     assert words(hello)["params"]["protocolVersion"] == 1
-    assert words(hello)["params"]["clientCapabilities"] == {}
+    assert words(hello)["params"]["clientCapabilities"] == {"elicitation": {"form": {}}}
     told = peer.answer(hello, {"protocolVersion": 1, "agentInfo": {"name": "x", "version": "3.1"}})
     (session,) = told.sends
     assert session.id == "new-session"
@@ -299,6 +299,26 @@ def test_the_mode_is_set_before_the_first_prompt_is_sent(access: Access, offered
         assert words(mode)["params"] == {"sessionId": "s", "modeId": chosen}
         told = peer.answer(mode, {})
     assert [send.id for send in told.sends] == ["prompt:1"]
+
+
+@pytest.mark.parametrize("id", ["id", "configId"])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_mode_that_is_an_option_of_the_session_is_set_as_one(id: str, grouped: bool) -> None:
+    peer = Peer(Access.READ)
+    (session,) = peer.answer(peer.opened[0], {"protocolVersion": 1}).sends
+    choices: list[dict[str, Any]] = [{"value": "code", "name": "Code"}, {"value": "plan", "name": "Plan"}]
+    choices = [{"group": "g", "name": "G", "options": choices}] if grouped else choices
+    options = [
+        {id: "model", "category": "model", "options": [{"value": "plan"}]},
+        {id: "how", "category": "mode", "type": "select", "currentValue": "code", "options": choices},
+    ]
+    modes = {"availableModes": [{"id": "plan"}]}
+    (mode,) = peer.answer(session, {"sessionId": "s", "configOptions": options, "modes": modes}).sends
+    assert (words(mode)["method"], words(mode)["params"]) == (
+        "session/set_config_option",
+        {"sessionId": "s", "configId": "how", "value": "plan"},
+    )
+    assert [send.id for send in peer.answer(mode, {"configOptions": options}).sends] == ["prompt:1"]
 
 
 def test_a_mode_that_cannot_be_set_does_not_keep_the_agent_from_its_work() -> None:
@@ -486,6 +506,73 @@ def test_a_question_is_answered_in_the_persons_words() -> None:
     peer.ask({"toolCallId": "q", "kind": "other"}, options, id=6, _meta=meta)
     (send,) = peer.conversation.reply("6", Answered("green, if there is any"))
     assert words(send)["result"]["_meta"] == {"heddle": {"answer": "green, if there is any"}}
+
+
+def form(properties: dict[str, Any], **params: Any) -> tuple[Peer, Told]:
+    peer, _ = prompted()
+    schema = {"type": "object", "properties": properties}
+    told = {"sessionId": "s", "mode": "form", "message": "M", "requestedSchema": schema, **params}
+    return peer, peer.line(id=7, method="elicitation/create", params=told)
+
+
+@pytest.mark.parametrize(
+    ("told", "text", "given"),
+    [
+        ({"type": "string"}, "anything", "anything"),
+        ({"type": "string", "enum": ["a", "b"]}, "b", "b"),
+        ({"type": "string", "oneOf": [{"const": "x", "title": "X ray"}]}, "X ray", "x"),
+        ({"type": "number"}, " 1.5 ", 1.5),
+        ({"type": "integer"}, "12", 12),
+        ({"type": "boolean"}, "No", False),
+    ],
+)
+def test_an_answer_becomes_what_the_form_wants(told: dict[str, Any], text: str, given: object) -> None:
+    peer, asked = form({"name": {"title": "T", **told}})
+    assert asked.of(AnswerAsked)[0].text == "M - T"
+    (send,) = peer.conversation.reply("7", Answered(text))
+    assert words(send)["result"] == {"action": "accept", "content": {"name": given}}
+    assert peer.conversation.reply("7", Answered(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "reply"),
+    [
+        ({"type": "integer"}, Answered("many")),
+        ({"type": "number"}, Answered("")),
+        ({"type": "boolean"}, Answered("perhaps")),
+        ({"type": "string"}, Deny("no")),
+        ({"type": "string"}, Allow()),
+    ],
+)
+def test_a_form_is_declined_when_it_is_not_answered_with_what_it_is_for(told: dict[str, Any], reply: Reply) -> None:
+    peer, _ = form({"name": told})
+    (send,) = peer.conversation.reply("7", reply)
+    assert words(send)["result"] == {"action": "decline"}
+
+
+def test_a_message_without_a_form_is_confirmed() -> None:
+    for text, result in (("yes", {"action": "accept", "content": {}}), ("no", {"action": "decline"})):
+        peer, asked = form({})
+        assert asked.facts == [AnswerAsked("7", "M", ("yes", "no"))]
+        (send,) = peer.conversation.reply("7", Answered(text))
+        assert words(send)["result"] == result
+
+
+@pytest.mark.parametrize(
+    ("properties", "params"),
+    [({"name": {"type": "array"}}, {}), ({"name": {}}, {}), ({}, {"mode": "url", "url": "https://x.example"})],
+)
+def test_what_no_text_can_answer_is_declined_at_once(properties: dict[str, Any], params: dict[str, Any]) -> None:
+    _, told = form(properties, **params)
+    (send,) = told.sends
+    assert (told.facts, words(send)["result"]) == ([], {"action": "decline"})
+
+
+def test_an_interrupt_cancels_an_open_form() -> None:
+    peer, _ = form({"name": {"type": "string"}})
+    sends = peer.conversation.interrupt()
+    assert [words(send).get("result") for send in sends] == [None, {"action": "cancel"}]
+    assert peer.conversation.reply("7", Answered("late")) == []
 
 
 def test_what_is_not_offered_is_refused_and_a_request_without_an_id_is_not_the_protocol() -> None:

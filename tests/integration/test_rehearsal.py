@@ -669,6 +669,18 @@ async def test_an_error_of_an_sdk_agent_is_told_in_its_words(tree: Path) -> None
     assert ended.error == "Internal error: the model is on fire"
 
 
+async def test_a_form_of_an_sdk_agent_is_filled_in_question_by_question(tree: Path) -> None:
+    answers = {"0": Answered("Blue"), "0#2": Answered("3"), "0#3": Answered("yes")}
+    async with reference(brief(tree, prompt="Please ask."), lambda asked: answers.get(asked.request)) as agent:
+        ended = await agent.turn()
+    assert agent.of(AnswerAsked) == [
+        AnswerAsked("0", "About the paint - Which colour?", ("Red", "Blue")),
+        AnswerAsked("0#2", "About the paint - How many coats?", (), "2"),
+        AnswerAsked("0#3", "About the paint - Glossy?", ("yes", "no"), "no"),
+    ]
+    assert ended.text.endswith("accept {'colour': 'b', 'coats': 3, 'gloss': True}")
+
+
 async def test_an_interrupt_also_answers_what_the_agent_waits_for(tree: Path) -> None:
     async with reference(brief(tree), lambda asked: None) as agent:
         await agent.until(lambda fact: isinstance(fact, PermissionAsked))

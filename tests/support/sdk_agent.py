@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import acp
-from acp.schema import AgentCapabilities, Cost, PermissionOption, SessionMode, SessionModeState, ToolCallUpdate, Usage
+from acp.schema import (
+    AgentCapabilities,
+    Cost,
+    ElicitationFormSessionMode,
+    ElicitationSchema,
+    PermissionOption,
+    SessionMode,
+    SessionModeState,
+    ToolCallUpdate,
+    Usage,
+)
 from acp.schema import UsageUpdate as Spent
 
 MODES = [SessionMode(id=id, name=id) for id in ("auto", "default", "plan")]
@@ -49,6 +59,11 @@ class ReferenceAgent(acp.Agent):
         await self.tell(acp.update_agent_message_text(f"In mode {self.mode}."))
         if "fail" in prompt[0].text:
             raise RuntimeError("the model is on fire")
+        if "Please ask" in prompt[0].text:
+            answer = await self.client.create_elicitation("About the paint", self.form(session_id))
+            given = getattr(answer, "content", None)
+            await self.tell(acp.update_agent_message_text(f"{answer.action} {given}"))
+            return acp.PromptResponse(stop_reason="end_turn")
         path = str(self.tree / "made.txt")
         await self.tell(acp.start_edit_tool_call("call-1", "Write made.txt", path, "hello\n"))
         asked = await self.client.request_permission(session_id, ToolCallUpdate(tool_call_id="call-1"), ALWAYS + ONCE)
@@ -64,6 +79,22 @@ class ReferenceAgent(acp.Agent):
         await self.tell(acp.update_agent_message_text("All "), acp.update_agent_message_text("done."))
         used = Usage(input_tokens=10, output_tokens=2, cached_read_tokens=5, total_tokens=17)
         return acp.PromptResponse(stop_reason="end_turn", usage=used)
+
+    @staticmethod
+    def form(session: str) -> ElicitationFormSessionMode:
+        """Three questions of three types."""
+        properties = {
+            "colour": {
+                "type": "string",
+                "title": "Which colour?",
+                "oneOf": [{"const": "r", "title": "Red"}, {"const": "b", "title": "Blue"}],
+            },
+            "coats": {"type": "integer", "description": "How many coats?", "default": 2},
+            "gloss": {"type": "boolean", "title": "Glossy?", "default": False},
+        }
+        return ElicitationFormSessionMode(
+            session_id=session, requested_schema=ElicitationSchema.model_validate({"properties": properties})
+        )
 
     async def tell(self, *updates: Any) -> None:
         for update in updates:

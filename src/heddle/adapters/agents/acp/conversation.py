@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from heddle.adapters.agents.acp import wire
 from heddle.adapters.agents.acp.calls import Calls
+from heddle.adapters.agents.acp.forms import DECLINED, Form
 from heddle.adapters.agents.acp.spend import Meter
 from heddle.adapters.agents.acp.wire import Table, table, tables, word
 from heddle.core.session import (
@@ -36,6 +37,7 @@ INITIALIZE, SESSION, SET_MODE, FIRST_PROMPT = 1, 2, 3, 10
 READ_MODES = ("plan", "read-only", "readonly", "ask-read-only")
 WRITE_MODES = ("ask", "default", "workspace-write", "acceptEdits", "autoEdit", "build")
 STOPS = {"end_turn": TurnOutcome.ENDED, "cancelled": TurnOutcome.INTERRUPTED}
+FORGONE: Table = {"action": "cancel"}
 SAMPLE = 200
 
 
@@ -59,6 +61,7 @@ class AcpConversation:
         self._turn = 0
         self._awaited: set[object] = set()
         self._asked: dict[str, Asked] = {}
+        self._forms: dict[str, Form] = {}
         self._calls = Calls()
         self._meter = Meter(resumed=False)
         self._text: list[str] = []
@@ -73,7 +76,7 @@ class AcpConversation:
         # No files and no terminals are offered: an agent that has them goes through its client for every read.
         params = {
             "protocolVersion": VERSION,
-            "clientCapabilities": {},
+            "clientCapabilities": {"elicitation": {"form": {}}},
             "clientInfo": {"name": "heddle", "version": "1"},
         }
         return [self._request("initialize", INITIALIZE, "initialize", params)]
@@ -91,12 +94,16 @@ class AcpConversation:
         if not self._turn or not self._session:
             return []
         cancel = wire.notification(f"interrupt:{self._turn}", "session/cancel", {"sessionId": self._session})
-        asked, self._asked = self._asked, {}
+        asked, self._asked, forms, self._forms = self._asked, {}, self._forms, {}
         cancelled = {"outcome": {"outcome": "cancelled"}}
-        return [cancel, *(wire.answer(f"reply:{id}", one.number, cancelled) for id, one in asked.items())]
+        answers = [wire.answer(f"reply:{id}", one.number, cancelled) for id, one in asked.items()]
+        return [cancel, *answers, *(wire.answer(f"reply:{id}", form.number, FORGONE) for id, form in forms.items())]
 
     def reply(self, request: str, reply: Reply) -> list[Send]:
         """See the port. An answer to what was withdrawn, or answered before, is no message."""
+        form = self._forms.get(request.partition("#")[0])
+        if form is not None:
+            return self._fill(request.partition("#")[0], form, form.reply(request, reply))
         asked = self._asked.pop(request, None)
         if asked is None:
             return []
@@ -104,6 +111,12 @@ class AcpConversation:
         if isinstance(reply, Answered):
             result["_meta"] = {"heddle": {"answer": reply.text}}
         return [wire.answer(f"reply:{request}", asked.number, result)]
+
+    def _fill(self, id: str, form: Form, result: Table | None) -> list[Send]:
+        if result is None:
+            return []
+        del self._forms[id]
+        return [wire.answer(f"reply:{id}", form.number, result)]
 
     def _request(self, id: str, number: int, method: str, params: Table) -> Send:
         self._awaited.add(number)
@@ -125,6 +138,8 @@ class AcpConversation:
                 yield from self._updated(table(params.get("update")))
             case wire.PERMISSION:
                 yield self._ask(message["id"], params)
+            case wire.FORM if isinstance(message.get("id"), str | int):
+                yield from self._ask_for(message["id"], params)
             case _ if "id" in message:
                 yield wire.refusal(f"refuse:{message['id']}", message["id"])
             case _:  # a notification that nobody knows is none of ours
@@ -168,17 +183,13 @@ class AcpConversation:
             yield from self._end_turn(TurnOutcome.FAILED, "the agent began a session without an id")
             return
         yield AgentReady(self._session, "", self._version)
-        mode = self._mode(told)
-        if mode:
-            yield self._request("mode", SET_MODE, "session/set_mode", {"sessionId": self._session, "modeId": mode})
+        wanted = READ_MODES if self._brief.access is Access.READ else WRITE_MODES
+        setting = _option(told, wanted) or _mode(told, wanted)
+        if setting:
+            method, params = setting
+            yield self._request("mode", SET_MODE, method, {"sessionId": self._session, **params})
         else:
             yield from self.prompt(self._brief.prompt, 1)
-
-    def _mode(self, told: Table) -> str:
-        """The mode to be set explicitly: read-only for the stages that read, one that asks for the others."""
-        offered = [mode.get("id") for mode in tables(table(told.get("modes")).get("availableModes"))]
-        wanted = READ_MODES if self._brief.access is Access.READ else WRITE_MODES
-        return next((mode for mode in wanted if mode in offered), "")
 
     def _updated(self, update: Table) -> Iterator[Fact]:
         """What the agent does. While a session is loaded its history is told: that was all told before."""
@@ -202,6 +213,14 @@ class AcpConversation:
         self._text.append(text)
         self._message, self._between = message, False
         yield Said(text)
+
+    def _ask_for(self, number: object, params: Table) -> Iterator[Fact | Send]:
+        form = Form.read(number, params)
+        if form is None:  # what nobody could answer must not let the agent wait
+            yield wire.answer(f"decline:{number}", number, DECLINED)
+            return
+        self._forms[str(number)] = form
+        yield from form.asked(str(number))
 
     def _ask(self, number: object, params: Table) -> Fact:
         options = [option for option in tables(params.get("options")) if word(option.get("optionId"))]
@@ -236,6 +255,30 @@ class AcpConversation:
         how = how if exit.why == "exited" else exit.why
         last = (errors.strip().splitlines() or [""])[-1][:500]
         return list(self._end_turn(TurnOutcome.FAILED, f"the agent ended ({how}) {last}".strip()))
+
+
+def _option(told: Table, wanted: tuple[str, ...]) -> tuple[str, Table] | None:
+    """How the mode is set where it is one of the session's options; a later protocol names their ids otherwise."""
+    for option in tables(told.get("configOptions")):
+        id = word(option.get("id")) or word(option.get("configId"))
+        offered = [choice.get("value") for choice in _flat(option.get("options"))]
+        mode = next((mode for mode in wanted if mode in offered), "")
+        if id and mode and option.get("category", id) == "mode":
+            return "session/set_config_option", {"configId": id, "value": mode}
+    return None
+
+
+def _flat(choices: object) -> Iterator[Table]:
+    """Choices, those in groups too."""
+    for choice in tables(choices):
+        yield from _flat(choice["options"]) if "options" in choice else (choice,)
+
+
+def _mode(told: Table, wanted: tuple[str, ...]) -> tuple[str, Table] | None:
+    """How the mode is set explicitly: read-only for the stages that read, one that asks for the others."""
+    offered = [mode.get("id") for mode in tables(table(told.get("modes")).get("availableModes"))]
+    mode = next((mode for mode in wanted if mode in offered), "")
+    return ("session/set_mode", {"modeId": mode}) if mode else None
 
 
 def _outcome(asked: Asked, reply: Reply) -> Table:

@@ -8,6 +8,7 @@ from heddle.core.session import Send
 Table = dict[str, Any]
 
 PERMISSION = "session/request_permission"
+FORM = "elicitation/create"
 
 
 def decoded(line: bytes) -> Table | None:
