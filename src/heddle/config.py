@@ -24,7 +24,7 @@ from heddle.core.errors import SetupError, UserError
 from heddle.core.extent import Extent
 from heddle.core.gate import STRICTNESS, Decider, GateRule, Gates
 from heddle.core.scope import require_scope
-from heddle.core.settings import Settings
+from heddle.core.settings import AgentRule, Settings
 from heddle.core.task import WITH_AGENT, Lane, Stage
 from heddle.ports import Repository
 
@@ -204,7 +204,7 @@ def settings(layers: list[Layer]) -> Settings:
     return Settings(
         agent=values["agent.default"],
         model=values["agent.model"],
-        stage_agents=tuple((stage, named) for stage in sorted(WITH_AGENT) if (named := values[f"agent.{stage}"])),
+        agent_rules=(*map(_agent_rule, values["agent.rules"]), *_by_stage(values)),
         fallbacks=_texts("agent.fallbacks", values["agent.fallbacks"]),
         needs=_needs(values["agent.needs"]),
         checks=_texts("checks.commands", values["checks.commands"], "commands"),
@@ -227,6 +227,21 @@ def settings(layers: list[Layer]) -> Settings:
         transcript_bytes=values["limits.transcript_mb"] * 1_000_000,
         workspace=Extent(int(values["limits.workspace_gb"] * 10**9), values["limits.workspace_files"]),
     )
+
+
+def _agent_rule(rule: Any) -> AgentRule:
+    _require_rule("agent.rules", rule, {"agent"}, {"stage", "role", "lane"})
+    told = {key: str(value) for key, value in rule.items()}
+    if "stage" in told and told["stage"] not in WITH_AGENT:
+        raise _wrong("agent.rules", "stage", f"one of {', '.join(sorted(WITH_AGENT))}")
+    if "lane" in told and told["lane"] not in tuple(Lane):
+        raise _wrong("agent.rules", "lane", f"one of {', '.join(Lane)}")
+    return AgentRule(**told)
+
+
+def _by_stage(values: Mapping[str, Any]) -> list[AgentRule]:
+    named = ((stage, values[f"agent.{stage}"]) for stage in sorted(WITH_AGENT))
+    return [AgentRule(agent, stage) for stage, agent in named if agent]
 
 
 def _gate_rules(values: Mapping[str, Any]) -> list[GateRule]:

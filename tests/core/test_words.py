@@ -17,7 +17,7 @@ from heddle.core.redaction import CUT, Redactor, redact, values_of
 from heddle.core.run import Active, AtGate, HeldUp, Idle, Run, StoppedFor, evolve, fold
 from heddle.core.scope import Scope, require_scope
 from heddle.core.session import Access, Allow, Deny, PermissionAsked, Usage
-from heddle.core.settings import Settings
+from heddle.core.settings import AgentRule, Settings
 from heddle.core.task import Lane, Stage, Status, Task, first_stage, stage_after
 from heddle.core.views import inbox, row, state, timeline
 
@@ -535,10 +535,16 @@ def test_the_agents_of_a_stage_are_the_wanted_one_and_then_the_fallbacks() -> No
     settings = Settings(
         agent="claude",
         model="m",
-        stage_agents=((Stage.PLAN, "codex:gpt:1"), (Stage.EXECUTE, "claude")),
+        agent_rules=(
+            AgentRule("gemini", stage="plan", role="docs", lane="quick"),
+            AgentRule("codex:gpt:1", stage="plan"),
+            AgentRule("claude", stage="execute"),
+        ),
         fallbacks=("codex", "claude"),
     )
-    assert settings.candidates(Stage.RESEARCH) == (("claude", "m"), ("codex", ""))
-    assert settings.candidates(Stage.PLAN) == (("codex", "gpt:1"), ("claude", ""))
-    assert settings.candidates(Stage.EXECUTE) == (("claude", "m"), ("codex", ""))
-    assert settings.agents_wanted == {"claude", "codex"}
+    assert settings.candidates(TASK, Stage.RESEARCH) == (("claude", "m"), ("codex", ""))
+    docs = Task("T1", "r", "/r", "main", "do it", Lane.QUICK, "docs")
+    assert settings.candidates(docs, Stage.PLAN)[0] == ("gemini", "")
+    assert settings.candidates(TASK, Stage.PLAN) == (("codex", "gpt:1"), ("claude", ""))
+    assert settings.candidates(TASK, Stage.EXECUTE) == (("claude", "m"), ("codex", ""))
+    assert settings.agents_wanted == {"claude", "codex", "gemini"}

@@ -8,9 +8,24 @@ from heddle.core.delegation import Delegation
 from heddle.core.extent import Extent
 from heddle.core.gate import Decider, GateRule, Gates
 from heddle.core.recipe import Recipe
-from heddle.core.task import Stage
+from heddle.core.task import Stage, Task
 
 DEFAULT_GATES = Gates((GateRule(Stage.PLAN, Decider.PERSON),))
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRule:
+    """Who plays what: `agent` ("brand" or "brand:model") where stage, role and lane fit; an empty one fits all."""
+
+    agent: str
+    stage: str = ""
+    role: str = ""
+    lane: str = ""
+
+    def fits(self, task: Task, stage: Stage) -> bool:
+        """Whether it speaks of this stage of this task."""
+        pairs = ((self.stage, stage), (self.role, task.role), (self.lane, task.lane))
+        return all(wanted in ("", found) for wanted, found in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +37,13 @@ class Settings:
     sessions, reach. `hooks`: whether the person's own commit hooks judge what would land. `stall_s`: seconds without
     any progress fact after which a turn is ended. `park_s`: seconds for which a session waits for an answer before its process
     is ended and its conversation waits alone; 0: for ever. `session_s`: the longest a session may take; what it is frozen does not
-    count. `workspace`: how much may be written in one workspace. `stage_agents`: "brand" or "brand:model" where a stage has
-    one of its own; `fallbacks`: brands to take when one cannot be used; `needs`: capabilities that each must have.
+    count. `workspace`: how much may be written in one workspace. `agent_rules`: who plays instead of `agent`; the first
+    that fits holds. `fallbacks`: brands to take when one cannot be used; `needs`: capabilities that each must have.
     """
 
     agent: str = "claude"
     model: str = ""
-    stage_agents: tuple[tuple[Stage, str], ...] = ()
+    agent_rules: tuple[AgentRule, ...] = ()
     fallbacks: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
@@ -65,9 +80,9 @@ class Settings:
         )
     )
 
-    def candidates(self, stage: Stage) -> tuple[tuple[str, str], ...]:
-        """The agents for a stage as (brand, model), the wanted one first; model "" is the agent's own default."""
-        brand, model = player(dict(self.stage_agents).get(stage, ""))
+    def candidates(self, task: Task, stage: Stage) -> tuple[tuple[str, str], ...]:
+        """The agents for a stage of a task as (brand, model), the wanted one first; model "" is the agent's own default."""
+        brand, model = player(next((rule.agent for rule in self.agent_rules if rule.fits(task, stage)), ""))
         brand = brand or self.agent
         first = (brand, model or (self.model if brand == self.agent else ""))
         return tuple(dict.fromkeys((first, *((name, "") for name in self.fallbacks if name != first[0]))))
@@ -75,7 +90,7 @@ class Settings:
     @property
     def agents_wanted(self) -> frozenset[str]:
         """The brands that the person chose, fallbacks aside."""
-        return frozenset((self.agent, *(player(told)[0] for _, told in self.stage_agents)))
+        return frozenset((self.agent, *(player(rule.agent)[0] for rule in self.agent_rules)))
 
     @property
     def commands(self) -> tuple[str, ...]:

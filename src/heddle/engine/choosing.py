@@ -28,7 +28,7 @@ async def choose(runs: Runs, agents: Agents, run: Run, settings: Settings, key: 
     """
     known = begun_with(runs, run, key)
     named = known or run.task.agent
-    candidates = ((named, _model(run, settings, named)),) if named else settings.candidates(run.stage)
+    candidates = ((named, _model(run, settings, named)),) if named else settings.candidates(run.task, run.stage)
     over: list[tuple[str, HeddleError]] = []
     for brand, model in candidates:
         try:
@@ -54,7 +54,7 @@ def begun_with(runs: Runs, run: Run, key: str) -> str:
 
 
 def _model(run: Run, settings: Settings, brand: str) -> str:
-    return dict(settings.candidates(run.stage)).get(brand, "")
+    return dict(settings.candidates(run.task, run.stage)).get(brand, "")
 
 
 def _require(agent: Agent, needs: tuple[str, ...]) -> None:

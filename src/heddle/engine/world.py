@@ -86,7 +86,7 @@ class Worlds:
         if run.stage not in WITH_AGENT:
             return 0
         try:
-            wanted = run.task.agent or settings.candidates(run.stage)[0][0]
+            wanted = run.task.agent or settings.candidates(run.task, run.stage)[0][0]
             return self._outside.agents.agent(wanted).memory_mb
         except HeddleError:  # its stage will say so
             return 0
