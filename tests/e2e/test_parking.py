@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -105,6 +106,20 @@ async def test_d3_what_a_crash_left_of_a_parked_session_is_ended_before_it_goes_
         assert (await fleet.call("task.show", task=id))["status"] == "waiting"
         assert (await fleet.until(id))[0]["status"] == "landed"
         assert (await fleet.kinds(id)).count("question-asked") == 1
+
+
+async def test_d6_a_workspace_that_was_deleted_meanwhile_fails_the_attempt_and_is_no_empty_one(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    again = {**ASKS, "attempt": 1}
+    async with heddle(tmp_path, repository, [again, *writes("b.txt", "anew\n")], SOON) as fleet:
+        id = await until_parked(fleet)
+        (folder,) = Path(os.environ["HEDDLE_HOME"]).glob("*/*/t1-1-execute-1")
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+        await fleet.call("inbox.answer", task=id, text="y")
+        failed = (await fleet.until_kind(id, "stage-failed"))["data"]
+        assert failed["reason"] == "workspace-lost"
+        assert (await fleet.until(id))[0]["status"] == "landed"
+    assert (repository / "b.txt").read_text() == "anew\n"
 
 
 async def test_a_parked_session_takes_no_place(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from heddle.core import events as e
-from heddle.core.errors import MACHINE, HeddleError, UserError
+from heddle.core.errors import MACHINE, HeddleError, OutsideError, UserError
 from heddle.core.plan import digest
 from heddle.core.run import Run
 from heddle.core.scope import Scope
@@ -253,15 +253,22 @@ class AgentStage:
 async def workspace_for(
     runs: Runs, installer: Installer, run: Run, stage: Stage, key: str, start: str = "", hooks: str = ""
 ) -> Workspace:
-    """The workspace of an attempt: made once, found again afterwards, recorded when it exists."""
+    """The workspace of an attempt: made once, found again afterwards, recorded when it exists.
+
+    Raises OutsideError(slug="workspace-lost") for one that is on record and not there: what a session left in it would be
+    missing, and nobody would notice.
+    """
     workspaces = installer.site.workspaces
     id = key.lower()
+    known = any(made.workspace == id for made in run.workspaces)
+    found = await workspaces.find(id)
+    if known and found is None:
+        raise OutsideError(f"workspace '{id}' is gone", slug="workspace-lost", hint="the attempt is made anew")
     goes_on = stage is Stage.EXECUTE and run.result is not None
     begin = start or (run.result.commit if goes_on and run.result else run.base)
     base = start or run.base
-    layers = () if await workspaces.find(id) else await installer.layers(begin)
+    layers = () if found else await installer.layers(begin)
     workspace = await workspaces.create(WorkspaceOrder(id, base, begin, hooks=hooks, layers=layers))
-    known = any(isinstance(r.event, e.WorkspaceCreated) and r.event.workspace == id for r in runs.history(run.task.id))
     if not known:
         await runs.record(run.task.id, e.WorkspaceCreated(id, stage, base, begin))
     return workspace
