@@ -136,12 +136,60 @@ async def test_w6_rivals_that_were_begun_before_a_crash_are_not_begun_again(
         assert {row["status"] for row in await fleet.until(*RIVALS)} == {"landed", "stopped"}
 
 
+async def test_m1_two_rivals_that_are_approved_at_once_do_not_both_land(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, scenes(T1=("one",), T2=("two",), T3=("three",))) as fleet:
+        await compete(fleet)
+        await until_validated(fleet, *RIVALS)
+        await asked(fleet)
+        answers = await asyncio.gather(
+            *(fleet.call("inbox.approve", task=task) for task in RIVALS), return_exceptions=True
+        )
+        refused = [answer.slug for answer in answers if isinstance(answer, HeddleError)]
+        assert refused == ["rival-chosen"] * 2
+        rows = await fleet.until(*RIVALS)
+    assert sorted(row["status"] for row in rows) == ["landed", "stopped", "stopped"]
+    assert git(repository, "rev-list", "--count", "main") == "2"
+
+
+async def test_m1_a_first_rival_that_begins_anew_leaves_the_others_what_they_are(tmp_path: Path) -> None:
+    """Each of the others waits for the choice, also while the first one does not list them."""
+    repository = make_repository(tmp_path / "repo")
+    texts: dict[str, tuple[str, ...]] = {"T1": (), "T2": ("two",), "T3": ("three",)}
+    async with heddle(tmp_path, repository, scenes(**texts), "[limits]\nattempts = 1\n") as fleet:
+        await compete(fleet)
+        await until_validated(fleet, "T2", "T3")
+        await fleet.call("task.stop", task="T1")
+        await fleet.until_kind("T1", "run-stopped")
+        await fleet.call("task.start", root=str(repository), task="T1")
+        await asyncio.sleep(0)
+        await fleet.until("T1", approve=False)
+        await fleet.call("inbox.approve", task="T2")
+        rows = await fleet.until("T2", "T3")
+        assert [row["status"] for row in rows] == ["landed", "stopped"]
+    assert git(repository, "rev-list", "--count", "main") == "2"
+
+
+async def test_a_winner_that_is_stopped_has_not_won(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, scenes(T1=("one",), T2=("two",))) as fleet:
+        await fleet.start("write b", lane="quick", best_of=2, checks=["test -s b.txt"])
+        await until_validated(fleet, "T1", "T2")
+        await asked(fleet)
+        await asyncio.gather(fleet.call("inbox.approve", task="T1"), fleet.call("task.stop", task="T1"))
+        await fleet.until("T1")
+        if (await fleet.call("task.show", task="T2"))["status"] == "stopped":
+            await fleet.call("task.start", root=str(repository), task="T2")
+        assert (await fleet.until("T2"))[0]["status"] == "landed"
+
+
 async def test_what_is_no_contest_is_refused_and_becomes_no_task(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
         for params, slug in (
             ({"best_of": 10}, "too-many-rivals"),
             ({"best_of": -1}, "too-many-rivals"),
+            ({"best_of": 2, "agents": ["rehearsal", "rehearsal", "rehearsal"]}, "too-many-agents"),
             ({"best_of": 2, "pick": "fairest"}, "no-such-rule"),
             ({"agents": ["rehearsal", "nobody"]}, "unknown-agent"),
             ({"agents": ["rehearsal"], "agent": "rehearsal"}, "usage"),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from heddle.core.events import AgentAnswered, SessionParked
+from heddle.core.events import AgentAnswered, SessionParked, SessionStarted
+from heddle.engine.stages import AgentStage
 from support.fleet import Heddle, heddle, make_repository, scene, write_agent, writes
 
 ASKS = scene(
@@ -120,6 +121,52 @@ async def test_d6_a_workspace_that_was_deleted_meanwhile_fails_the_attempt_and_i
         assert failed["reason"] == "workspace-lost"
         assert (await fleet.until(id))[0]["status"] == "landed"
     assert (repository / "b.txt").read_text() == "anew\n"
+
+
+async def test_an_answer_is_told_with_its_question_and_older_ones_are_not_told_again(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    first = {"do": "ask", "text": "Delete the table?", "options": ["yes", "no"], "default": "no"}
+    asks = {**ASKS, "steps": [first, *ASKS["steps"]]}
+    async with heddle(tmp_path, repository, [asks, *writes("b.txt")], SOON) as fleet:
+        id = await fleet.start("write b", lane="quick", checks=["test -s b.txt"])
+        await fleet.until_kind(id, "question-asked")
+        await fleet.call("inbox.answer", task=id, text="no")
+        await fleet.until_kind(id, "session-parked")
+        await fleet.call("inbox.answer", task=id, text="y")
+        await fleet.until(id)
+        order = Path(os.environ["HEDDLE_HOME"]) / "holders"
+        (said,) = order.glob(f"{id}-1-execute-1.2*/input*")
+        told = said.read_text()
+    assert "Which?" in told and "Delete the table?" not in told
+
+
+async def test_d3_a_person_who_is_faster_than_the_next_session_has_the_conversation_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take it over after it was unparked and before the next session is on record."""
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, [ASKS, *writes("b.txt")], SOON) as fleet:
+        id = await fleet.start("write b", lane="quick", checks=["test -s b.txt"])
+        await fleet.until_kind(id, "session-parked")
+        begin, told = AgentStage._begin, dict[str, str]()
+
+        async def slowly(self: AgentStage, started: SessionStarted) -> bool:
+            if not told:
+                told.update(await fleet.call("session.attach", task=id))
+            return await begin(self, started)
+
+        monkeypatch.setattr(AgentStage, "_begin", slowly)
+        await fleet.call("inbox.answer", task=id, text="y")
+        async with asyncio.timeout(60):
+            while not told or "visit" not in str(live := await fleet.house.enclosures.none.live()) or len(live) != 1:
+                await asyncio.sleep(0.02)
+        assert (await fleet.call("task.show", task=id))["why"].startswith("a person talks to the agent")
+        events = (await fleet.call("events", task=id))["events"]
+        assert [e["data"]["session"][-2:] for e in events if e["kind"] == "session-parked"] == [".1", ".1", ".2"]
+        held = await fleet.house.enclosures.none.find(live[0])
+        assert held is not None
+        await held.stop(0)  # they leave
+        assert (await fleet.until(id))[0]["status"] == "landed"
 
 
 async def test_a_parked_session_takes_no_place(tmp_path: Path) -> None:

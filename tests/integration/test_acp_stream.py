@@ -22,6 +22,7 @@ from heddle.core.session import (
     Fact,
     Garbled,
     PermissionAsked,
+    Progressed,
     Reply,
     Said,
     Send,
@@ -390,7 +391,7 @@ def test_a_tool_call_is_told_once_and_its_end_too() -> None:
     assert peer.update("tool_call", **call, locations=[{"path": path}]).facts == [
         ToolCalled("c", "edit", "Edit a.py", (path,))
     ]
-    assert peer.update("tool_call_update", toolCallId="c", status="in_progress").facts == []
+    assert peer.update("tool_call_update", toolCallId="c", status="in_progress").facts == [Progressed()]
     diff = {"type": "diff", "path": path, "newText": "y"}
     assert peer.update("tool_call_update", toolCallId="c", status="completed", content=[diff]).facts == [
         ToolEnded("c", True)
@@ -402,7 +403,7 @@ def test_a_path_that_is_named_late_is_told_too() -> None:
     peer.update("tool_call", toolCallId="c", title="Edit", kind="edit", locations=[{"path": "a"}])
     update = {"toolCallId": "c", "locations": [{"path": "a"}, {"path": "b", "line": 3}]}
     assert peer.update("tool_call_update", **update).facts == [ToolCalled("c", "edit", "Edit", ("b",))]
-    assert peer.update("tool_call_update", **update).facts == []
+    assert peer.update("tool_call_update", **update).facts == [Progressed()]
 
 
 def test_a_tool_call_that_begins_with_an_update_or_ends_at_once_is_told_whole() -> None:
@@ -568,6 +569,31 @@ def test_what_no_text_can_answer_is_declined_at_once(properties: dict[str, Any],
     assert (told.facts, words(send)["result"]) == ([], {"action": "decline"})
 
 
+def test_a_form_is_settled_by_its_last_question_whatever_was_answered_before() -> None:
+    """So that no question of it is left open that nobody waits for."""
+    peer, asked = form({"a": {"type": "integer"}, "b": {"type": "string"}, "c": {"type": "string"}})
+    assert [one.request for one in asked.of(AnswerAsked)] == ["7", "7#2", "7#3"]
+    assert peer.conversation.reply("7", Answered("many")) == []
+    assert peer.conversation.reply("7#3", Answered("z")) == []
+    (send,) = peer.conversation.reply("7#2", Answered("y"))
+    assert words(send)["result"] == {"action": "decline"}
+
+
+def test_what_a_form_may_leave_out_is_not_asked_for() -> None:
+    peer, _ = prompted()
+    schema = {"properties": {"a": {"type": "string"}, "b": {"type": "object"}}, "required": ["a"]}
+    told = peer.line(id="x#2", method="elicitation/create", params={"message": "M", "requestedSchema": schema})
+    assert told.facts == [AnswerAsked("x#2", "M - a")]
+    (send,) = peer.conversation.reply("x#2", Answered("here"))
+    assert words(send)["result"] == {"action": "accept", "content": {"a": "here"}}
+
+
+@pytest.mark.parametrize("kind", ["agent_thought_chunk", "plan", "usage_update"])
+def test_an_agent_that_thinks_comes_further(kind: str) -> None:
+    peer, _ = prompted()
+    assert peer.update(kind).facts == [Progressed()]
+
+
 def test_an_interrupt_cancels_an_open_form() -> None:
     peer, _ = form({"name": {"type": "string"}})
     sends = peer.conversation.interrupt()
@@ -718,7 +744,7 @@ def test_a_number_that_is_none_in_json_is_no_price() -> None:
     peer, prompt = prompted()
     line = b'{"method":"session/update","params":{"update":{"sessionUpdate":"usage_update","cost":{"amount":%s,"currency":"USD"}}}}'
     for amount in (b"NaN", b"1e999", b"1" * 400):
-        assert peer.conversation.receive(line % amount) == []
+        assert peer.conversation.receive(line % amount) == [Progressed()]
     assert spent(peer.answer(prompt, {"stopReason": "end_turn", "usage": {"inputTokens": 1}})) == [Usage(1)]
 
 

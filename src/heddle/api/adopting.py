@@ -10,7 +10,7 @@ import msgspec
 from heddle.api.desk import Desk, require_text
 from heddle.api.tasks import desk_row
 from heddle.core import events as e
-from heddle.core.errors import HeddleError, Refused, UserError
+from heddle.core.errors import Refused, UserError
 from heddle.core.redaction import Redactor
 from heddle.core.scope import Scope, require_scope
 from heddle.core.task import Lane, Stage, Task
@@ -52,10 +52,10 @@ async def adopt(desk: Desk, asked: Adopt) -> dict[str, Any]:
     repository = site.repository
     branch = asked.branch or await repository.current_branch()
     tip = await repository.resolve(f"refs/heads/{branch}")
-    settings = await desk.fleet.outside.settings.settings(repository, tip)
+    await desk.fleet.outside.settings.settings(repository, tip)
     if asked.agent:
         desk.fleet.outside.agents.agent(asked.agent)
-    scope, checks = require_scope(asked.scope).globs, tuple(dict.fromkeys((*settings.checks, *asked.checks)))
+    scope = require_scope(asked.scope).globs
     found = await _found(site, asked.what, tip)
     base = await _base(site, tip, found)
     text = require_text(asked.text or await _subject(site, found))
@@ -63,7 +63,17 @@ async def adopt(desk: Desk, asked: Adopt) -> dict[str, Any]:
 
     def make(id: str) -> list[e.Event]:
         told = Task(
-            id, repository.key, repository.root, branch, text, Lane.QUICK, asked.role, asked.agent, "", scope, checks
+            id,
+            repository.key,
+            repository.root,
+            branch,
+            text,
+            Lane.QUICK,
+            asked.role,
+            asked.agent,
+            "",
+            scope,
+            tuple(asked.checks),
         )
         started = e.StageStarted(Stage.EXECUTE, 1, f"{id}-1-execute-1")
         return [e.TaskAdded(told), e.RunStarted(1, base), started, result]
@@ -139,11 +149,7 @@ async def _result(site: Site, base: str, found: Found, scope: tuple[str, ...], t
 
 
 async def _refuse_secrets(site: Site, base: str, commit: str) -> None:
-    try:
-        values = await site.workspaces.secrets(base)
-    except HeddleError:
-        values = ()
-    leaking = Redactor(values).added(await site.repository.diff(base, commit))
+    leaking = Redactor(await site.workspaces.secrets(base)).added(await site.repository.diff(base, commit))
     if leaking:
         raise Refused(
             f"'{leaking[0]}' would add a secret", slug="secret-in-diff", hint="take it out, then adopt it again"

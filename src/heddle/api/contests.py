@@ -16,6 +16,9 @@ async def compared(desk: Desk, asked: One) -> dict[str, Any]:
     """Every attempt of the contest that a task belongs to. Raises UserError(slug="no-rivals")."""
     run = desk.require(asked.task)
     first = desk.require(run.task.contest) if run.task.contest else run
+    if first.task.best_of > 1 and not first.rivals:
+        told = f"the rivals of {first.task.id} begin once there is something to execute"
+        raise UserError(told, slug="no-rivals", hint=f"see what it waits for: heddle why {first.task.id}")
     if not first.rivals:
         raise UserError(
             f"{run.task.id} has no rivals", slug="no-rivals", hint='start some: heddle start "..." --best-of 3'

@@ -64,7 +64,7 @@ async def approve(desk: Desk, asked: Approve) -> dict[str, Any]:
                         slug="digest-changed",
                         hint=f"read it again: heddle plan show {run.task.id}",
                     )
-                return [e.GatePassed(run.stage, bound, desk.by)]
+                return desk.runs.passing(run, bound, desk.by)
             case HeldUp():
                 return [e.RunReleased(desk.by, asked.note)]
             case _:

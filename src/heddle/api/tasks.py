@@ -18,6 +18,9 @@ from heddle.core.task import UNDO, Lane, Stage, Task
 from heddle.core.views import inbox, state, timeline
 from heddle.ports import Conflicted
 
+LOOK_S = 0.5
+"""How long a board waits for the engine's look at what has just happened."""
+
 MOST_RIVALS = 9
 """Attempts that compete: more than a person can compare is no choice."""
 
@@ -81,7 +84,8 @@ class Restore(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def board(desk: Desk, asked: Board) -> dict[str, Any]:
-    """Every task with its one status and the reason for it."""
+    """Every task with its one status and the reason for it; `stale` when some of it may change without a further fact."""
+    current = await desk.fleet.up_to_date(LOOK_S)
     runs = [run for run in desk.runs.all() if asked.all or not run.over or _recent(desk, run)]
     if asked.root:
         site = await desk.fleet.outside.site(asked.root)
@@ -92,6 +96,7 @@ async def board(desk: Desk, asked: Board) -> dict[str, Any]:
         "tier": desk.fleet.outside.tier,
         "lacks": desk.lacks,
         "trouble": desk.fleet.trouble,
+        "stale": not current,
         "set_aside": [asdict(kept) for kept in desk.runs.journal.set_aside()],
         "inbox": len(items),
         "tasks": [desk.row(run) for run in runs],
@@ -106,14 +111,18 @@ def _recent(desk: Desk, run: Run) -> bool:
 async def start(desk: Desk, asked: Start) -> dict[str, Any]:
     """Put a task into the tracker and begin its run."""
     if asked.task:
+        if asked.best_of or asked.agents:
+            hint = "ask for it anew, with the words of the task"
+            raise UserError("a task that is known cannot become a contest", slug="usage", hint=hint)
         return await _start_known(desk, asked)
     site = await desk.fleet.outside.site(asked.root)
     repository = site.repository
     branch = asked.branch or await repository.current_branch()
     base = await repository.resolve(f"refs/heads/{branch}")
     await desk.fleet.outside.settings.settings(repository, base)
-    for told in filter(None, (asked.agent, *asked.agents)):
-        desk.fleet.outside.agents.agent(player(told)[0])
+    for brand, _ in _players(asked):
+        if brand:
+            desk.fleet.outside.agents.agent(brand)
     text, count = require_text(asked.text), _rivals(asked)
     lane, scope = _lane(asked.lane), require_scope(asked.scope).globs
 
@@ -126,7 +135,7 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
             text,
             lane,
             asked.role,
-            *(player(asked.agents[0]) if asked.agents else (asked.agent, asked.model)),
+            *_players(asked)[0],
             scope,
             tuple(asked.checks),
             best_of=count,
@@ -137,6 +146,14 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
         return [e.TaskAdded(task), e.RunStarted(1, base)] if asked.run else [e.TaskAdded(task)]
 
     return desk_row(desk, await desk.runs.add(make, by=desk.by))
+
+
+def _players(asked: Start) -> list[tuple[str, str]]:
+    """Brand and model of whoever is named; a model that is named apart is that of the one agent."""
+    if asked.agents:
+        return [player(told) for told in asked.agents]
+    brand, model = player(asked.agent)
+    return [(brand, model or asked.model)]
 
 
 def _rivals(asked: Start) -> int:
@@ -150,6 +167,9 @@ def _rivals(asked: Start) -> int:
     count = asked.best_of or max(1, len(asked.agents))
     if not 1 <= count <= MOST_RIVALS:
         raise UserError(f"{count} attempts cannot compete", slug="too-many-rivals", hint=f"name 2 to {MOST_RIVALS}")
+    if count < len(asked.agents):
+        hint = "name fewer agents, or a greater --best-of"
+        raise UserError(f"{len(asked.agents)} agents cannot play {count} attempts", slug="too-many-agents", hint=hint)
     return count
 
 
@@ -287,7 +307,7 @@ async def land(desk: Desk, asked: One) -> dict[str, Any]:
 
     def choose(run: Run) -> list[e.Event]:
         if isinstance(run.activity, AtGate) and run.stage is Stage.VALIDATE:
-            return [e.GatePassed(run.stage, run.activity.digest, desk.by)]
+            return desk.runs.passing(run, run.activity.digest, desk.by)
         if isinstance(run.activity, HeldUp) and run.stage is Stage.LAND:
             return [e.RunReleased(desk.by, "")]
         raise Refused(
@@ -318,8 +338,7 @@ async def undo(desk: Desk, asked: Undo) -> dict[str, Any]:
     tip = await repository.resolve(f"refs/heads/{run.task.branch}")
     parent = await repository.resolve(f"{run.landed.commit}^")
     settings = await desk.fleet.outside.settings.settings(repository, tip)
-    checks = tuple(dict.fromkeys((*settings.checks, *asked.checks)))
-    if not checks:
+    if not (settings.checks or asked.checks):
         raise UserError(
             "no check is known that could validate the way back",
             slug="no-check",
@@ -358,7 +377,15 @@ async def undo(desk: Desk, asked: Undo) -> dict[str, Any]:
     def make(id: str) -> list[e.Event]:
         undone = run.task
         task = Task(
-            id, undone.repository, undone.root, undone.branch, title, Lane.QUICK, UNDO, checks=checks, scope=paths
+            id,
+            undone.repository,
+            undone.root,
+            undone.branch,
+            title,
+            Lane.QUICK,
+            UNDO,
+            checks=tuple(asked.checks),
+            scope=paths,
         )
         started = e.StageStarted(Stage.EXECUTE, 1, f"{id}-1-execute-1")
         return [e.TaskAdded(task), e.RunStarted(1, tip), started, result]

@@ -49,7 +49,7 @@ MEANS = {
 }
 
 WITHOUT = {
-    "resume": "a session that is lost begins its attempt anew",
+    "resume": "a session that is lost begins its attempt anew, and one that waits for you keeps its process",
     "fork": "every session begins with the handoff alone",
     "plan_mode": "the sandbox alone keeps research and plan from writing; in tier 0 what they write is thrown away",
     "ask": "it decides by itself and says what it assumed",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from heddle.core import events as e
-from heddle.core.run import PLAN, AtGate, HeldUp, Run
+from heddle.core.run import PLAN, AtGate, HeldUp, Run, StoppedFor
 from heddle.core.task import Stage
 
 
@@ -43,7 +43,8 @@ def standing(run: Run) -> Rival:
     green = isinstance(run.activity, AtGate) and run.stage is Stage.VALIDATE
     lines = run.result.insertions + run.result.deletions if run.result else 0
     settled = run.over or green or isinstance(run.activity, HeldUp)
-    return Rival(run.task.id, settled, green, bool(run.cleared), lines)
+    won = bool(run.cleared) and not isinstance(run.activity, StoppedFor)
+    return Rival(run.task.id, settled, green, won, lines)
 
 
 def number(rival: Rival) -> int:
@@ -66,6 +67,8 @@ _SHARED = (
     e.GatePassed,
     e.GateRejected,
     e.StageFailed,
+    e.RunHeld,
+    e.RunReleased,
 )
 
 

@@ -195,6 +195,8 @@ def _spent_workspace(run: Run) -> str:
 
 
 def _at_gate(run: Run, world: World, bound: str) -> Decision:
+    if world.problem:  # who decides is not known then, and nobody is not the answer
+        return Wait(Who.PERSON, PROBLEM, world.problem)
     if world.rivals and run.stage is Stage.VALIDATE:
         unchosen = _unchosen(run, world.rivals)
         if unchosen:
@@ -222,7 +224,8 @@ def _at_gate(run: Run, world: World, bound: str) -> Decision:
 
 def _parked(run: Run, world: World) -> Decision:
     """A conversation without a process goes on once what it waits for is there, and as a new session would: with room."""
-    return parked_for(run) or _room(run, world) or Unpark(run.parked.session if run.parked else "")
+    problem = Wait(Who.PERSON, PROBLEM, world.problem) if world.problem else None
+    return parked_for(run) or problem or _room(run, world) or Unpark(run.parked.session if run.parked else "")
 
 
 def parked_for(run: Run) -> Wait | None:

@@ -116,6 +116,18 @@ class AnswerAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The agent waits for the answer to this request no more."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """The agent came further in a way that nobody needs to know more of: it thinks, or a command of its says something."""
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentOffered:
     """The agent handed in a document through a tool call (for instance its plan) instead of a file."""
 
@@ -171,6 +183,8 @@ Fact: TypeAlias = (
     | ToolEnded
     | PermissionAsked
     | AnswerAsked
+    | Withdrawn
+    | Progressed
     | DocumentOffered
     | UsageReported
     | LimitSeen
@@ -208,6 +222,10 @@ class Answered:
 
 
 Reply: TypeAlias = Allow | Deny | Answered
+
+
+PRIVATE_HOME = "private-home"
+"""The option that says: HOME is the session's own, and nothing of the person's is lost by writing there."""
 
 
 @dataclass(frozen=True, slots=True)

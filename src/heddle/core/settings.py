@@ -84,7 +84,8 @@ class Settings:
         """The agents for a stage of a task as (brand, model), the wanted one first; model "" is the agent's own default."""
         brand, model = player(next((rule.agent for rule in self.agent_rules if rule.fits(task, stage)), ""))
         brand = brand or self.agent
-        first = (brand, model or (self.model if brand == self.agent else ""))
+        own = (task.model or self.model) if brand == self.agent else ""  # one brand's model says nothing to another
+        first = (brand, model or own)
         return tuple(dict.fromkeys((first, *((name, "") for name in self.fallbacks if name != first[0]))))
 
     @property

@@ -5,8 +5,9 @@ from dataclasses import replace
 from heddle.core import events as e
 from heddle.core.errors import Refused
 from heddle.core.run import Active, Run
-from heddle.core.session import Access, Brief
+from heddle.core.session import PRIVATE_HOME, Access, Brief
 from heddle.core.task import READ_ONLY, WITH_AGENT
+from heddle.engine.choosing import model_of
 from heddle.engine.installing import Installer
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside
@@ -36,8 +37,9 @@ class Attaching:
         made = next((made for made in run.workspaces if made.workspace == at.workspace), None)
         if workspace is None or made is None:
             raise nothing(run, "its workspace is gone")
-        command = self._command(agent, run, at, workspace, talk)
-        command = await Installer(self.outside, site, await self.worlds.settings(run)).for_session(command, "")
+        settings = await self.worlds.settings(run)
+        command = self._command(agent, run, at, workspace, talk, model_of(run, settings, agent.name))
+        command = await Installer(self.outside, site, settings).for_session(command, "")
         command = replace(command, env={**command.env, **({"TERM": term} if term else {})}, wall_s=None)
         held = await self.visits.begin(run.task.id, made, workspace, command, by=by, shown=f"{agent.name} {talk}")
         try:
@@ -72,9 +74,12 @@ class Attaching:
             )
         return known[-1]
 
-    def _command(self, agent: Agent, run: Run, at: e.SessionStarted, workspace: Workspace, talk: str) -> Command:
+    def _command(
+        self, agent: Agent, run: Run, at: e.SessionStarted, workspace: Workspace, talk: str, model: str
+    ) -> Command:
         access = Access.READ if run.stage in READ_ONLY else Access.WRITE
-        command = agent.terminal(Brief(at.session, "", access, workspace.tree, workspace.out, "", talk))
+        options = ((PRIVATE_HOME, "yes"),) if self.outside.tier > 0 else ()
+        command = agent.terminal(Brief(at.session, "", access, workspace.tree, workspace.out, model, talk, options))
         if command is None:
             raise nothing(run, f"agent '{agent.name}' has no screen")
         return command

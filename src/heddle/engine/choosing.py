@@ -28,7 +28,7 @@ async def choose(runs: Runs, agents: Agents, run: Run, settings: Settings, key: 
     """
     known = begun_with(runs, run, key)
     named = known or run.task.agent
-    candidates = ((named, _model(run, settings, named)),) if named else settings.candidates(run.task, run.stage)
+    candidates = ((named, model_of(run, settings, named)),) if named else settings.candidates(run.task, run.stage)
     over: list[tuple[str, HeddleError]] = []
     for brand, model in candidates:
         try:
@@ -40,7 +40,7 @@ async def choose(runs: Runs, agents: Agents, run: Run, settings: Settings, key: 
             over.append((brand, error))
             continue
         await _record(runs, run, over)
-        return Choice(agent, run.task.model or model)
+        return Choice(agent, model)
     if len(over) == 1:
         raise over[0][1]
     told = "; ".join(f"{brand}: {error.message}" for brand, error in over)
@@ -53,7 +53,10 @@ def begun_with(runs: Runs, run: Run, key: str) -> str:
     return next((event.agent for event in started if event.session.startswith(f"{key}.")), "")
 
 
-def _model(run: Run, settings: Settings, brand: str) -> str:
+def model_of(run: Run, settings: Settings, brand: str) -> str:
+    """The model that this brand is asked for at the run's stage; "": its own default."""
+    if run.task.agent == brand:
+        return run.task.model
     return dict(settings.candidates(run.task, run.stage)).get(brand, "")
 
 

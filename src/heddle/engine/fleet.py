@@ -70,6 +70,7 @@ class Fleet:
         self._troubles: dict[str, str] = {}
         self._working: dict[str, Work] = {}
         self._news = asyncio.Event()
+        self._looked = asyncio.Event()
 
     @property
     def trouble(self) -> str:
@@ -80,7 +81,7 @@ class Fleet:
         """Until cancelled: look at every run whenever a fact came or work ended."""
         watcher = asyncio.create_task(self._watch())
         self.visits.resume()
-        await asyncio.gather(*(end_parked(self.outside, run) for run in self.runs.all() if run.parked))
+        await asyncio.gather(*(end_parked(self.runs, self.outside, run) for run in self.runs.all() if run.parked))
         try:
             while True:
                 self._news.clear()
@@ -115,6 +116,7 @@ class Fleet:
     async def tick(self) -> bool:
         """One look at every run. False when something was recorded, so that another look is due at once."""
         settled = True
+        looked, self._looked = self._looked, asyncio.Event()
         for id in [run.task.id for run in self.runs.all()]:
             run = self.runs.require(id)
             if id in self.runs.unreadable:
@@ -133,7 +135,26 @@ class Fleet:
             trouble = self._troubles.get(id)
             self.decisions[id] = (self._stamp(run), Wait(Who.PERSON, PROBLEM, trouble) if trouble else decision)
             settled = await self._follow(run, decision) and settled
+        looked.set()
         return settled
+
+    async def up_to_date(self, limit_s: float) -> bool:
+        """Wait for a decision about every run as it is now, so long; whether there is one. Without it a board would show
+        what was decided before the last fact.
+        """
+        deadline = asyncio.get_running_loop().time() + limit_s
+        while self.stale():
+            left = deadline - asyncio.get_running_loop().time()
+            try:
+                await asyncio.wait_for(self._looked.wait(), timeout=max(0.0, left))
+            except TimeoutError:
+                return False
+        return True
+
+    def stale(self) -> bool:
+        """Whether some run was not looked at since its last fact."""
+        known = self.decisions
+        return any(known.get(run.task.id, ((),))[0] != self._stamp(run) for run in self.runs.all())
 
     async def _follow(self, run: Run, decision: Decision) -> bool:
         """Carry a decision out, or see to it that it is being carried out. False when it recorded a fact."""
@@ -144,11 +165,13 @@ class Fleet:
             case StartStage(stage, attempt, key):
                 await self.runs.record(id, e.StageStarted(stage, attempt, key))
             case Unpark(session):
-                await self.runs.record(id, e.SessionUnparked(session))
+                unparked = e.SessionUnparked(session)
+                await self.runs.record_if(id, lambda now: [unparked] if now.parked == run.parked else [])
             case Compete():
                 await self._compete(run)
             case PassGate(stage, bound, by):
-                await self.runs.record(id, e.GatePassed(stage, bound, by))
+                passed = e.GatePassed(stage, bound, by)
+                await self.runs.record_if(id, lambda now: [passed] if self._stamp(now) == self._stamp(run) else [])
             case Replan(base, why):
                 await self.runs.record(id, e.PlanOutdated(base, why))
             case Hold(reason, detail):

@@ -1,6 +1,6 @@
 """The prompt of a stage: who the agent is, what it is asked, and what it is handed. Outside text is fenced as data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from heddle.core.events import SessionParked
 from heddle.core.run import PLAN, Run
@@ -41,8 +41,8 @@ def resumption(run: Run, stage: Stage, out: str) -> str:
     return f"{_head(run, stage, out)}\n\n{told}\n\n{fenced('task', run.task.text)}\n"
 
 
-def going_on(run: Run, stage: Stage, parked: SessionParked, out: str) -> str:
-    """The turn with which a conversation goes on that was parked."""
+def going_on(run: Run, stage: Stage, parked: SessionParked, answers: Sequence[tuple[str, str]], out: str) -> str:
+    """The turn with which a conversation goes on that was parked; `answers` (question, answer) came meanwhile."""
     parts = [_head(run, stage, out)]
     if parked.visit:
         parts.append(
@@ -50,8 +50,8 @@ def going_on(run: Run, stage: Stage, parked: SessionParked, out: str) -> str:
         )
     else:
         parts.append("Your process was ended while you waited for an answer. Here it is; go on where you left off.")
-        given = [answer for question, answer in run.answers if question.startswith(f"{parked.session}/")]
-        parts.append(fenced("answer", "\n".join(given)))
+        for question, answer in answers:
+            parts += [fenced("question", question), fenced("answer", answer)]
     return "\n\n".join((*parts, fenced("task", run.task.text))) + "\n"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from heddle.core.contest import standing
 from heddle.core.errors import Refused, UserError
 from heddle.core.events import CommandsApproved, Event, GatePassed, Recorded, TurnRecorded, UsageRecorded
 from heddle.core.run import Run, evolve, fold
@@ -62,11 +63,18 @@ class Runs:
         return run
 
     def rivals(self, run: Run) -> tuple[Run, ...]:
-        """The others of its contest, as the first one lists them."""
-        first = self._runs.get(run.task.contest)
-        members = (first.task.id, *first.rivals) if first else ()
-        others = (id for id in members if id != run.task.id) if run.task.id in members else ()
-        return tuple(self._runs[id] for id in others if id in self._runs)
+        """The others of its contest, also while the first one does not list them yet, or has begun anew."""
+        contest = run.task.contest
+        others = (other for other in self._runs.values() if contest and other.task.contest == contest)
+        return tuple(other for other in others if other.task.id != run.task.id)
+
+    def passing(self, run: Run, bound: str, by: str) -> list[Event]:
+        """What passes the gate that a run is at. Raises Refused(slug="rival-chosen") when another one has won."""
+        winner = next((rival.id for rival in map(standing, self.rivals(run)) if rival.won), "")
+        if winner and run.stage is Stage.VALIDATE:
+            told = f"{winner} was chosen already; '{run.task.id}' competes with it"
+            raise Refused(told, slug="rival-chosen", hint=f"compare them: heddle compare {winner}")
+        return [GatePassed(run.stage, bound, by)]
 
     def history(self, id: str) -> Sequence[Recorded]:
         """The facts of a task, oldest first."""
@@ -98,13 +106,13 @@ class Runs:
 
     async def record(self, task: str, *events: Event, by: str = "heddle", cause: str = "") -> Run:
         """Append facts to a task's stream and return the run after them."""
-        async with self._lock(f"task:{task}"):
+        async with self._lock(self._guard(task)):
             await self._append(f"task:{task}", events, by, cause)
             return self._runs[task]
 
     async def record_if(self, task: str, choose: Callable[[Run], Iterable[Event]], *, by: str = "heddle") -> Run:
-        """Append what `choose` makes of the run as it is at that moment; nothing comes between."""
-        async with self._lock(f"task:{task}"):
+        """Append what `choose` makes of the run as it is at that moment; nothing comes between, of its rivals neither."""
+        async with self._lock(self._guard(task)):
             events = tuple(choose(self.require(task)))
             if events:
                 await self._append(f"task:{task}", events, by, "")
@@ -168,6 +176,11 @@ class Runs:
         person = isinstance(event, GatePassed) and event.stage is Stage.PLAN and event.by.startswith("person")
         if person and run.plan is not None:
             self._approved.setdefault(run.task.repository, set()).update(run.plan.commands)
+
+    def _guard(self, task: str) -> str:
+        """What is held while facts of a task are chosen: rivals share one, so that no two of them win."""
+        run = self._runs.get(task)
+        return f"contest:{run.task.contest}" if run is not None and run.task.contest else f"task:{task}"
 
     def _lock(self, stream: str) -> asyncio.Lock:
         return self._locks.setdefault(stream, asyncio.Lock())

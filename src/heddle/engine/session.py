@@ -26,6 +26,7 @@ from heddle.core.session import (
     LimitKind,
     LimitSeen,
     PermissionAsked,
+    Progressed,
     Reply,
     Said,
     Send,
@@ -34,6 +35,7 @@ from heddle.core.session import (
     TurnEnded,
     TurnOutcome,
     UsageReported,
+    Withdrawn,
 )
 from heddle.engine.autosave import Autosave
 from heddle.engine.runs import Runs
@@ -106,6 +108,7 @@ class Session:
     _closed: bool = False
     _recorded: int = 0
     _line: bytes = b""
+    _heard: int = 0
     _offset: int = 0
     _since: float = 0.0
     _waiting: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -129,7 +132,9 @@ class Session:
         if self.outcome.parked:
             await self.saving.now()
         self.outcome.exit = with_cause(await self._end(), self.size.ended_for)
-        if not self.outcome.parked:
+        if self.outcome.parked:
+            await self._settle_spend()
+        else:
             for fact in self.conversation.exited(self.outcome.exit, self.held.load_errors().decode(errors="replace")):
                 await self._take(fact)
         await self._withdraw()
@@ -189,7 +194,16 @@ class Session:
 
         await self.runs.record_if(self.task, still_waits, by=session)
 
+    async def _settle_spend(self) -> None:
+        """What it said last is nobody's to answer any more, but what it used counts."""
+        async for chunk in self.held.output(self._heard):
+            *lines, self._line = (self._line + chunk.data).split(b"\n")
+            for item in (item for line in lines if line.strip() for item in self.conversation.receive(line)):
+                if isinstance(item, UsageReported):
+                    await self._take(item)
+
     async def _receive(self, data: bytes) -> None:
+        self._heard += len(data)
         self.watch.nudge()
         self.saving.nudge()
         *lines, self._line = (self._line + data).split(b"\n")
@@ -231,14 +245,8 @@ class Session:
             case ToolCalled(_, kind, title, paths):
                 await self._record(e.ToolUsed(self._offset, kind, self.redact(title)[:200], paths))
                 await self._watch_scope(kind, paths)
-            case PermissionAsked():
-                await self._permit(fact)
-            case AnswerAsked():
-                await self._ask(fact)
-            case DocumentOffered(text, request):
-                self.outcome.offered = text
-                if request:
-                    await self._reply(request, Allow())
+            case PermissionAsked() | AnswerAsked() | Withdrawn() | DocumentOffered():
+                await self._hear_request(fact)
             case UsageReported(usage):
                 await self._record(e.UsageRecorded(self._offset, usage))
             case LimitSeen(kind, detail, resets_at, retrying):
@@ -249,8 +257,23 @@ class Session:
                     await self.held.stop(grace_s=2.0)
             case TurnEnded():
                 await self._turn(fact)
-            case Said() | ToolEnded() | Denied() | Garbled():
+            case Said() | ToolEnded() | Denied() | Garbled() | Progressed():
                 return
+            case _:
+                assert_never(fact)
+
+    async def _hear_request(self, fact: PermissionAsked | AnswerAsked | Withdrawn | DocumentOffered) -> None:
+        match fact:
+            case PermissionAsked():
+                await self._permit(fact)
+            case AnswerAsked():
+                await self._ask(fact)
+            case Withdrawn(request):
+                await self._forgo(request)
+            case DocumentOffered(text, request):
+                self.outcome.offered = text
+                if request:
+                    await self._reply(request, Allow())
             case _:
                 assert_never(fact)
 
@@ -286,6 +309,19 @@ class Session:
         await self._reply(request, Answered(answer))
         self._waiting.pop(question, None)
         self._moved_on()
+
+    async def _forgo(self, request: str) -> None:
+        """Nobody needs to answer that any more."""
+        question = f"{self.brief.session}/{request}"
+        waiting = self._waiting.pop(question, None)
+        if waiting is not None:
+            waiting.cancel()
+            withdrawn = e.QuestionWithdrawn(question)
+
+            def still_open(run: Run) -> list[e.Event]:
+                return [withdrawn] if any(open.id == question for open in run.questions) else []
+
+            await self.runs.record_if(self.task, still_open, by=self.brief.session)
 
     async def _withdraw(self) -> None:
         """What nobody waits for any more; a parked conversation waits on, but for one that a person took over."""

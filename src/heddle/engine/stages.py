@@ -23,7 +23,7 @@ from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.session import Outcome, Session
 from heddle.engine.site import Outside, Site
 from heddle.engine.sizewatch import Meter, SizeWatch
-from heddle.ports import Collected, Command, Workspace, WorkspaceOrder
+from heddle.ports import Collected, Command, Exit, Workspace, WorkspaceOrder
 
 
 class AgentStage:
@@ -70,7 +70,7 @@ class AgentStage:
         first = int(parked.session.rpartition(".")[2]) + 1 if parked else 1
         resume = parked.agent_session if parked else ""
         if parked:
-            await require_ended(workspace, parked.session)
+            await settle_parked(self.runs, workspace, parked.session)
         for number in range(first, first + self.settings.resumes + 1):
             outcome, text = await self._session(choice, workspace, number, resume)
             if outcome.parked:
@@ -93,6 +93,14 @@ class AgentStage:
         facts = (r.event for r in reversed(self.runs.history(self.task)) if isinstance(r.event, e.SessionParked))
         return next((fact for fact in facts if fact.session.startswith(f"{self.key}.")), None)
 
+    def _answers_since(self, parked: e.SessionParked) -> list[tuple[str, str]]:
+        """What a session had asked when it was parked, each with the answer that came then."""
+        facts = [record.event for record in self.runs.history(self.task)]
+        since = facts[facts.index(parked) :]
+        asked = {fact.question: fact.text for fact in facts if isinstance(fact, e.QuestionAsked)}
+        given = {fact.question: fact.answer for fact in since if isinstance(fact, e.QuestionAnswered)}
+        return [(text, given[id]) for id, text in asked.items() if id in given and id.startswith(f"{parked.session}/")]
+
     def _unhappy(self, outcome: Outcome) -> Failure:
         turn, ended = outcome.turn, outcome.exit
         if outcome.refused:
@@ -110,7 +118,9 @@ class AgentStage:
         return Failure(f"turn-{turn.outcome}", turn.error or f"the turn was {turn.outcome}")
 
     async def _session(self, choice: Choice, workspace: Workspace, number: int, resume: str) -> tuple[Outcome, str]:
-        run, id, agent = self.run, f"{self.key}.{number}", choice.agent
+        id, agent = f"{self.key}.{number}", choice.agent
+        if self.run.parked is not None:  # a person was faster
+            return Outcome(parked=True), ""
         access = Access.READ if self.stage in READ_ONLY else Access.WRITE
         brief = Brief(
             id,
@@ -123,13 +133,10 @@ class AgentStage:
         )
         command = await self.installer.for_session(agent.command(brief), id)
         held = await workspace.enter(command)
-        if run.session is None or run.session.session != id:
-            started = e.SessionStarted(id, agent.name, workspace.id, self.stage, self.attempt, self.outside.tier)
-            known = any(
-                isinstance(r.event, e.SessionStarted) and r.event == started for r in self.runs.history(self.task)
-            )
-            if not known:
-                await self.runs.record(self.task, started)
+        started = e.SessionStarted(id, agent.name, workspace.id, self.stage, self.attempt, self.outside.tier)
+        if not await self._begin(started):
+            await held.stop(grace_s=2.0)
+            return Outcome(parked=True), ""
 
         async def review(outcome: Outcome) -> str:
             return await self._complaint(workspace, outcome)
@@ -159,6 +166,18 @@ class AgentStage:
         outcome = await session.play()
         return outcome, await self._text(workspace, outcome)
 
+    async def _begin(self, started: e.SessionStarted) -> bool:
+        """Put a session on record before it is told anything. False when a person took the conversation over meanwhile: then
+        it is they who have it, and this session is parked from its first moment (D3).
+        """
+
+        def begin(run: Run) -> list[e.Event]:
+            known = any(r.event == started for r in self.runs.history(self.task))
+            taken = [replace(run.parked, session=started.session)] if run.parked is not None else []
+            return [] if known else [started, *taken]
+
+        return (await self.runs.record_if(self.task, begin)).parked is None
+
     def _text_for(self, number: int, resume: str, out: str) -> str:
         """The first turn of the attempt's session of that number."""
         run, parked = self.run, self._parked()
@@ -166,7 +185,7 @@ class AgentStage:
         if number == 1:
             return whole
         if parked and parked.session == f"{self.key}.{number - 1}":
-            return going_on(run, self.stage, parked, out) + whole
+            return going_on(run, self.stage, parked, self._answers_since(parked), out) + whole
         return resumption(run, self.stage, out) + whole
 
     def _scope(self) -> Scope:
@@ -274,21 +293,30 @@ async def workspace_for(
     return workspace
 
 
-async def end_parked(outside: Outside, run: Run) -> None:
+async def end_parked(runs: Runs, outside: Outside, run: Run) -> None:
     """What a crash left of a parked session goes; what fails is done when it goes on."""
     with suppress(HeddleError):
         workspace = await (await outside.site(run.task.root)).workspaces.find(
             run.session.workspace if run.session else ""
         )
         if workspace is not None and run.parked is not None:
-            await require_ended(workspace, run.parked.session)
+            await settle_parked(runs, workspace, run.parked.session)
             await workspace.vacate()
 
 
-async def require_ended(workspace: Workspace, session: str) -> None:
-    """Nobody else may have the conversation (D3): a crash can come between a parking and the end of its process."""
+async def settle_parked(runs: Runs, workspace: Workspace, session: str) -> None:
+    """Have nothing left of a parked session but its conversation: a crash can come before its end is on record."""
+    ended = await require_ended(workspace, session)
+    stream = f"session:{session}"
+    if not any(isinstance(record.event, e.SessionEnded) for record in await runs.journal.read(stream)):
+        await runs.record_other(stream, e.SessionEnded(ended.code, ended.signal, ended.why), by=session)
+
+
+async def require_ended(workspace: Workspace, session: str) -> Exit:
+    """Nobody else may have the conversation (D3); how its process ended."""
     held = await workspace.enter(Command(session, ("true",), ""))  # a known key is never started anew
     await held.stop(grace_s=2.0)
+    return await held.exit()
 
 
 async def _nothing_to_save() -> bool:

@@ -65,7 +65,7 @@ class Validation:
             return e.PlanOutdated(onto, f"the result conflicts with {run.task.branch} in {listed}\n{merged.detail}")
         candidate = await self._candidate(run, merged.tree, onto)
         verdict = Verdict(Colour.GREEN, onto, candidate, merged.tree, edited_tests=self._edited_tests(result.paths))
-        if not run.checks:
+        if not self.checks:
             reason = "no check is known for this task; name one in heddle.toml or with --check"
             return e.VerdictReached(self.attempt, replace(verdict, colour=Colour.UNKNOWN, reason=reason))
         hooked, candidate = await self._hooked(candidate, onto, merged.tree)
@@ -78,6 +78,12 @@ class Validation:
         if judged.colour is Colour.RED and onto != run.base:
             judged = await self._blame(judged)
         return e.VerdictReached(self.attempt, judged)
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """What was agreed on with the plan; without one, the repository's and the task's own."""
+        run = self.run
+        return run.checks if run.plan else tuple(dict.fromkeys((*self.settings.checks, *run.checks)))
 
     async def _onto(self) -> str:
         """The commit that this attempt validates against: fixed once, so that a restart goes on with the same."""
@@ -119,7 +125,7 @@ class Validation:
 
     def _edited_tests(self, paths: tuple[str, ...]) -> tuple[str, ...]:
         tests = Scope(self.settings.test_paths)
-        run_by_checks = {word.removeprefix("./") for check in self.run.checks for word in check.split()[:2]}
+        run_by_checks = {word.removeprefix("./") for check in self.checks for word in check.split()[:2]}
         return tuple(path for path in paths if tests.covers(path) or path in run_by_checks)
 
     async def _check(self, commit: str, key: str) -> tuple[CheckResult, ...]:
@@ -128,7 +134,7 @@ class Validation:
         await self.installer.set_up(workspace, key)
         before = {change.path for change in (await workspace.changes()).paths}
         results: list[CheckResult] = []
-        for number, line in enumerate(self.run.checks, start=1):
+        for number, line in enumerate(self.checks, start=1):
             results.append(await self._run_check(workspace, f"{key}.check-{number}", line))
         if all(result.colour is Colour.GREEN for result in results):
             changed = [c.path for c in (await workspace.changes()).paths if c.kind != "added" and c.path not in before]

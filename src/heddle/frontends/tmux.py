@@ -12,6 +12,7 @@ from heddle.client import become, run_captured
 from heddle.core.errors import OutsideError, SetupError
 
 SESSION = "heddle"
+FLEET = "fleet"
 OVERVIEW = "overview"
 TASK = "@heddle-task"
 """The option of a pane that says what it shows: a task's id, or OVERVIEW."""
@@ -47,7 +48,7 @@ class Tmux:
         panes = self._panes()
         for task in tasks:
             if task not in panes:
-                after, fleet = list(panes.values())[-1], f"={SESSION}:fleet"
+                after, fleet = list(panes.values())[-1], f"={SESSION}:{FLEET}"
                 pane = self._run("split-window", "-d", "-t", after, "-P", "-F", "#{pane_id}", ours("watch", task))
                 self._run("set-option", "-p", "-t", pane, TASK, task)
                 self._run("select-layout", "-t", fleet, "tiled")
@@ -57,7 +58,7 @@ class Tmux:
     def open_window(self, name: str, *words: str) -> None:
         """A window that runs one command of Heddle's; the one of that name when it is there. It closes with the command."""
         self._begin()
-        if name not in self._run("list-windows", "-t", f"={SESSION}", "-F", "#{window_name}").splitlines():
+        if name not in self._windows():
             self._run("new-window", "-d", "-t", f"={SESSION}:", "-n", name, ours(*words))
         self._run("select-window", "-t", f"={SESSION}:={name}")
 
@@ -67,20 +68,26 @@ class Tmux:
         become([*self.argv, *(["-CC"] if control else []), "attach-session", "-t", f"={SESSION}"])
 
     def _begin(self) -> None:
+        """The session with its first window; that one is made anew when it was closed."""
         status, _, _ = run_captured([*self.argv, "has-session", "-t", f"={SESSION}"])
-        if status == 0:
-            return
-        size = shutil.get_terminal_size((200, 50))
-        at = ("-x", str(size.columns), "-y", str(size.lines))
-        self._run("new-session", "-d", "-s", SESSION, "-n", "fleet", *at, ours("status", "--follow"))
-        for name, value in SETTINGS:
-            self._run("set-option", "-g", name, value)
-        self._run("set-option", "-p", "-t", f"={SESSION}:fleet", TASK, OVERVIEW)
-        self._run("set-hook", "-g", "pane-exited", "select-layout tiled")
+        board = ours("status", "--follow")
+        if status != 0:
+            size = shutil.get_terminal_size((200, 50))
+            at = ("-x", str(size.columns), "-y", str(size.lines))
+            self._run("new-session", "-d", "-s", SESSION, "-n", FLEET, *at, board)
+            for name, value in SETTINGS:
+                self._run("set-option", "-g", name, value)
+            self._run("set-hook", "-g", "pane-exited", "select-layout tiled")
+        elif FLEET not in self._windows():
+            self._run("new-window", "-d", "-t", f"={SESSION}:", "-n", FLEET, board)
+        self._run("set-option", "-p", "-t", f"={SESSION}:{FLEET}.0", TASK, OVERVIEW)
+
+    def _windows(self) -> list[str]:
+        return self._run("list-windows", "-t", f"={SESSION}", "-F", "#{window_name}").splitlines()
 
     def _panes(self) -> dict[str, str]:
         """The ids of the panes by what they show, in order."""
-        listed = self._run("list-panes", "-t", f"={SESSION}:fleet", "-F", f"#{{{TASK}}} #{{pane_id}}").splitlines()
+        listed = self._run("list-panes", "-t", f"={SESSION}:{FLEET}", "-F", f"#{{{TASK}}} #{{pane_id}}").splitlines()
         return {name: pane for name, _, pane in (line.rpartition(" ") for line in listed)}
 
     def _run(self, *words: str) -> str:
@@ -97,5 +104,5 @@ class Tmux:
 
 
 def ours(*words: str) -> str:
-    """A command line for tmux' shell that runs a command of Heddle's."""
-    return shlex.join((sys.executable, "-P", "-m", "heddle.frontends.cli", *words))
+    """A command line for tmux' shell that runs a command of Heddle's. One that fails is seen until somebody says Enter."""
+    return shlex.join((sys.executable, "-P", "-m", "heddle.frontends.cli", *words)) + " || read -r _"

@@ -1,7 +1,7 @@
 """`python -I -S seeded.py FILE COMMAND...`: put settings into an agent's JSON file, then become the agent.
 
-The settings are the JSON object in HEDDLE_SEED, which the agent does not get to see; objects in the file are added to,
-everything else is replaced. For what an agent would otherwise ask on its own screen before it shows a conversation.
+The settings are the JSON object in HEDDLE_SEED, which the agent does not get to see; objects and lists in the file are added
+to, everything else is replaced. For what an agent would otherwise ask on its own screen before it shows a conversation.
 """
 
 import json
@@ -16,7 +16,10 @@ SEED = "HEDDLE_SEED"
 def main() -> int:
     """Never returns when all is well."""
     file, *command = sys.argv[1:]
-    seed(Path(file).expanduser(), json.loads(os.environ.pop(SEED, "{}")))
+    try:
+        seed(Path(file).expanduser(), json.loads(os.environ.pop(SEED, "{}")))
+    except OSError as error:  # then it asks
+        sys.stderr.write(f"'{file}': {error.strerror}\n")
     try:
         os.execvp(command[0], command)
     except OSError as error:
@@ -34,21 +37,25 @@ def seed(path: Path, settings: dict[str, Any]) -> None:
         return
     if not isinstance(known, dict):
         return
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(merged(known, settings)))
-    fresh.chmod(0o600)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(merged(known, settings), file)
     fresh.replace(path)
 
 
 def merged(known: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """`known` with `more` in it, object by object."""
-    both = {name: merged(known[name], value) for name, value in more.items() if _objects(known.get(name), value)}
-    return {**known, **more, **both}
+    """`known` with `more` in it, object by object and list by list."""
+    return {**known, **{name: _united(known.get(name), value) for name, value in more.items()}}
 
 
-def _objects(one: object, other: object) -> bool:
-    return isinstance(one, dict) and isinstance(other, dict)
+def _united(known: Any, more: Any) -> Any:
+    if isinstance(known, dict) and isinstance(more, dict):
+        return merged(known, more)
+    if isinstance(known, list) and isinstance(more, list):
+        return [*known, *(one for one in more if one not in known)]
+    return more
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class Store:
         ours = [Path(folder, name) for folder, _, names in os.walk(self.folder) for name in names]
         for path in (*ours, *(self.common / "objects" / "pack").glob("pack-*.keep")):
             with suppress(OSError):
-                if path.lstat().st_mtime < limit and (path.suffix != ".keep" or path.read_text() == _KEPT):
+                if path.lstat().st_mtime < limit and (path.suffix != ".keep" or path.read_bytes() == _KEPT.encode()):
                     path.unlink()
 
     @asynccontextmanager

@@ -22,6 +22,7 @@ from heddle.core.session import (
     Fact,
     Garbled,
     PermissionAsked,
+    Progressed,
     Reply,
     Said,
     Send,
@@ -101,9 +102,9 @@ class AcpConversation:
 
     def reply(self, request: str, reply: Reply) -> list[Send]:
         """See the port. An answer to what was withdrawn, or answered before, is no message."""
-        form = self._forms.get(request.partition("#")[0])
-        if form is not None:
-            return self._fill(request.partition("#")[0], form, form.reply(request, reply))
+        id = next((id for id, form in self._forms.items() if request in form.requests), "")
+        if id:
+            return self._fill(id, self._forms[id].reply(request, reply))
         asked = self._asked.pop(request, None)
         if asked is None:
             return []
@@ -112,11 +113,8 @@ class AcpConversation:
             result["_meta"] = {"heddle": {"answer": reply.text}}
         return [wire.answer(f"reply:{request}", asked.number, result)]
 
-    def _fill(self, id: str, form: Form, result: Table | None) -> list[Send]:
-        if result is None:
-            return []
-        del self._forms[id]
-        return [wire.answer(f"reply:{id}", form.number, result)]
+    def _fill(self, id: str, result: Table | None) -> list[Send]:
+        return [] if result is None else [wire.answer(f"reply:{id}", self._forms.pop(id).number, result)]
 
     def _request(self, id: str, number: int, method: str, params: Table) -> Send:
         self._awaited.add(number)
@@ -196,12 +194,15 @@ class AcpConversation:
         match update.get("sessionUpdate"):
             case "usage_update":
                 self._meter.read(update)
+                yield Progressed()
+            case "agent_thought_chunk" | "plan" if self._session:
+                yield Progressed()
             case "agent_message_chunk" if self._session:
                 yield from self._hear(update)
             case "tool_call" | "tool_call_update" if self._session:
-                for fact in self._calls.heard(update):
-                    self._between = self._between or isinstance(fact, ToolCalled)
-                    yield fact
+                facts = list(self._calls.heard(update))
+                self._between = self._between or any(isinstance(fact, ToolCalled) for fact in facts)
+                yield from facts or (Progressed(),)
 
     def _hear(self, update: Table) -> Iterator[Fact]:
         """A piece of a message. The turn's text is its last message: another id, or a tool call, begins a new one."""
@@ -220,7 +221,7 @@ class AcpConversation:
             yield wire.answer(f"decline:{number}", number, DECLINED)
             return
         self._forms[str(number)] = form
-        yield from form.asked(str(number))
+        yield from form.asked()
 
     def _ask(self, number: object, params: Table) -> Fact:
         options = [option for option in tables(params.get("options")) if word(option.get("optionId"))]

@@ -8,60 +8,66 @@ from heddle.core.session import Allow, AnswerAsked, Answered, Deny, Reply
 
 YES, NO = "yes", "no"
 DECLINED: Table = {"action": "decline"}
+CONFIRMATION = ""
+"""Stands for the property of a form that has none: its message is to be confirmed."""
+
 SIMPLE = ("string", "boolean", "number", "integer")
 
 
 @dataclass(slots=True)
 class Form:
-    """One request. `number`: the agent's id of it. It is answered with the last of its questions, or declined with the
-    first that is not answered, or not with what it is for.
+    """One request. `number`: the agent's id of it; `requests`: what each question's id asks for. It is answered with the
+    last of its questions: declined, when one was not answered, or not with what it is for.
     """
 
     number: object
     message: str
+    requests: dict[str, str]
     properties: dict[str, Table]
-    given: dict[str, object] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, number: object, params: Table) -> "Form | None":
-        """The form of a request; None when it holds what no text can answer."""
+        """The form of a request; None when it holds what no text can answer. What may be left out is not asked for."""
         schema = table(params.get("requestedSchema"))
         named = {name: table(told) for name, told in table(schema.get("properties")).items()}
-        fits = params.get("mode", "form") == "form" and all(told.get("type") in SIMPLE for told in named.values())
-        return cls(number, word(params.get("message")), named) if fits else None
+        required = schema.get("required")
+        if isinstance(required, list) and any(name in required for name in named):
+            named = {name: told for name, told in named.items() if name in required}
+        if params.get("mode", "form") != "form" or any(told.get("type") not in SIMPLE for told in named.values()):
+            return None
+        asked = list(named) or [CONFIRMATION]
+        requests = {str(number) if at == 1 else f"{number}#{at}": name for at, name in enumerate(asked, start=1)}
+        return cls(number, word(params.get("message")), requests, named)
 
-    def asked(self, request: str) -> Iterator[AnswerAsked]:
-        """A question for each property; the first bears the request's id, a further one a number after it. Without any
-        property the message is to be confirmed.
-        """
-        for place, (name, told) in enumerate(self.properties.items() or [("", table(None))], start=1):
+    def asked(self) -> Iterator[AnswerAsked]:
+        """A question for each property; the first bears the request's id, a further one a number after it."""
+        for request, name in self.requests.items():
+            told = self.properties.get(name, {"type": "boolean"})
             about = word(told.get("title")) or word(told.get("description")) or name
             text = " - ".join(part for part in (self.message, about) if part)
-            id = request if place == 1 else f"{request}#{place}"
-            yield AnswerAsked(id, text, self._options(told), _shown(told.get("default"), told))
-
-    def _options(self, told: Table) -> tuple[str, ...]:
-        if not self.properties or told.get("type") == "boolean":
-            return (YES, NO)
-        return tuple(label for label, _ in _choices(told))
+            options = (YES, NO) if told.get("type") == "boolean" else tuple(label for label, _ in _choices(told))
+            yield AnswerAsked(request, text, options, _shown(told.get("default"), told))
 
     def reply(self, request: str, reply: Reply) -> Table | None:
-        """Take an answer; the answer to the whole form when this settles it."""
+        """Take an answer; the answer to the whole form when this was the last one."""
         match reply:
             case Answered(text):
-                return self._take(int(request.partition("#")[2] or 1) - 1, text)
+                self.texts[request] = text.strip()
             case Allow() | Deny():
                 return DECLINED
+        return self._filled() if len(self.texts) == len(self.requests) else None
 
-    def _take(self, place: int, text: str) -> Table | None:
+    def _filled(self) -> Table:
         if not self.properties:
-            return {"action": "accept", "content": {}} if text == YES else DECLINED
-        name, told = list(self.properties.items())[place]
+            return {"action": "accept", "content": {}} if YES in self.texts.values() else DECLINED
         try:
-            self.given[name] = _value(told, text.strip())
+            given = {
+                name: _value(self.properties[name], self.texts[request]) for request, name in self.requests.items()
+            }
         except ValueError:
             return DECLINED
-        return {"action": "accept", "content": self.given} if len(self.given) == len(self.properties) else None
+        return {"action": "accept", "content": given}
 
 
 def _choices(told: Table) -> list[tuple[str, object]]:

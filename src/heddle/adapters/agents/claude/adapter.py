@@ -10,7 +10,7 @@ from heddle.adapters.agents.brands import Brand, reach
 from heddle.adapters.agents.claude.conversation import ClaudeConversation
 from heddle.adapters.agents.claude.tools import OFFER_PLAN, WITHHELD
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import Access, Brief
+from heddle.core.session import PRIVATE_HOME, Access, Brief
 from heddle.ports import Command
 
 HOST = ("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
@@ -67,15 +67,23 @@ class ClaudeAgent:
         )
 
     def terminal(self, brief: Brief) -> Command:
-        """See the port. The first screens of a fresh HOME would ask what was answered when the task was started."""
-        argv = [*SEEDED, self._config_file(), *self._brand.command, *UNAPPROVED]
+        """See the port. In a HOME of the session's own the first screens would ask what was answered when the task was
+        started; the person's own settings are theirs alone.
+        """
+        private = PRIVATE_HOME in dict(brief.options)
+        argv = [
+            *(SEEDED if private else ()),
+            *([self._config_file()] if private else ()),
+            *self._brand.command,
+            *UNAPPROVED,
+        ]
         argv += [f"--permission-mode={MODES[brief.access]}", f"--settings={json.dumps(SETTINGS)}"]
         argv += [f"--disallowedTools={','.join(WITHHELD)}", f"--add-dir={brief.tree}", f"--resume={brief.resume}"]
         argv += [f"--model={brief.model}"] if brief.model else []
         known = {"hasCompletedOnboarding": True, "projects": {brief.tree: {"hasTrustDialogAccepted": True}}}
         key = self._env.get("ANTHROPIC_API_KEY")
         known |= {"customApiKeyResponses": {"approved": [key[-KEY_TAIL:]]}} if key else {}
-        env, to = {**ENV, **self._env, SEED: json.dumps(known)}, self._reach
+        env, to = {**ENV, **self._env, **({SEED: json.dumps(known)} if private else {})}, self._reach
         return Command(
             brief.session, tuple(argv), "", env, stdin="terminal", hosts=to.hosts, near=to.near, forwards=to.forwards
         )

@@ -26,6 +26,7 @@ from heddle.core.session import (
     LimitKind,
     LimitSeen,
     PermissionAsked,
+    Progressed,
     Reply,
     Said,
     Send,
@@ -34,6 +35,7 @@ from heddle.core.session import (
     TurnEnded,
     TurnOutcome,
     UsageReported,
+    Withdrawn,
 )
 from heddle.ports import Exit
 
@@ -129,7 +131,9 @@ class ClaudeConversation:
             case wire.ControlRequest(id, asked):
                 yield from self._ask(id, asked)
             case wire.Cancelled(id):
-                self._withdraw(id)
+                yield from self._withdraw(id)
+            case wire.Working():
+                yield Progressed()
             case wire.Refusal(tool, call):
                 yield Denied(call, tool)
             case wire.Retry():
@@ -174,10 +178,11 @@ class ClaudeConversation:
         self._asked.update({fact.request: questions for fact in facts})
         yield from facts
 
-    def _withdraw(self, id: str) -> None:
-        self._asked.pop(id, None)
-        for request in [key for key, asked in self._asked.items() if isinstance(asked, Questions) and asked.call == id]:
-            del self._asked[request]
+    def _withdraw(self, id: str) -> Iterator[Fact]:
+        for request, asked in list(self._asked.items()):
+            if request == id or (isinstance(asked, Questions) and asked.call == id):
+                del self._asked[request]
+                yield Withdrawn(request)
 
     # -------------------------------------------------------------------------------- limits and the end
 

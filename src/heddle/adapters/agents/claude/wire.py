@@ -118,6 +118,10 @@ class Cancelled(msgspec.Struct):
     request_id: str = ""
 
 
+class Working(msgspec.Struct):
+    """A command, a subagent or the model itself came further."""
+
+
 class Tokens(msgspec.Struct):
     """Usage of the main conversation in one result; subagents are missing from it."""
 
@@ -157,13 +161,18 @@ class Result(msgspec.Struct):
         return (self.terminal_reason or "").startswith("aborted")
 
 
-Line: TypeAlias = Init | State | Retry | Refusal | Assistant | User | RateLimit | ControlRequest | Cancelled | Result
+Line: TypeAlias = (
+    Init | State | Retry | Refusal | Assistant | User | RateLimit | ControlRequest | Cancelled | Working | Result
+)
 
 _SYSTEM: dict[str, type[Line]] = {
     "init": Init,
     "session_state_changed": State,
     "api_retry": Retry,
     "permission_denied": Refusal,
+    "task_started": Working,
+    "task_progress": Working,
+    "task_notification": Working,
 }
 
 _LINES: dict[str, type[Line]] = {
@@ -172,6 +181,8 @@ _LINES: dict[str, type[Line]] = {
     "rate_limit_event": RateLimit,
     "control_request": ControlRequest,
     "control_cancel_request": Cancelled,
+    "stream_event": Working,
+    "tool_progress": Working,
     "result": Result,
 }
 

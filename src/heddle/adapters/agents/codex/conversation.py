@@ -26,6 +26,7 @@ from heddle.core.session import (
     LimitKind,
     LimitSeen,
     PermissionAsked,
+    Progressed,
     Reply,
     Said,
     Send,
@@ -34,6 +35,7 @@ from heddle.core.session import (
     TurnEnded,
     TurnOutcome,
     UsageReported,
+    Withdrawn,
 )
 from heddle.ports import Exit
 
@@ -164,6 +166,8 @@ class CodexConversation:
         """See the port."""
         try:
             told = wire.decoded(line)
+            if isinstance(told, wire.Working):
+                return [Progressed()]
             return [] if told is None else list(self._take(told))
         except ValueError:
             return [Garbled(line[:SAMPLE].decode(errors="replace"))]
@@ -192,7 +196,7 @@ class CodexConversation:
             case wire.Failed(error, retrying, thread) if thread == self._thread:
                 yield from self._fail(error, retrying=retrying)
             case wire.Resolved(number):
-                self._withdraw(number)
+                yield from self._withdraw(number)
             case _:  # of a thread or a turn that is not ours
                 pass
 
@@ -308,10 +312,11 @@ class CodexConversation:
         self._asked.update({fact.request: questions for fact in facts})
         yield from facts
 
-    def _withdraw(self, number: wire.Number) -> None:
+    def _withdraw(self, number: wire.Number) -> Iterator[Fact]:
         gone = [key for key, asked in self._asked.items() if asked.number == number]
         for request in gone:
             del self._asked[request]
+            yield Withdrawn(request)
 
     # -------------------------------------------------------------------------------- limits and the end
 

@@ -265,8 +265,21 @@ class FormAsked(msgspec.Struct, rename="camel"):
         return self.meta is not None and self.meta.codex_approval_kind == "mcp_tool_call"
 
 
+class Working(msgspec.Struct):
+    """A part of an item came: words, thoughts, what a command says."""
+
+
 Notice: TypeAlias = (
-    TurnStarted | TurnCompleted | ItemStarted | ItemCompleted | PatchUpdated | Used | Limits | Failed | Resolved
+    TurnStarted
+    | TurnCompleted
+    | ItemStarted
+    | ItemCompleted
+    | PatchUpdated
+    | Used
+    | Limits
+    | Failed
+    | Resolved
+    | Working
 )
 Asked: TypeAlias = CommandAsked | ChangeAsked | InputAsked | FormAsked
 
@@ -305,7 +318,7 @@ def decoded(line: bytes) -> Answer | Request | Notice | None:
         if not head.method:
             return _answer(head)
         if head.id is None:
-            kind = NOTICES.get(head.method)
+            kind = NOTICES.get(head.method) or (Working if head.method.startswith("item/") else None)
             return None if kind is None else msgspec.json.decode(head.params, type=kind)
     except RecursionError as error:
         raise ValueError("too deep") from error

@@ -10,6 +10,9 @@ from heddle.frontends.cli.output import answer, badge, board, clean, here, narra
 
 EXAMPLES = ["heddle status", "heddle status --all", "heddle status --follow", "heddle status --json"]
 
+LOOKS = 20
+"""How often a board is drawn while it is not up to date; the daemon waits a moment before each."""
+
 CLEARED = "\x1b[H\x1b[2J"
 """A terminal's empty screen, written from its upper left corner."""
 
@@ -52,10 +55,14 @@ def _follow(args: argparse.Namespace) -> int:
 
 
 def _redraw(args: argparse.Namespace) -> None:
-    told = _board(args)
-    sys.stdout.write(CLEARED)
-    _show(told)
-    sys.stdout.flush()
+    """What the engine has not looked at yet is shown as that, and again once it has: that is no fact of its own."""
+    for _ in range(LOOKS):
+        told = _board(args)
+        sys.stdout.write(CLEARED)
+        _show(told)
+        sys.stdout.flush()
+        if not told.get("stale"):
+            return
 
 
 def _board(args: argparse.Namespace) -> dict[str, Any]:
