@@ -103,11 +103,13 @@ class Cycle(RuleBasedStateMachine):
                     assert self.now.approved == self.now.bound()
                 self.add(e.StageStarted(stage, attempt, key))
             case PassGate(stage, bound, by):
+                assert not self.world.problem  # nobody knows who decides
                 if stage is Stage.PLAN and by != "nobody":
                     assert self.now.plan is not None
                     assert set(self.now.plan.commands) <= self.world.approved
                 self.add(e.GatePassed(stage, bound, by))
             case Unpark(session):
+                assert not self.world.problem
                 assert self.now.parked is not None
                 assert all(question.session != session for question in self.now.questions)
                 self.add(e.SessionUnparked(session))

@@ -8,6 +8,7 @@ from heddle.core import events as e
 from heddle.core.cycle import (
     ASKED,
     ATTACHED,
+    PROBLEM,
     Bounds,
     Hold,
     PlayStage,
@@ -187,6 +188,16 @@ def test_a_parked_session_waits_for_its_answer_and_then_for_room() -> None:
     gone_on = run_of(*asked, e.QuestionAnswered("s/1", "a"), e.SessionUnparked("s"))
     assert gone_on.parked is None and isinstance(decide(gone_on, OPEN), PlayStage)
     assert run_of(*asked, e.StageFailed(Stage.RESEARCH, 1, "x", "y")).parked is None
+
+
+def test_nothing_goes_on_at_a_gate_or_out_of_a_parking_while_the_world_is_unknown() -> None:
+    away = World(problem="the repository is away")  # as the engine has it: without gates, rivals or settings
+    waits = Wait(Who.PERSON, PROBLEM, "the repository is away")
+    at_gate = run_of(*BEGUN[:3])
+    assert isinstance(at_gate.activity, AtGate)
+    assert (decide(at_gate, away), state(at_gate, waits)) == (waits, (Status.WAITING, "the repository is away"))
+    session = e.SessionStarted("s", "claude", "w", Stage.RESEARCH, 1, 2)
+    assert decide(run_of(*BEGUN[:2], session, e.SessionParked("s", "a")), away) == waits
 
 
 def test_only_the_session_of_the_attempt_under_way_can_be_parked() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 
+from heddle.api import made
 from heddle.api.desk import Desk, require_text
 from heddle.api.tasks import desk_row
 from heddle.core import events as e
 from heddle.core.errors import Refused, UserError
 from heddle.core.redaction import Redactor
 from heddle.core.scope import Scope, require_scope
-from heddle.core.task import Lane, Stage, Task
+from heddle.core.task import Lane, Task
 from heddle.core.views import left_out
 from heddle.engine.site import Site
 
@@ -59,26 +60,13 @@ async def adopt(desk: Desk, asked: Adopt) -> dict[str, Any]:
     found = await _found(site, asked.what, tip)
     base = await _base(site, tip, found)
     text = require_text(asked.text or await _subject(site, found))
-    result = await _result(site, base, found, scope, text)
+    delivered = await _result(site, base, found, scope, text)
 
-    def make(id: str) -> list[e.Event]:
-        told = Task(
-            id,
-            repository.key,
-            repository.root,
-            branch,
-            text,
-            Lane.QUICK,
-            asked.role,
-            asked.agent,
-            "",
-            scope,
-            tuple(asked.checks),
-        )
-        started = e.StageStarted(Stage.EXECUTE, 1, f"{id}-1-execute-1")
-        return [e.TaskAdded(told), e.RunStarted(1, base), started, result]
+    def make(id: str) -> Task:
+        where = (repository.key, repository.root, branch)
+        return Task(id, *where, text, Lane.QUICK, asked.role, asked.agent, "", scope, tuple(asked.checks))
 
-    run = await desk.runs.add(make, by=desk.by)
+    run = await made.add(desk, make, base, delivered)
     return {**desk_row(desk, run), "left_out": [list(one) for one in found.refused]}
 
 
@@ -142,10 +130,8 @@ async def _result(site: Site, base: str, found: Found, scope: tuple[str, ...], t
     await _refuse_secrets(site, base, commit)
     await repository.keep(f"refs/heddle/results/adopted-{commit[:12]}", commit)
     await repository.keep(f"refs/heddle/own/adopted-{commit[:12]}", found.head)
-    added = sum(change.insertions or 0 for change in changes)
-    gone = sum(change.deletions or 0 for change in changes)
     told = f"Adopted from {found.name} as it was at {found.head}."
-    return e.ResultDelivered(1, commit, found.tree, found.head, paths, added, gone, found.refused, told)
+    return made.result(commit, found.tree, changes, told, found.head, found.refused)
 
 
 async def _refuse_secrets(site: Site, base: str, commit: str) -> None:

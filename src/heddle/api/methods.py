@@ -5,7 +5,20 @@ from typing import Any
 
 import msgspec
 
-from heddle.api import adopting, agents, contests, facts, inbox, machine, plans, previews, sessions, tasks, workspaces
+from heddle.api import (
+    adopting,
+    agents,
+    contests,
+    facts,
+    inbox,
+    machine,
+    plans,
+    previews,
+    sessions,
+    tasks,
+    undoing,
+    workspaces,
+)
 from heddle.api.desk import Desk
 
 Method = tuple[Callable[[Desk, Any], Awaitable[dict[str, Any]]], type[msgspec.Struct]]
@@ -23,7 +36,7 @@ METHODS: dict[str, Method] = {
     "task.resume": (tasks.resume, tasks.One),
     "task.diff": (tasks.diff, tasks.One),
     "task.land": (tasks.land, tasks.One),
-    "task.undo": (tasks.undo, tasks.Undo),
+    "task.undo": (undoing.undo, undoing.Undo),
     "task.restore": (tasks.restore, tasks.Restore),
     "inbox": (inbox.listed, inbox.Inbox),
     "inbox.approve": (inbox.approve, inbox.Approve),

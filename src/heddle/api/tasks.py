@@ -1,4 +1,4 @@
-"""Tasks: start, look, stop, pause, undo, restore."""
+"""Tasks: start, look, stop, pause, restore."""
 
 import asyncio
 from dataclasses import asdict
@@ -14,9 +14,8 @@ from heddle.core.cycle import Wait, Who
 from heddle.core.errors import Refused, UserError
 from heddle.core.run import AtGate, HeldUp, LandedAt, Run, Unstarted
 from heddle.core.scope import require_scope
-from heddle.core.task import UNDO, Lane, Stage, Task
+from heddle.core.task import Lane, Stage, Task
 from heddle.core.views import inbox, state, timeline
-from heddle.ports import Conflicted
 
 LOOK_S = 0.5
 """How long a board waits for the engine's look at what has just happened."""
@@ -317,80 +316,6 @@ async def land(desk: Desk, asked: One) -> dict[str, Any]:
         )
 
     return desk_row(desk, await desk.runs.record_if(run.task.id, choose, by=desk.by))
-
-
-class Undo(msgspec.Struct, forbid_unknown_fields=True):
-    """A landed task to be taken back; `checks` beside those of the repository must pass."""
-
-    task: str
-    checks: list[str] = []
-
-
-async def undo(desk: Desk, asked: Undo) -> dict[str, Any]:
-    """Take a landed change back: a revert that is validated and lands like any other task."""
-    run = desk.require(asked.task)
-    if run.landed is None:
-        raise UserError(
-            f"task '{run.task.id}' has not landed", slug="not-landed", hint=f"stop it: heddle stop {run.task.id}"
-        )
-    site = await desk.site(run)
-    repository = site.repository
-    tip = await repository.resolve(f"refs/heads/{run.task.branch}")
-    parent = await repository.resolve(f"{run.landed.commit}^")
-    settings = await desk.fleet.outside.settings.settings(repository, tip)
-    if not (settings.checks or asked.checks):
-        raise UserError(
-            "no check is known that could validate the way back",
-            slug="no-check",
-            hint=f'name one: heddle undo {run.task.id} --check "..."',
-        )
-    merged = await repository.merge(tip, parent, run.landed.commit)
-    if isinstance(merged, Conflicted):
-        raise Refused(
-            f"later changes build on '{run.task.id}': {', '.join(merged.paths[:5])}",
-            slug="undo-conflict",
-            hint=f'ask for it as a task: heddle start "take back {run.task.id}"',
-        )
-    changes = await repository.changes(tip, merged.tree)
-    if not changes:
-        raise UserError(
-            f"nothing of '{run.task.id}' is left to take back",
-            slug="nothing-to-undo",
-            hint=f"see: heddle why {run.task.id}",
-        )
-    title = f"Undo {run.task.id}: {run.task.title}"
-    commit = await repository.commit(merged.tree, [tip], title, as_person=False)
-    await repository.keep(f"refs/heddle/results/undo-{commit[:12]}", commit)
-    paths = tuple(change.path for change in changes)
-    result = e.ResultDelivered(
-        1,
-        commit,
-        merged.tree,
-        "",
-        paths,
-        sum(change.insertions or 0 for change in changes),
-        sum(change.deletions or 0 for change in changes),
-        (),
-        f"Takes back {run.landed.commit}.",
-    )
-
-    def make(id: str) -> list[e.Event]:
-        undone = run.task
-        task = Task(
-            id,
-            undone.repository,
-            undone.root,
-            undone.branch,
-            title,
-            Lane.QUICK,
-            UNDO,
-            checks=tuple(asked.checks),
-            scope=paths,
-        )
-        started = e.StageStarted(Stage.EXECUTE, 1, f"{id}-1-execute-1")
-        return [e.TaskAdded(task), e.RunStarted(1, tip), started, result]
-
-    return desk_row(desk, await desk.runs.add(make, by=desk.by))
 
 
 async def restore(desk: Desk, asked: Restore) -> dict[str, Any]:
