@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from heddle.adapters.sandbox.machine import try_box
+from heddle.adapters.workspaces.trash import delete_tree
 from heddle.holder.box.groups import why_none
 from modelserver.fixture import model_server
 
@@ -142,7 +144,8 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     yield
-    shutil.rmtree(home, ignore_errors=True)
+    with suppress(OSError):  # something of the test may still be leaving
+        delete_tree(home)
 
 
 @pytest.fixture(autouse=True)
