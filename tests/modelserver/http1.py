@@ -67,8 +67,15 @@ class Response:
     async def event(self, name: str, data: Any) -> None:
         """One event of the stream; where a dialect does not name its events, `name` is empty."""
         head = f"event: {name}\n" if name else ""
-        text = f"{head}data: {json.dumps(data)}\n\n".encode()
-        self._writer.write(b"%x\r\n%s\r\n" % (len(text), text))
+        await self._chunk(f"{head}data: {json.dumps(data)}\n\n")
+
+    async def data(self, data: Any) -> None:
+        """One event that has no name; a text is sent as it is."""
+        await self._chunk(f"data: {data if isinstance(data, str) else json.dumps(data)}\n\n")
+
+    async def _chunk(self, text: str) -> None:
+        told = text.encode()
+        self._writer.write(b"%x\r\n%s\r\n" % (len(told), told))
         await self._writer.drain()
 
     async def end_events(self) -> None:

@@ -14,13 +14,14 @@ from typing import Self
 
 from .dialects import Asked, Dialect
 from .dialects.anthropic import Anthropic
+from .dialects.chat import Chat
 from .dialects.gemini import Gemini
 from .dialects.responses import Responses
 from .http1 import Request, Response, next_request
 from .scenario import Cue, Error, Scenario, Turn, When, cue
 from .tools import Unscripted, filled, tool_calls
 
-DIALECTS: tuple[Dialect, ...] = (Responses(), Anthropic(), Gemini())
+DIALECTS: tuple[Dialect, ...] = (Responses(), Chat(), Anthropic(), Gemini())
 
 DIRECTORY = re.compile(r"(?:[Ww]orking (?:directory|in the directory): *`?|<cwd>)([^\n`<]+)")
 PLAN_FILE = re.compile(r"(?:create your plan at|plan file (?:already )?exists at|[Pp]lan file:?) `?(/[^\s`]+\.md)")

@@ -42,7 +42,7 @@ def tool_calls(turn: Turn, offered: Collection[str], fields: Mapping[str, str]) 
 def _tool_call(op: Op, offered: Collection[str], fields: Mapping[str, str]) -> ToolCall:
     if isinstance(op, Raw):
         return ToolCall(op.name, filled(op.args, fields), filled(op.text, fields))
-    for call in (*_claude(op, fields), *_codex(op, fields)):
+    for call in (*_claude(op, fields), *_opencode(op, fields), *_codex(op, fields)):
         if call.name in offered:
             return call
     raise Unscripted(f"the agent offers no tool for {op}: {json.dumps(sorted(offered))}")
@@ -63,6 +63,21 @@ def _claude(op: Op, fields: Mapping[str, str]) -> list[ToolCall]:
         case Shell(command):
             told = {"command": filled(command, fields), "description": "scripted"}
             return [ToolCall(tool, told) for tool in ("Bash", "run_shell_command")]
+        case Raw():
+            return []
+
+
+def _opencode(op: Op, fields: Mapping[str, str]) -> list[ToolCall]:
+    match op:
+        case Read(path):
+            return [ToolCall("read", {"filePath": _absolute(path, fields)})]
+        case Write(path, content):
+            return [ToolCall("write", {"filePath": _absolute(path, fields), "content": filled(content, fields)})]
+        case Edit(path, old, new):
+            change = {"oldString": filled(old, fields), "newString": filled(new, fields)}
+            return [ToolCall("edit", {"filePath": _absolute(path, fields), **change})]
+        case Shell(command):
+            return [ToolCall("bash", {"command": filled(command, fields), "description": "scripted"})]
         case Raw():
             return []
 
