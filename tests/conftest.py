@@ -26,6 +26,7 @@ TOOLS = {
     "claude": ("HEDDLE_TEST_CLAUDE", "npm install -g @anthropic-ai/claude-code@2.1.330"),
     "codex": ("HEDDLE_TEST_CODEX", "npm install -g @openai/codex@0.169.0"),
     "gemini": ("HEDDLE_TEST_GEMINI", "npm install -g @google/gemini-cli@0.61.0"),
+    "opencode": ("HEDDLE_TEST_OPENCODE", "npm install -g opencode-ai@1.18.33"),
     "sdist": (
         "HEDDLE_TEST_SDIST",
         "pip download --no-deps --no-binary :all: click==8.1.7, then name the file in HEDDLE_TEST_SDIST",
@@ -131,7 +132,7 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     home = Path(tempfile.mkdtemp(prefix="hd-", dir="/tmp"))
     for name in list(os.environ):
         if name.startswith(
-            ("HEDDLE_", "GIT_", "XDG_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_", "GEMINI_", "GOOGLE_")
+            ("HEDDLE_", "GIT_", "XDG_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_", "GEMINI_", "GOOGLE_", "OPENCODE", "LOCAL_")
         ) and not name.startswith("HEDDLE_TEST_"):
             monkeypatch.delenv(name)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_COLOR", "TMUX"):

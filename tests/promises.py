@@ -249,6 +249,8 @@ PROMISES: dict[str, Promise] = {
             f"{GIT}/test_agent_brands.py::test_codex_gets_the_credentials_of_its_own_account_and_nothing_else",
             f"{GIT}/test_agent_brands.py::test_codex_is_told_not_to_trust_the_folder_that_it_works_in",
             f"{GIT}/test_agent_brands.py::test_gemini_is_kept_from_loading_what_the_repository_brought",
+            f"{GIT}/test_agent_brands.py::test_opencode_gets_the_credentials_of_its_own_accounts_and_nothing_else",
+            f"{GIT}/test_agent_brands.py::test_opencode_is_kept_from_loading_what_the_repository_brought",
         ),
     ),
     "X6": Promise(

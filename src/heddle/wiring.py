@@ -16,6 +16,7 @@ from heddle.adapters.agents.acp import AcpAgent
 from heddle.adapters.agents.brands import Brand, brand_names, load_brand
 from heddle.adapters.agents.claude import ClaudeAgent
 from heddle.adapters.agents.codex import CodexAgent
+from heddle.adapters.agents.opencode import OpencodeAgent
 from heddle.adapters.agents.turns import CommandReader, GeminiReader, TurnsAgent
 from heddle.adapters.dispatch.local import LocalDispatcher
 from heddle.adapters.git import GitRepository, open_repository
@@ -106,6 +107,8 @@ class KnownAgents:
                 return ClaudeAgent(brand, env)
             case "codex":
                 return CodexAgent(brand, env)
+            case "opencode":
+                return OpencodeAgent(brand, env)
             case "acp":
                 return AcpAgent(brand, env)
             case "gemini":
@@ -116,7 +119,7 @@ class KnownAgents:
                 raise SetupError(
                     f"agent '{brand.name}' speaks '{other}', which is not known",
                     slug="unknown-protocol",
-                    hint="known protocols are: acp, claude, codex, command, gemini",
+                    hint="known protocols are: acp, claude, codex, command, gemini, opencode",
                 )
 
     async def look(self, name: str = "") -> list[AgentFound]:

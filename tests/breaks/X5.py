@@ -5,6 +5,7 @@ import pytest
 from heddle.adapters.agents import turns
 from heddle.adapters.agents.claude import adapter
 from heddle.adapters.agents.codex import adapter as codex
+from heddle.adapters.agents.opencode import adapter as opencode
 from heddle.engine import world
 
 
@@ -15,4 +16,6 @@ def apply(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter, "handed_on", lambda brand, environment: dict(environment))
     monkeypatch.setattr(codex, "distrust", lambda tree: "projects={}")
     monkeypatch.setattr(codex, "handed_on", lambda brand, environment: dict(environment))
+    monkeypatch.setattr(opencode, "ENV", {})
+    monkeypatch.setattr(opencode, "handed_on", lambda brand, environment: dict(environment))
     monkeypatch.setattr(world, "unapproved", lambda settings, approved: ())

@@ -14,6 +14,7 @@ import pytest
 from heddle.adapters.agents.brands import Brand, brand_names, load_brand
 from heddle.adapters.agents.claude import ClaudeAgent
 from heddle.adapters.agents.codex import CodexAgent
+from heddle.adapters.agents.opencode import OpencodeAgent
 from heddle.adapters.agents.turns import GeminiReader, TurnsAgent
 from heddle.adapters.agents.version import run_version
 from heddle.core.capabilities import NAMES, Capabilities
@@ -287,3 +288,57 @@ def test_the_guard_empties_the_files_of_the_start_and_nothing_else(tmp_path: Pat
     env = {"PATH": os.environ["PATH"], "NODE_OPTIONS": gemini({}).command(brief()).env["NODE_OPTIONS"]}
     done = subprocess.run(["node", "-e", code], cwd=tree, env=env, capture_output=True, text=True)
     assert done.stdout.splitlines() == ["{} {}", " ", " ", " ", "theirs theirs", "theirs undefined"], done.stderr
+
+
+# ---------------------------------------------------------------------------------------------- opencode
+
+
+def opencode_settings(made: Brief, **environment: str) -> dict[str, Any]:
+    """The configuration that opencode is given."""
+    env = OpencodeAgent(load_brand("opencode"), environment).command(made).env
+    told: dict[str, Any] = json.loads(env["OPENCODE_CONFIG_CONTENT"])
+    return told
+
+
+def test_opencode_is_kept_from_loading_what_the_repository_brought() -> None:
+    agent = OpencodeAgent(load_brand("opencode"), {})
+    for command in (agent.command(brief()), agent.terminal(brief(resume="ses_a"))):
+        assert Path(command.env.get("BUN_INSPECT_PRELOAD", "/none")).is_file(), "nothing keeps plugins out"
+        assert command.env["OPENCODE_DISABLE_PROJECT_CONFIG"] == command.env["OPENCODE_PURE"] == "1"
+        at = command.argv.index("heddle.relay.within")
+        assert Path(command.argv[at + 1]).is_dir(), "it must not be started in the repository"
+    told = opencode_settings(brief())
+    assert (told["formatter"], told["lsp"], told["permission"]["*"]) == (False, False, "ask")
+    assert {told["permission"].get(name, "ask") for name in ("edit", "bash", "webfetch")} == {"ask"}
+
+
+def test_opencode_gets_the_credentials_of_its_own_accounts_and_nothing_else() -> None:
+    theirs = {
+        "OPENAI_API_KEY": "secret",
+        "OPENAI_BASE_URL": "https://models.example/v1",
+        "LOCAL_API_KEY": "local-secret",
+    }
+    theirs |= {"LOCAL_ENDPOINT": "http://127.0.0.1:11434/v1"}
+    others = {"CODEX_API_KEY": "o", "OPENCODE_CONFIG": "/c", "OPENCODE_PERMISSION": "{}", "PATH": "/bin"}
+    command = OpencodeAgent(load_brand("opencode"), theirs | others).command(brief(model="coder"))
+    assert {name: value for name, value in command.env.items() if name in theirs | others} == theirs
+    assert "secret" not in str(command.argv) + command.env["OPENCODE_CONFIG_CONTENT"]
+    assert "models.example:443" in command.near
+    assert command.forwards == ("127.0.0.1:11434",)
+
+
+def test_a_model_of_ones_own_is_a_provider_of_opencode() -> None:
+    here = {"LOCAL_ENDPOINT": "http://127.0.0.1:11434/v1", "LOCAL_MODEL": "qwen3"}
+    told = opencode_settings(brief(), **here)
+    assert (told["model"], told["provider"]["local"]["models"]) == ("local/qwen3", {"qwen3": {}})
+    assert told["provider"]["local"]["options"] == {"baseURL": here["LOCAL_ENDPOINT"], "apiKey": "none"}
+    for asked in ("vendor/coder", "local/vendor/coder"):
+        told = opencode_settings(brief(model=asked), **here)
+        assert (told["model"], set(told["provider"]["local"]["models"])) == (
+            "local/vendor/coder",
+            {"qwen3", "vendor/coder"},
+        )
+    assert opencode_settings(brief(model="openai/gpt"), **here)["model"] == "openai/gpt"
+    assert "model" not in opencode_settings(brief())
+    assert opencode_settings(brief())["disabled_providers"] == ["opencode"]
+    assert "disabled_providers" not in opencode_settings(brief(), OPENCODE_API_KEY="k")

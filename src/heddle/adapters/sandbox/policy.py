@@ -42,7 +42,16 @@ HIDDEN = (
 
 SECRET = (
     *(".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker", ".config", ".password-store", ".mozilla", ".netrc"),
-    *(".pgpass", ".npmrc", ".pypirc", ".git-credentials", ".gitconfig", ".local/share/keyrings", ".terraform.d"),
+    *(
+        ".pgpass",
+        ".npmrc",
+        ".pypirc",
+        ".git-credentials",
+        ".gitconfig",
+        ".local/share/keyrings",
+        ".local/share/opencode",
+        ".terraform.d",
+    ),
     *(".claude", ".codex", ".gemini", ".local/state", ".cache", ".bash_history", ".zsh_history"),
 )
 """Below HOME: never shown, even where a tool's path leads through it."""

@@ -1,0 +1,1 @@
+"""Where opencode is started, and what keeps it to its own program text."""

@@ -1,0 +1,15 @@
+// Loaded into opencode before anything else (BUN_INSPECT_PRELOAD): it runs no program text but what it came with.
+//
+// It looks for plugins in the folder that it works on, also where it was told to leave the project's configuration alone.
+import { plugin } from "bun"
+
+delete process.env.BUN_INSPECT_PRELOAD // its commands may be programs of the same runtime
+
+plugin({
+  name: "heddle-guard",
+  setup(build) {
+    build.onLoad({ filter: /^(?!\/\$bunfs\/).*\.(?:[cm]?[jt]sx?|node|wasm)$/ }, ({ path }) => {
+      throw new Error(`not loaded, because nobody approved of it: ${path}`)
+    })
+  },
+})
