@@ -34,7 +34,8 @@ from heddle.core.session import (
 )
 from modelserver import Edit, Error, ModelServer, Raw, Read, Shell, Turn, Write
 from opencode_cli import MODEL, agent
-from support.agent_play import Answer, Play, allow, repository
+from support.agent_play import Answer, Play, allow, repository, surroundings
+from support.visitor import Visitor
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.needs("opencode"), pytest.mark.timeout(240)]
 
@@ -309,4 +310,24 @@ async def test_a_session_works_asks_is_refused_interrupted_limited_lost_and_goes
     assert (place.out / "plan.md").read_text() == "# The plan\n"
     assert [ask.kind for ask in again.of(PermissionAsked)] == ["edit", "run", "edit"]
     assert [report.usage.input_tokens for report in again.of(UsageReported)] == [4400]
+    assert sorted(path.name for path in sprung.iterdir()) == []
+
+
+async def test_its_own_screen_runs_nothing_of_the_repository_either(place: Place) -> None:
+    place.server.play("screen", Turn("It is azure now."))
+    sprung = place.root / "sprung"
+    set_traps(place.tree, sprung)
+    command = agent(place.server.url).terminal(place.brief("", resume="none"))
+    argv = [word for word in command.argv if not word.startswith("--session")]
+    visitor = Visitor(argv, env={**surroundings(place.home), **command.env})
+    try:
+        await asyncio.to_thread(visitor.see, "Ask anything")
+        visitor.type("do [[scn:screen]]")
+        await asyncio.to_thread(visitor.see, "screen")
+        visitor.type("\r")
+        await asyncio.to_thread(visitor.see, "azure")
+        visitor.type("\x03")
+        await asyncio.to_thread(visitor.left)
+    finally:
+        visitor.close()
     assert sorted(path.name for path in sprung.iterdir()) == []
