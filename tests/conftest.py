@@ -132,7 +132,19 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     home = Path(tempfile.mkdtemp(prefix="hd-", dir="/tmp"))
     for name in list(os.environ):
         if name.startswith(
-            ("HEDDLE_", "GIT_", "XDG_", "ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_", "GEMINI_", "GOOGLE_", "OPENCODE", "LOCAL_")
+            (
+                "HEDDLE_",
+                "GIT_",
+                "XDG_",
+                "ANTHROPIC_",
+                "CLAUDE",
+                "OPENAI_",
+                "CODEX_",
+                "GEMINI_",
+                "GOOGLE_",
+                "OPENCODE",
+                "LOCAL_",
+            )
         ) and not name.startswith("HEDDLE_TEST_"):
             monkeypatch.delenv(name)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_COLOR", "TMUX"):

@@ -306,6 +306,7 @@ def test_opencode_is_kept_from_loading_what_the_repository_brought() -> None:
         assert Path(command.env.get("BUN_INSPECT_PRELOAD", "/none")).is_file(), "nothing keeps plugins out"
         assert command.env["OPENCODE_DISABLE_PROJECT_CONFIG"] == command.env["OPENCODE_PURE"] == "1"
         at = command.argv.index("heddle.relay.within")
+        assert command.argv[at - 2 : at] == ("-I", "-m"), "nothing of the repository is imported on the way"
         assert Path(command.argv[at + 1]).is_dir(), "it must not be started in the repository"
     told = opencode_settings(brief())
     assert (told["formatter"], told["lsp"], told["permission"]["*"]) == (False, False, "ask")

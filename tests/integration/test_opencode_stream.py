@@ -24,6 +24,7 @@ from heddle.core.session import (
     LimitKind,
     LimitSeen,
     PermissionAsked,
+    Progressed,
     Said,
     Send,
     ToolCalled,
@@ -32,6 +33,7 @@ from heddle.core.session import (
     TurnOutcome,
     Usage,
     UsageReported,
+    Withdrawn,
 )
 from heddle.ports import Exit
 from opencode_recordings import FOLDERS, recording, replay, sent
@@ -151,9 +153,9 @@ def test_what_other_sessions_do_is_not_ours_but_sub_agents_cost_and_ask() -> Non
     assert told(made, "session.status", sessionID="ses_b", status={"type": "idle"}) == []
     assert ask(made, "bash", sessionID="ses_b", metadata={"command": "rm a"}) == []
     told(made, "session.created", sessionID="ses_b", info={"id": "ses_b", "parentID": "ses_a"})
-    assert part(made, "prt_x", "step-finish", sessionID="ses_b", **step) == []
-    assert part(made, "prt_x", "step-finish", sessionID="ses_b", **step) == [], "a step counts once"
-    assert part(made, "prt_y", "text", sessionID="ses_b", text="not the answer", time={"end": 1}) == []
+    assert part(made, "prt_x", "step-finish", sessionID="ses_b", **step) == [Progressed()]
+    assert part(made, "prt_x", "step-finish", sessionID="ses_b", **step) == [Progressed()], "a step counts once"
+    assert part(made, "prt_y", "text", sessionID="ses_b", text="not the answer", time={"end": 1}) == [Progressed()]
     (asked,) = ask(made, "bash", sessionID="ses_b", metadata={"command": "rm a"})
     assert asked == PermissionAsked("per_1", "run", "rm a", (), "rm a")
     assert told(made, "session.status", sessionID="ses_b", status={"type": "idle"}) == []
@@ -169,7 +171,7 @@ def test_a_request_is_answered_once_and_withdrawn_when_others_settled_it() -> No
     assert ask(made, "edit", patterns=["a"]) == [], "it is told again after a loss"
     told(made, "question.asked", id="que_1", questions=[{"question": "A?"}, {"question": "B?"}])
     assert made.reply("que_1#2", Answered("y")) == []
-    told(made, "question.rejected", requestID="que_1")
+    assert told(made, "question.rejected", requestID="que_1") == [Withdrawn("que_1")]
     assert made.reply("que_1", Answered("x")) == []
 
 

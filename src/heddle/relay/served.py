@@ -1,4 +1,4 @@
-"""`python -m heddle.relay.served ... -- COMMAND...`: an agent that is a server, spoken to over standard streams.
+"""`python -I -m heddle.relay.served ... -- COMMAND...`: an agent that is a server, spoken to over standard streams.
 
 It starts the command as a server on a port of this machine's loopback (`{port}` in its words stands for it), with a
 password of its own making in its environment, and waits until it answers. Then it reads requests, one JSON object a line:

@@ -1,4 +1,4 @@
-"""`python -m heddle.relay.within FOLDER COMMAND...`: become the command, started in that folder.
+"""`python -I -m heddle.relay.within FOLDER COMMAND...`: become the command, started in that folder.
 
 For programs that obey what lies where they are started, and must not be started where an agent works.
 """

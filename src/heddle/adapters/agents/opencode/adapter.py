@@ -59,7 +59,7 @@ class OpencodeAgent:
 
     def command(self, brief: Brief) -> Command:
         """See the port."""
-        argv = [sys.executable, "-m", "heddle.relay.served", "--ready=/global/health", "--events=/global/event"]
+        argv = [sys.executable, "-I", "-m", "heddle.relay.served", "--ready=/global/health", "--events=/global/event"]
         argv += [f"--only={','.join(EVENTS)}", f"--password={PASSWORD}", f"--user={OWN_SERVICE}", "--"]
         to = self._reach
         return Command(
@@ -88,7 +88,7 @@ class OpencodeAgent:
         )
 
     def _started(self) -> tuple[str, ...]:
-        return (sys.executable, "-m", "heddle.relay.within", PLACE, *self._brand.command)
+        return (sys.executable, "-I", "-m", "heddle.relay.within", PLACE, *self._brand.command)
 
     def _environment(self, brief: Brief) -> dict[str, str]:
         return {**self._env, **ENV, "OPENCODE_CONFIG_CONTENT": json.dumps(self._settings(brief))}

@@ -31,6 +31,7 @@ from heddle.core.session import (
     Garbled,
     LimitSeen,
     PermissionAsked,
+    Progressed,
     Reply,
     Said,
     Send,
@@ -39,6 +40,7 @@ from heddle.core.session import (
     TurnEnded,
     TurnOutcome,
     UsageReported,
+    Withdrawn,
 )
 from heddle.ports import Exit
 
@@ -179,13 +181,13 @@ class OpencodeConversation:
             case wire.MessageTold(message) if message.session == self._session:
                 self._note(message)
             case wire.PartTold(part) if part.session in self._family:
-                yield from self._piece(part)
+                yield from list(self._piece(part)) or (Progressed(),)
             case wire.PermissionTold(session=session) if session in self._family:
                 yield from self._ask(told)
             case wire.QuestionsTold(session=session) if session in self._family:
                 yield from self._put_questions(told)
             case wire.Settled(request):
-                self._withdraw(request)
+                yield from self._withdraw(request)
             case _:  # of a session that is not ours
                 pass
 
@@ -318,10 +320,11 @@ class OpencodeConversation:
         self._asked.update({fact.request: questions for fact in facts})
         yield from facts
 
-    def _withdraw(self, request: str) -> None:
+    def _withdraw(self, request: str) -> Iterator[Fact]:
         self._settled.add(request)
         for key in [key for key in self._asked if key == request or key.startswith(f"{request}#")]:
             del self._asked[key]
+            yield Withdrawn(key)
 
     # ------------------------------------------------------------------------------- what was not heard
 
