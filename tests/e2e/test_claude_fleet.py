@@ -6,12 +6,9 @@ killed in the middle of a turn and resumed. The model is the model server of the
 """
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
-import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -19,38 +16,9 @@ import pytest
 from modelserver import Edit, Error, ModelServer, Read, Shell, Turn, When, Write
 from support.claude_brand import write_brand
 from support.fleet import Heddle, git, heddle, make_repository
+from support.upstream import PYTEST, SUITE, plan, unpack
 
 pytestmark = [pytest.mark.needs("claude"), pytest.mark.needs("sdist"), pytest.mark.timeout(400)]
-
-PYTEST = f"PYTHONPATH=src PYTHONDONTWRITEBYTECODE=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 '{sys.executable}' -m pytest -q -W default"
-SUITE = f"{PYTEST} -p no:cacheprovider tests"
-
-
-def plan(module: str, test: str) -> str:
-    """A plan document for one module and its test."""
-    check = json.dumps(f"{PYTEST} -p no:cacheprovider {test}")
-    return f'+++\nscope = ["src/click/{module}", "{test}"]\nchecks = [{check}]\n+++\n# Plan\n\n1. Change {module}.\n'
-
-
-def unpack(folder: Path) -> Path:
-    """click as a repository."""
-    with tarfile.open(os.environ["HEDDLE_TEST_SDIST"]) as archive:
-        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        archive.extractall(folder, **safely)  # type: ignore[arg-type]
-    source = next(path for path in folder.iterdir() if path.is_dir())
-    files = {str(p.relative_to(source)): p.read_text() for p in source.rglob("*") if p.is_file() and _is_text(p)}
-    commands = json.dumps([SUITE])
-    files |= {"heddle.toml": f"[checks]\ncommands = {commands}\n", ".gitignore": "__pycache__/\n*.egg-info/\n"}
-    return make_repository(folder / "click", files)
-
-
-def _is_text(path: Path) -> bool:
-    try:
-        path.read_text()
-    except UnicodeDecodeError:
-        return False
-    return True
-
 
 TASKS = {
     "termwidth": ("formatting.py", "tests/test_added_wrap.py"),
@@ -71,7 +39,7 @@ def script(server: ModelServer, name: str, good: str, bad: str = "") -> None:
     server.play(
         When(name, stage="research"), Turn("", [Read(source)]), Turn(f"# Research\n- {source}:1 is the place.\n")
     )
-    server.play(When(name, stage="plan"), Turn(plan(module, test)))
+    server.play(When(name, stage="plan"), Turn(plan(source, test)))
     write_test = Write(
         test, f"from click.{module[:-3]} import {name}\n\n\ndef test_{name}():\n    assert {name}('ab') == 'AB'\n"
     )
