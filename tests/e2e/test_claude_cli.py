@@ -2,14 +2,11 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from claude_cli import agent
-from heddle.core.permission import permission
-from heddle.core.scope import Scope
 from heddle.core.session import (
     Access,
     AgentReady,
@@ -18,11 +15,9 @@ from heddle.core.session import (
     Brief,
     Deny,
     DocumentOffered,
-    Fact,
     LimitKind,
     LimitSeen,
     PermissionAsked,
-    Reply,
     Said,
     ToolEnded,
     TurnEnded,
@@ -30,59 +25,24 @@ from heddle.core.session import (
     UsageReported,
 )
 from modelserver import Edit, Error, ModelServer, Raw, Read, Shell, Turn, When, Write
-from support.agent_play import Answer, Play, allow, repository
+from support.agent_play import Answer, Place, Play, allow
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.needs("claude"), pytest.mark.timeout(180)]
 
 
-@dataclass
-class Place:
-    """A repository, a home and an out folder for sessions of the real program."""
-
-    server: ModelServer
-    root: Path
-
-    @property
-    def tree(self) -> Path:
-        return self.root / "tree"
-
-    @property
-    def out(self) -> Path:
-        return self.root / "out"
-
-    @property
-    def home(self) -> Path:
-        return self.root / "home"
-
-    def brief(self, prompt: str, access: Access = Access.WRITE, *, session: str = "T1", resume: str = "") -> Brief:
-        return Brief(session, prompt, access, str(self.tree), str(self.out), resume=resume)
+class Claude(Place):
+    """For Claude Code."""
 
     def play(self, brief: Brief, answer: Answer = allow) -> Play:
         return Play(agent(self.server.url), brief, self.home, answer)
 
-    def files(self) -> set[str]:
-        return {path.name for path in self.tree.iterdir() if path.name != ".git"}
-
-    def as_heddle(self, access: Access) -> Answer:
-        """Answer permissions as the engine does."""
-
-        def answer(fact: Fact) -> Reply | None:
-            if isinstance(fact, PermissionAsked):
-                return permission(fact, access, str(self.tree), str(self.out), Scope())
-            return allow(fact)
-
-        return answer
-
 
 @pytest.fixture
-def place(tmp_path: Path, model_server: ModelServer) -> Place:
-    made = Place(model_server, tmp_path)
-    repository(made.tree)
-    made.out.mkdir()
-    return made
+def place(tmp_path: Path, model_server: ModelServer) -> Claude:
+    return Claude(model_server, tmp_path).prepare()
 
 
-async def test_it_reads_edits_writes_and_runs_in_the_tree(place: Place) -> None:
+async def test_it_reads_edits_writes_and_runs_in_the_tree(place: Claude) -> None:
     place.server.play(
         "work",
         Turn("I look.", [Read("hello.txt")]),
@@ -102,7 +62,7 @@ async def test_it_reads_edits_writes_and_runs_in_the_tree(place: Place) -> None:
     assert play.of(UsageReported)[0].usage.input_tokens == 5000
 
 
-async def test_plan_mode_hands_in_a_plan_and_writes_nothing_but_the_document(place: Place) -> None:
+async def test_plan_mode_hands_in_a_plan_and_writes_nothing_but_the_document(place: Claude) -> None:
     place.server.play(
         When("plan", stage="plan"),
         Turn("", [Write("sneaky.txt", "x")]),
@@ -124,7 +84,7 @@ async def test_plan_mode_hands_in_a_plan_and_writes_nothing_but_the_document(pla
     assert len(place.server.calls("plan/plan")) == 5
 
 
-async def test_a_plan_can_be_mended_in_the_same_conversation(place: Place) -> None:
+async def test_a_plan_can_be_mended_in_the_same_conversation(place: Claude) -> None:
     hand_in = [Turn("", [Write("{planfile}", "# One\n")]), Turn("", [Raw("ExitPlanMode")])]
     again = [Turn("", [Edit("{planfile}", "One", "Two")]), Turn("", [Raw("ExitPlanMode")])]
     place.server.play("plan", *hand_in, *again)
@@ -137,7 +97,7 @@ async def test_a_plan_can_be_mended_in_the_same_conversation(place: Place) -> No
     assert end.outcome is TurnOutcome.ENDED
 
 
-async def test_a_question_waits_for_its_answer_and_gets_it(place: Place) -> None:
+async def test_a_question_waits_for_its_answer_and_gets_it(place: Claude) -> None:
     options = [{"label": "Red", "description": "r"}, {"label": "Blue", "description": "b"}]
     question = {"question": "Which colour?", "header": "Colour", "multiSelect": False, "options": options}
     place.server.play("ask", Turn("", [Raw("AskUserQuestion", {"questions": [question]})]), Turn("Thanks."))
@@ -151,7 +111,7 @@ async def test_a_question_waits_for_its_answer_and_gets_it(place: Place) -> None
     assert '"Which colour?"="Blue"' in play.of(ToolEnded)[0].detail
 
 
-async def test_a_refused_command_does_not_run_and_the_agent_is_told_why(place: Place) -> None:
+async def test_a_refused_command_does_not_run_and_the_agent_is_told_why(place: Claude) -> None:
     place.server.play("deny", Turn("", [Shell("touch made.txt")]), Turn("I did not."))
     async with place.play(place.brief("[[scn:deny]]"), lambda fact: Deny("Not in this task.")) as play:
         await play.until(TurnEnded)
@@ -161,7 +121,7 @@ async def test_a_refused_command_does_not_run_and_the_agent_is_told_why(place: P
     assert place.files() == {"hello.txt"}
 
 
-async def test_an_interrupted_turn_ends_and_the_next_one_works(place: Place) -> None:
+async def test_an_interrupted_turn_ends_and_the_next_one_works(place: Claude) -> None:
     place.server.play("held", Turn("Here.", gate="held"))
     async with place.play(place.brief("[[scn:held]]")) as play:
         await asyncio.to_thread(place.server.wait_at, "held")
@@ -175,7 +135,7 @@ async def test_an_interrupted_turn_ends_and_the_next_one_works(place: Place) -> 
     assert second.text == "Here."
 
 
-async def test_a_killed_agent_is_resumed_and_counts_only_what_it_used_since(place: Place) -> None:
+async def test_a_killed_agent_is_resumed_and_counts_only_what_it_used_since(place: Claude) -> None:
     place.server.play("killed", Turn("First.", [Write("one.txt", "1")]), Turn("Second.", gate="killed"))
     async with place.play(place.brief("[[scn:killed]]")) as lost:
         await asyncio.to_thread(place.server.wait_at, "killed")
@@ -197,7 +157,7 @@ async def test_a_killed_agent_is_resumed_and_counts_only_what_it_used_since(plac
     assert place.files() == {"hello.txt", "one.txt"}
 
 
-async def test_a_subagent_in_the_background_belongs_to_the_turn(place: Place) -> None:
+async def test_a_subagent_in_the_background_belongs_to_the_turn(place: Claude) -> None:
     child = {"description": "look", "prompt": "[[scn:child]]", "subagent_type": "general-purpose"}
     start = Raw("Agent", {**child, "run_in_background": True})
     place.server.play("parent", Turn("", [start]), Turn("It is on its way."), Turn("Now it is done."))
@@ -212,7 +172,7 @@ async def test_a_subagent_in_the_background_belongs_to_the_turn(place: Place) ->
     assert sum(report.usage.input_tokens for report in play.of(UsageReported)) == 4000
 
 
-async def test_an_overloaded_vendor_is_retried_and_told(place: Place) -> None:
+async def test_an_overloaded_vendor_is_retried_and_told(place: Claude) -> None:
     place.server.play("busy", Turn("At last.", error=Error(529)))
     async with place.play(place.brief("[[scn:busy]]")) as play:
         end = await play.until(TurnEnded)
@@ -221,7 +181,7 @@ async def test_an_overloaded_vendor_is_retried_and_told(place: Place) -> None:
     assert end.outcome is TurnOutcome.ENDED
 
 
-async def test_two_sessions_work_at_the_same_time(place: Place) -> None:
+async def test_two_sessions_work_at_the_same_time(place: Claude) -> None:
     place.server.play("one", Turn("One.", gate="both"))
     place.server.play("two", Turn("Two.", gate="both"))
     first, second = (place.brief(f"[[scn:{name}]]", session=name) for name in ("one", "two"))
@@ -273,7 +233,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-async def test_what_the_repository_brought_along_is_not_run(place: Place) -> None:
+async def test_what_the_repository_brought_along_is_not_run(place: Claude) -> None:
     sprung = place.root / "sprung"
     set_traps(place.tree, sprung)
     place.server.play(
@@ -292,7 +252,7 @@ async def test_what_the_repository_brought_along_is_not_run(place: Place) -> Non
     assert "mcp__trap" not in str(place.server.calls()[0].tools)
 
 
-async def test_the_rules_of_the_repository_still_reach_the_agent(place: Place) -> None:
+async def test_the_rules_of_the_repository_still_reach_the_agent(place: Claude) -> None:
     write(place.tree / "CLAUDE.md", "The rule of this repository: be brief.\n")
     place.server.play("rules", Turn("Yes."))
     async with place.play(place.brief("[[scn:rules]]")) as play:
@@ -301,7 +261,7 @@ async def test_the_rules_of_the_repository_still_reach_the_agent(place: Place) -
     assert "The rule of this repository: be brief." in place.server.calls()[0].context
 
 
-async def test_a_command_in_plan_mode_is_asked_of_heddle_and_of_nobody_else(place: Place) -> None:
+async def test_a_command_in_plan_mode_is_asked_of_heddle_and_of_nobody_else(place: Claude) -> None:
     place.server.play("plan", Turn("", [Shell("touch made.txt")]), Turn("I may not."))
     async with place.play(place.brief("[[scn:plan]]", Access.READ), place.as_heddle(Access.READ)) as play:
         await play.until(TurnEnded)
@@ -310,7 +270,7 @@ async def test_a_command_in_plan_mode_is_asked_of_heddle_and_of_nobody_else(plac
     assert place.files() == {"hello.txt"}
 
 
-async def test_the_version_that_is_checked_is_the_one_that_answers(place: Place) -> None:
+async def test_the_version_that_is_checked_is_the_one_that_answers(place: Claude) -> None:
     place.server.play("hello", Turn("Hello."))
     async with place.play(place.brief("[[scn:hello]]")) as play:
         ready = await play.until(AgentReady)

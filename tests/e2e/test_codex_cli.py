@@ -5,14 +5,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from codex_cli import agent
-from heddle.core.permission import permission
-from heddle.core.scope import Scope
 from heddle.core.session import (
     Access,
     AgentReady,
@@ -20,11 +18,9 @@ from heddle.core.session import (
     Answered,
     Brief,
     Deny,
-    Fact,
     LimitKind,
     LimitSeen,
     PermissionAsked,
-    Reply,
     Said,
     ToolCalled,
     ToolEnded,
@@ -34,7 +30,7 @@ from heddle.core.session import (
     UsageReported,
 )
 from modelserver import Edit, Error, ModelServer, Raw, Read, Shell, Turn, When, Write
-from support.agent_play import Answer, Play, allow, repository
+from support.agent_play import Answer, Place, Play, allow
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.needs("codex"), pytest.mark.timeout(180)]
 
@@ -49,55 +45,20 @@ SPENT = {
 }
 
 
-@dataclass
-class Place:
-    """A repository, a home and an out folder for sessions of the real program."""
-
-    server: ModelServer
-    root: Path
-
-    @property
-    def tree(self) -> Path:
-        return self.root / "tree"
-
-    @property
-    def out(self) -> Path:
-        return self.root / "out"
-
-    @property
-    def home(self) -> Path:
-        return self.root / "home"
-
-    def brief(self, prompt: str, access: Access = Access.WRITE, *, session: str = "T1", resume: str = "") -> Brief:
-        return Brief(session, prompt, access, str(self.tree), str(self.out), resume=resume)
+class Codex(Place):
+    """For Codex."""
 
     def play(self, brief: Brief, answer: Answer = allow, options: Sequence[str] = ()) -> Play:
         return Play(agent(self.server.url, *options), brief, self.home, answer)
 
-    def files(self) -> set[str]:
-        return {path.name for path in self.tree.iterdir() if path.name != ".git"}
-
-    def as_heddle(self, access: Access) -> Answer:
-        """Answer permissions as the engine does."""
-
-        def answer(fact: Fact) -> Reply | None:
-            if isinstance(fact, PermissionAsked):
-                return permission(fact, access, str(self.tree), str(self.out), Scope())
-            return allow(fact)
-
-        return answer
-
 
 @pytest.fixture
-def place(tmp_path: Path, model_server: ModelServer) -> Place:
-    made = Place(model_server, tmp_path)
-    repository(made.tree)
-    made.out.mkdir()
-    return made
+def place(tmp_path: Path, model_server: ModelServer) -> Codex:
+    return Codex(model_server, tmp_path).prepare()
 
 
 @pytest.mark.parametrize("model", ["", "one-that-it-does-not-know"])
-async def test_it_reads_edits_writes_and_runs_in_the_tree(place: Place, model: str) -> None:
+async def test_it_reads_edits_writes_and_runs_in_the_tree(place: Codex, model: str) -> None:
     place.server.play(
         "work",
         Turn("I look.", [Read("hello.txt")]),
@@ -130,7 +91,7 @@ async def test_it_reads_edits_writes_and_runs_in_the_tree(place: Place, model: s
     assert "`danger-full-access`" in place.server.calls()[0].context, "the model is told of a sandbox that is not there"
 
 
-async def test_a_read_only_stage_reads_and_writes_nothing_but_its_document(place: Place) -> None:
+async def test_a_read_only_stage_reads_and_writes_nothing_but_its_document(place: Codex) -> None:
     place.server.play(
         When("plan", stage="plan"),
         Turn("", [Read("hello.txt")]),
@@ -151,7 +112,7 @@ async def test_a_read_only_stage_reads_and_writes_nothing_but_its_document(place
 
 
 @pytest.mark.parametrize("model", ["", "one-that-it-does-not-know"])
-async def test_a_refused_command_does_not_run_and_the_agent_is_told_why(place: Place, model: str) -> None:
+async def test_a_refused_command_does_not_run_and_the_agent_is_told_why(place: Codex, model: str) -> None:
     place.server.play("deny", Turn("", [Shell("touch made.txt")]), Turn("I did not."))
     brief = replace(place.brief("[[scn:deny]]"), model=model)
     async with place.play(brief, lambda fact: Deny("Not in this task.")) as play:
@@ -165,7 +126,7 @@ async def test_a_refused_command_does_not_run_and_the_agent_is_told_why(place: P
     assert end.text == "I did not."
 
 
-async def test_a_question_waits_for_its_answer_and_gets_it(place: Place) -> None:
+async def test_a_question_waits_for_its_answer_and_gets_it(place: Codex) -> None:
     options = [{"label": "Red (Recommended)", "description": "r"}, {"label": "Blue", "description": "b"}]
     question = {"id": "colour", "header": "Colour", "question": "Which colour?", "options": options}
     place.server.play(
@@ -182,7 +143,7 @@ async def test_a_question_waits_for_its_answer_and_gets_it(place: Place) -> None
     assert end.text == "Thanks."
 
 
-async def test_an_interrupted_turn_ends_and_the_next_one_works(place: Place) -> None:
+async def test_an_interrupted_turn_ends_and_the_next_one_works(place: Codex) -> None:
     place.server.play("held", Turn("Here.", gate="held"))
     async with place.play(place.brief("[[scn:held]]")) as play:
         await asyncio.to_thread(place.server.wait_at, "held")
@@ -196,7 +157,7 @@ async def test_an_interrupted_turn_ends_and_the_next_one_works(place: Place) -> 
     assert second.text == "Here."
 
 
-async def test_an_interrupt_in_front_of_an_open_request_ends_the_turn(place: Place) -> None:
+async def test_an_interrupt_in_front_of_an_open_request_ends_the_turn(place: Codex) -> None:
     place.server.play("withdrawn", Turn("", [Shell("touch no.txt")]), Turn("Never said."))
     async with place.play(place.brief("[[scn:withdrawn]]"), lambda fact: None) as play:
         await play.until(PermissionAsked)
@@ -207,7 +168,7 @@ async def test_an_interrupt_in_front_of_an_open_request_ends_the_turn(place: Pla
     assert place.files() == {"hello.txt"}
 
 
-async def test_a_killed_agent_is_resumed_and_counts_only_what_it_used_since(place: Place) -> None:
+async def test_a_killed_agent_is_resumed_and_counts_only_what_it_used_since(place: Codex) -> None:
     place.server.play("killed", Turn("First.", [Write("one.txt", "1")]), Turn("Second.", gate="killed"))
     async with place.play(place.brief("[[scn:killed]]")) as lost:
         await asyncio.to_thread(place.server.wait_at, "killed")
@@ -230,7 +191,7 @@ async def test_a_killed_agent_is_resumed_and_counts_only_what_it_used_since(plac
     assert place.files() == {"hello.txt", "one.txt"}
 
 
-async def test_an_unknown_conversation_cannot_be_resumed(place: Place) -> None:
+async def test_an_unknown_conversation_cannot_be_resumed(place: Codex) -> None:
     brief = place.brief("Go on.", resume="01a21ddd-9b37-7723-99c2-eeee525201eb")
     async with place.play(brief) as play:
         end = await play.until(TurnEnded)
@@ -252,7 +213,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-async def test_limits_of_the_vendor_are_told_apart(place: Place, name: str) -> None:
+async def test_limits_of_the_vendor_are_told_apart(place: Codex, name: str) -> None:
     error, kind, resets_at = FAULTS[name]
     place.server.play("limited", Turn("Never.", error=error))
     async with place.play(place.brief("[[scn:limited]]")) as play:
@@ -265,7 +226,7 @@ async def test_limits_of_the_vendor_are_told_apart(place: Place, name: str) -> N
     assert end.error
 
 
-async def test_a_vendor_that_comes_back_is_a_limit_that_passes(place: Place) -> None:
+async def test_a_vendor_that_comes_back_is_a_limit_that_passes(place: Codex) -> None:
     place.server.play("busy", Turn("At last.", error=Error(401, "not yet")))
     async with place.play(place.brief("[[scn:busy]]")) as play:
         end = await play.until(TurnEnded)
@@ -274,7 +235,7 @@ async def test_a_vendor_that_comes_back_is_a_limit_that_passes(place: Place) -> 
     assert end == TurnEnded(TurnOutcome.ENDED, "At last.")
 
 
-async def test_a_bad_request_is_a_failure_and_no_limit(place: Place) -> None:
+async def test_a_bad_request_is_a_failure_and_no_limit(place: Codex) -> None:
     place.server.play("bad", Turn("", error=Error(400, "too long", times=0)))
     async with place.play(place.brief("[[scn:bad]]")) as play:
         end = await play.until(TurnEnded)
@@ -283,7 +244,7 @@ async def test_a_bad_request_is_a_failure_and_no_limit(place: Place) -> None:
     assert "too long" in end.error
 
 
-async def test_two_sessions_work_at_the_same_time(place: Place) -> None:
+async def test_two_sessions_work_at_the_same_time(place: Codex) -> None:
     place.server.play("one", Turn("One.", gate="both"))
     place.server.play("two", Turn("Two.", gate="both"))
     first, second = (place.brief(f"[[scn:{name}]]", session=name) for name in ("one", "two"))
@@ -340,7 +301,7 @@ def write(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("trusted", ["by nobody", "by the person", "as a worktree of what the person trusts"])
-async def test_what_the_repository_brought_along_is_not_run(place: Place, trusted: str) -> None:
+async def test_what_the_repository_brought_along_is_not_run(place: Codex, trusted: str) -> None:
     sprung, config = place.root / "sprung", place.home / ".codex/config.toml"
     brief = place.brief("[[scn:traps]]")
     if trusted == "by nobody":
@@ -371,7 +332,7 @@ async def test_what_the_repository_brought_along_is_not_run(place: Place, truste
     assert (config.read_text() if config.exists() else "") == told, "the person's own configuration was written to"
 
 
-async def test_the_agent_is_told_to_heed_the_rules_of_the_repository(place: Place) -> None:
+async def test_the_agent_is_told_to_heed_the_rules_of_the_repository(place: Codex) -> None:
     place.server.play("rules", Turn("", [Read("AGENTS.md")]), Turn("Yes."))
     write(place.tree / "AGENTS.md", "The rule of this repository: be brief.\n")
     async with place.play(place.brief("[[scn:rules]]", Access.READ), place.as_heddle(Access.READ)) as play:
@@ -401,7 +362,7 @@ for line in sys.stdin:
 
 
 @pytest.mark.parametrize("access", Access)
-async def test_a_tool_server_of_the_persons_own_is_asked_for(place: Place, access: Access) -> None:
+async def test_a_tool_server_of_the_persons_own_is_asked_for(place: Codex, access: Access) -> None:
     write(place.root / "server.py", SERVER)
     args = json.dumps([str(place.root / "server.py")])
     write(
@@ -416,7 +377,7 @@ async def test_a_tool_server_of_the_persons_own_is_asked_for(place: Place, acces
     assert [end.ok for end in play.of(ToolEnded)] == [access is Access.WRITE]
 
 
-async def test_commands_do_not_see_the_key(place: Place) -> None:
+async def test_commands_do_not_see_the_key(place: Codex) -> None:
     place.server.play("key", Turn("", [Shell("echo key:$CODEX_API_KEY:")]), Turn("Done."))
     async with place.play(place.brief("[[scn:key]]")) as play:
         await play.until(TurnEnded)
@@ -425,7 +386,7 @@ async def test_commands_do_not_see_the_key(place: Place) -> None:
     assert place.server.calls()[0].headers["authorization"] == "Bearer test"
 
 
-async def test_nothing_that_it_could_delegate_to_or_begin_by_itself_is_offered(place: Place) -> None:
+async def test_nothing_that_it_could_delegate_to_or_begin_by_itself_is_offered(place: Codex) -> None:
     place.server.play("hello", Turn("Hello."))
     async with place.play(place.brief("[[scn:hello]]")) as play:
         await play.until(TurnEnded)
@@ -436,7 +397,7 @@ async def test_nothing_that_it_could_delegate_to_or_begin_by_itself_is_offered(p
     assert "create_goal" not in place.server.calls()[0].context
 
 
-async def test_the_version_that_is_checked_is_the_one_that_answers(place: Place) -> None:
+async def test_the_version_that_is_checked_is_the_one_that_answers(place: Codex) -> None:
     place.server.play("hello", Turn("Hello."))
     async with place.play(place.brief("[[scn:hello]]")) as play:
         ready = await play.until(AgentReady)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from heddle.core.session import (
 )
 from heddle.holder.reaper import descendants
 from modelserver import Edit, Error, ModelServer, Raw, Read, Shell, Turn, When, Write
-from support.agent_play import Play, repository
+from support.agent_play import Place, Play
 from support.fleet import PLAN, git, heddle, make_repository
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.needs("gemini"), pytest.mark.timeout(240)]
@@ -35,40 +35,22 @@ MODEL = "gemini-2.5-pro"
 """Named, so that no further request asks which one fits."""
 
 
-@dataclass
-class Place:
-    """A repository, a home and an out folder for sessions of the real program."""
-
-    server: ModelServer
-    root: Path
-
-    @property
-    def tree(self) -> Path:
-        return self.root / "tree"
-
-    @property
-    def out(self) -> Path:
-        return self.root / "out"
+class Gemini(Place):
+    """For Gemini CLI."""
 
     def brief(self, prompt: str, access: Access = Access.WRITE, *, session: str = "T1", resume: str = "") -> Brief:
-        return Brief(session, prompt, access, str(self.tree), str(self.out), MODEL, resume)
+        return replace(super().brief(prompt, access, session=session, resume=resume), model=MODEL)
 
     def play(self, brief: Brief, *, silence_s: float = 600.0) -> Play:
-        return Play(agent(self.server.url, silence_s=silence_s), brief, self.root / "home")
-
-    def files(self) -> set[str]:
-        return {path.name for path in self.tree.iterdir() if path.name != ".git"}
+        return Play(agent(self.server.url, silence_s=silence_s), brief, self.home)
 
 
 @pytest.fixture
-def place(tmp_path: Path, model_server: ModelServer) -> Place:
-    made = Place(model_server, tmp_path)
-    repository(made.tree)
-    made.out.mkdir()
-    return made
+def place(tmp_path: Path, model_server: ModelServer) -> Gemini:
+    return Gemini(model_server, tmp_path).prepare()
 
 
-async def test_it_reads_edits_writes_and_runs_in_the_tree(place: Place) -> None:
+async def test_it_reads_edits_writes_and_runs_in_the_tree(place: Gemini) -> None:
     place.server.play(
         "work",
         Turn("I look.", [Read("hello.txt")]),
@@ -92,7 +74,7 @@ async def test_it_reads_edits_writes_and_runs_in_the_tree(place: Place) -> None:
     assert {call.model for call in place.server.calls()} == {MODEL}
 
 
-async def test_a_second_turn_goes_on_in_the_same_conversation(place: Place) -> None:
+async def test_a_second_turn_goes_on_in_the_same_conversation(place: Gemini) -> None:
     place.server.play("talk", Turn("First."), Turn("Second."))
     async with place.play(place.brief("[[scn:talk]]")) as play:
         await play.until(TurnEnded)
@@ -105,7 +87,7 @@ async def test_a_second_turn_goes_on_in_the_same_conversation(place: Place) -> N
     assert "First." in place.server.calls()[-1].context
 
 
-async def test_reading_writes_nothing_and_hands_its_document_in_as_the_last_message(place: Place) -> None:
+async def test_reading_writes_nothing_and_hands_its_document_in_as_the_last_message(place: Gemini) -> None:
     place.server.play("plan", Turn("I look.", [Read("hello.txt")]), Turn("# Plan\n\n1. Do it.\n"))
     async with place.play(place.brief(f"Out: {place.out}\n[[scn:plan]]", Access.READ)) as play:
         end = await play.until(TurnEnded)
@@ -127,7 +109,7 @@ async def test_reading_writes_nothing_and_hands_its_document_in_as_the_last_mess
     ],
     ids=lambda call: f"{call.name}-{call.args.get('file_path', '')}",
 )
-async def test_what_is_not_offered_is_not_done_either(place: Place, call: Raw) -> None:
+async def test_what_is_not_offered_is_not_done_either(place: Gemini, call: Raw) -> None:
     again = Raw("write_file", {"file_path": "after.txt", "content": "x"})
     place.server.play("plan", Turn("", [call]), Turn("", [again]), Turn("I may not."))
     async with place.play(place.brief("[[scn:plan]]", Access.READ)) as play:
@@ -137,7 +119,7 @@ async def test_what_is_not_offered_is_not_done_either(place: Place, call: Raw) -
     assert (place.files(), (place.tree / "hello.txt").read_text()) == ({"hello.txt"}, "hello world\n")
 
 
-async def test_an_interrupted_turn_ends_and_the_next_one_works(place: Place) -> None:
+async def test_an_interrupted_turn_ends_and_the_next_one_works(place: Gemini) -> None:
     place.server.play("held", Turn("", [Write("one.txt", "1")]), Turn("Here.", gate="held"))
     async with place.play(place.brief("[[scn:held]]")) as play:
         await asyncio.to_thread(place.server.wait_at, "held")
@@ -152,7 +134,7 @@ async def test_an_interrupted_turn_ends_and_the_next_one_works(place: Place) -> 
     assert "[[scn:held]]" in place.server.calls()[-1].context
 
 
-async def test_an_interrupt_leaves_no_command_running(place: Place) -> None:
+async def test_an_interrupt_leaves_no_command_running(place: Gemini) -> None:
     script = "import os,time; open('pid','w').write(str(os.getpid())); time.sleep(600)"
     place.server.play("long", Turn("", [Shell(f'python3 -c "{script}"')]))
     async with place.play(place.brief("[[scn:long]]")) as play:
@@ -172,7 +154,7 @@ async def written(path: Path) -> str:
     return path.read_text()
 
 
-async def test_a_killed_agent_is_resumed_and_counts_only_what_it_used_since(place: Place) -> None:
+async def test_a_killed_agent_is_resumed_and_counts_only_what_it_used_since(place: Gemini) -> None:
     place.server.play("killed", Turn("First.", [Write("one.txt", "1")]), Turn("Second.", gate="killed"))
     async with place.play(place.brief("[[scn:killed]]")) as lost:
         await asyncio.to_thread(place.server.wait_at, "killed")
@@ -191,7 +173,7 @@ async def test_a_killed_agent_is_resumed_and_counts_only_what_it_used_since(plac
     assert [report.usage.input_tokens for report in play.of(UsageReported)] == [1000]
 
 
-async def test_a_conversation_that_is_not_there_cannot_be_resumed(place: Place) -> None:
+async def test_a_conversation_that_is_not_there_cannot_be_resumed(place: Gemini) -> None:
     brief = place.brief("Go on.", resume="6b0e0c5e-0000-4000-8000-000000000000")
     async with place.play(brief) as play:
         end = await play.until(TurnEnded)
@@ -199,7 +181,7 @@ async def test_a_conversation_that_is_not_there_cannot_be_resumed(place: Place) 
     assert (end.outcome, play.of(AgentReady)) == (TurnOutcome.FAILED, [])
 
 
-async def test_a_limit_is_told_by_its_status_and_stays_unknown(place: Place) -> None:
+async def test_a_limit_is_told_by_its_status_and_stays_unknown(place: Gemini) -> None:
     place.server.play("quota", Turn("", error=Error(429, times=0, type="GenerateRequestsPerDayPerProjectPerModel")))
     async with place.play(place.brief("[[scn:quota]]")) as play:
         end = await play.until(TurnEnded)
@@ -208,7 +190,7 @@ async def test_a_limit_is_told_by_its_status_and_stays_unknown(place: Place) -> 
     assert [(limit.kind, limit.detail[:10]) for limit in play.of(LimitSeen)] == [(LimitKind.UNKNOWN, "status 429")]
 
 
-async def test_a_vendor_that_refuses_and_refuses_is_not_waited_for_without_end(place: Place) -> None:
+async def test_a_vendor_that_refuses_and_refuses_is_not_waited_for_without_end(place: Gemini) -> None:
     place.server.play("busy", Turn("", error=Error(503, times=0)))
     async with place.play(place.brief("[[scn:busy]]"), silence_s=12.0) as play:
         end = await play.until(TurnEnded)
@@ -216,7 +198,7 @@ async def test_a_vendor_that_refuses_and_refuses_is_not_waited_for_without_end(p
     assert (end.outcome, "said nothing" in end.error) == (TurnOutcome.FAILED, True)
 
 
-async def test_without_a_credential_it_says_so(place: Place) -> None:
+async def test_without_a_credential_it_says_so(place: Gemini) -> None:
     made = place.play(place.brief("Hello."))
     made._env = {name: value for name, value in made._env.items() if not name.startswith("GOOGLE_")}
     async with made as play:
@@ -265,7 +247,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-async def test_x5_what_the_repository_brought_along_is_not_run(place: Place) -> None:
+async def test_x5_what_the_repository_brought_along_is_not_run(place: Gemini) -> None:
     sprung = place.root / "sprung"
     set_traps(place.tree, sprung)
     place.server.play(
@@ -287,7 +269,7 @@ async def test_x5_what_the_repository_brought_along_is_not_run(place: Place) -> 
     assert "The rule of this repository: be brief." in place.server.calls()[0].context
 
 
-async def test_the_version_that_is_checked_is_the_one_that_is_pinned(place: Place) -> None:
+async def test_the_version_that_is_checked_is_the_one_that_is_pinned(place: Gemini) -> None:
     assert await agent(place.server.url).check() == "0.61.0"
 
 

@@ -6,14 +6,11 @@ A session of it takes seconds to begin, so each of these lives through much.
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from heddle.core.permission import permission
-from heddle.core.scope import Scope
 from heddle.core.session import (
     Access,
     AgentReady,
@@ -34,7 +31,7 @@ from heddle.core.session import (
 )
 from modelserver import Edit, Error, ModelServer, Raw, Read, Shell, Turn, Write
 from opencode_cli import MODEL, agent
-from support.agent_play import Answer, Play, allow, repository, surroundings
+from support.agent_play import Answer, Place, Play, allow, surroundings
 from support.visitor import Visitor
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.needs("opencode"), pytest.mark.timeout(240)]
@@ -47,50 +44,19 @@ QUESTION = {
 }
 
 
-@dataclass
-class Place:
-    """A repository, a home and an out folder for sessions of the real program."""
+class Opencode(Place):
+    """For opencode."""
 
-    server: ModelServer
-    root: Path
-
-    @property
-    def tree(self) -> Path:
-        return self.root / "tree"
-
-    @property
-    def out(self) -> Path:
-        return self.root / "out"
-
-    @property
-    def home(self) -> Path:
-        return self.root / "home"
-
-    def brief(self, prompt: str, access: Access = Access.WRITE, *, resume: str = "") -> Brief:
-        return Brief("T1", f"Out: {self.out}\n{prompt}", access, str(self.tree), str(self.out), resume=resume)
+    def brief(self, prompt: str, access: Access = Access.WRITE, *, session: str = "T1", resume: str = "") -> Brief:
+        return super().brief(f"Out: {self.out}\n{prompt}", access, session=session, resume=resume)
 
     def play(self, brief: Brief, answer: Answer = allow) -> Play:
         return Play(agent(self.server.url), brief, self.home, answer)
 
-    def files(self) -> set[str]:
-        return {path.name for path in self.tree.iterdir() if path.name != ".git"}
-
-    def as_heddle(self, access: Access, *scope: str) -> Answer:
-        """Answer permissions as the engine does."""
-
-        def answer(fact: Fact) -> Reply | None:
-            if isinstance(fact, PermissionAsked):
-                return permission(fact, access, str(self.tree), str(self.out), Scope(scope))
-            return allow(fact)
-
-        return answer
-
 
 @pytest.fixture
-def place(tmp_path: Path, model_server: ModelServer) -> Place:
-    made = Place(model_server, tmp_path)
-    repository(made.tree)
-    made.out.mkdir()
+def place(tmp_path: Path, model_server: ModelServer) -> Opencode:
+    made = Opencode(model_server, tmp_path).prepare()
     made.home.mkdir()
     return made
 
@@ -168,7 +134,7 @@ def kinds(facts: Sequence[Fact], kind: type[Any]) -> list[str]:
     return [fact.kind for fact in facts if isinstance(fact, kind)]
 
 
-async def test_a_session_works_asks_is_refused_interrupted_limited_lost_and_goes_on(place: Place) -> None:
+async def test_a_session_works_asks_is_refused_interrupted_limited_lost_and_goes_on(place: Opencode) -> None:
     server, sprung = place.server, place.root / "sprung"
     prices = {
         "$schema": "https://opencode.ai/config.json",
@@ -313,7 +279,7 @@ async def test_a_session_works_asks_is_refused_interrupted_limited_lost_and_goes
     assert sorted(path.name for path in sprung.iterdir()) == []
 
 
-async def test_its_own_screen_runs_nothing_of_the_repository_either(place: Place) -> None:
+async def test_its_own_screen_runs_nothing_of_the_repository_either(place: Opencode) -> None:
     place.server.play("screen", Turn("It is azure now."))
     sprung = place.root / "sprung"
     set_traps(place.tree, sprung)

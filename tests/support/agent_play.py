@@ -9,12 +9,15 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from heddle.core.session import Allow, Brief, DocumentOffered, Fact, PermissionAsked, Reply, Send
+from heddle.core.permission import permission
+from heddle.core.scope import Scope
+from heddle.core.session import Access, Allow, Brief, DocumentOffered, Fact, PermissionAsked, Reply, Send
 from heddle.ports import Agent, Exit
+from modelserver import ModelServer
 
 DEADLINE_S = 120.0
 LINE_LIMIT = 64 * 1024 * 1024
@@ -160,3 +163,50 @@ def repository(path: Path) -> None:
     identity = ["-c", "user.name=Person", "-c", "user.email=person@localhost"]
     for command in (["init", "-q", "-b", "main"], ["add", "."], [*identity, "commit", "-q", "-m", "start"]):
         subprocess.run(["git", *command], cwd=path, check=True)
+
+
+@dataclass
+class Place:
+    """A repository, a home and an out folder for sessions of a real program."""
+
+    server: ModelServer
+    root: Path
+
+    @property
+    def tree(self) -> Path:
+        """Where it works."""
+        return self.root / "tree"
+
+    @property
+    def out(self) -> Path:
+        """Where it leaves documents."""
+        return self.root / "out"
+
+    @property
+    def home(self) -> Path:
+        """Its HOME."""
+        return self.root / "home"
+
+    def prepare(self) -> Self:
+        """With a repository in it."""
+        repository(self.tree)
+        self.out.mkdir()
+        return self
+
+    def brief(self, prompt: str, access: Access = Access.WRITE, *, session: str = "T1", resume: str = "") -> Brief:
+        """What a session is started with."""
+        return Brief(session, prompt, access, str(self.tree), str(self.out), resume=resume)
+
+    def files(self) -> set[str]:
+        """What lies in the tree."""
+        return {path.name for path in self.tree.iterdir() if path.name != ".git"}
+
+    def as_heddle(self, access: Access, *scope: str) -> Answer:
+        """Answer permissions as the engine does."""
+
+        def answer(fact: Fact) -> Reply | None:
+            if isinstance(fact, PermissionAsked):
+                return permission(fact, access, str(self.tree), str(self.out), Scope(scope))
+            return allow(fact)
+
+        return answer

@@ -1,4 +1,4 @@
-"""`python -m heddle.relay.turns`: one long-lived process for an agent that wants a process of its own for each turn.
+"""`python -I -m heddle.relay.turns`: one long-lived process for an agent that wants a process of its own for each turn.
 
 It reads orders, one JSON object a line, and starts what they say, one turn after the other:
 
@@ -15,7 +15,6 @@ seconds), closed (our own input ended, or we were asked to end) or start-failed,
 was killed by somebody else, we end by the same signal: whoever holds us is told that the agent was lost.
 """
 
-import ctypes
 import json
 import os
 import selectors
@@ -26,6 +25,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+from heddle.relay.below import become_subreaper, die_with_parent, kill_below, reap, send
 
 LINE_LIMIT = 2 * 1024 * 1024
 """Bytes of a line that are told; as JSON they are six times as many at most."""
@@ -40,8 +41,6 @@ GRACE = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 3600.0))
 HURRY = ((signal.SIGTERM, 1.0), (signal.SIGKILL, 3600.0))
 TICK_S = 1.0
 CHUNK = 65_536
-LINUX = sys.platform.startswith("linux")
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 class Lines:
@@ -315,80 +314,6 @@ def tell(message: dict[str, Any]) -> None:
 
 def _texts(argv: object) -> bool:
     return isinstance(argv, list) and bool(argv) and all(isinstance(part, str) for part in argv)
-
-
-def become_subreaper() -> None:
-    """Orphans among what we started become our children, so that none escapes."""
-    if LINUX:
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def die_with_parent(parent: int) -> Callable[[], None]:
-    """What a fork does before it becomes a program, so that no agent runs without us."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl if LINUX else None
-
-    def prepare() -> None:
-        if prctl is not None:
-            prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(127)
-
-    return prepare
-
-
-def reap() -> dict[int, int]:
-    """Collect every child that has ended: pid -> wait status."""
-    ended: dict[int, int] = {}
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return ended
-        if pid == 0:
-            return ended
-        ended[pid] = status
-
-
-def kill_below() -> None:
-    """Kill all that runs below us, groups and all; once over, for the session's end sees to whoever is faster."""
-    for pid, group in below():
-        if group != os.getpgrp():
-            send(group, signal.SIGKILL, group=True)
-        send(pid, signal.SIGKILL)
-
-
-def below() -> list[tuple[int, int]]:
-    """(pid, group) of every process below us, from /proc; empty where there is none."""
-    children: dict[int, list[tuple[int, int]]] = {}
-    try:
-        names = [name for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return []
-    for name in names:
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                about = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        children.setdefault(int(about[1]), []).append((int(name), int(about[2])))
-    found: list[tuple[int, int]] = []
-    pending = [os.getpid()]
-    while pending:
-        new = children.get(pending.pop(), [])
-        found += new
-        pending += [pid for pid, _ in new]
-    return found
-
-
-def send(pid: int, number: signal.Signals, *, group: bool = False) -> None:
-    """A signal to a process or its group; no error when it is gone."""
-    try:
-        if group:
-            os.killpg(pid, number)
-        else:
-            os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def main() -> int:

@@ -80,6 +80,11 @@ def reach(brand: Brand, environment: Mapping[str, str]) -> Reach:
     return found
 
 
+def handed_on(brand: Brand, environment: Mapping[str, str]) -> dict[str, str]:
+    """What an agent gets of an environment: its brand's variables alone, no other account's credentials."""
+    return {name: environment[name] for name in brand.env if name in environment}
+
+
 def brand_names() -> tuple[str, ...]:
     """The brands that come with Heddle."""
     shipped = files("heddle.data.agents").iterdir()

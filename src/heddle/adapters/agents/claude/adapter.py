@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from importlib.resources import files
 
-from heddle.adapters.agents.brands import Brand, reach
+from heddle.adapters.agents.brands import Brand, handed_on, reach
 from heddle.adapters.agents.claude.conversation import ClaudeConversation
 from heddle.adapters.agents.claude.tools import OFFER_PLAN, WITHHELD
 from heddle.adapters.agents.version import run_version
@@ -99,11 +99,6 @@ class ClaudeAgent:
     async def check(self) -> str:
         """See the port."""
         return await run_version(self._brand, ENV)
-
-
-def handed_on(brand: Brand, environment: Mapping[str, str]) -> dict[str, str]:
-    """What the agent gets of an environment: the brand's variables alone, no other account's credentials."""
-    return {name: environment[name] for name in brand.env if name in environment}
 
 
 def session_id(brief: Brief) -> str:

@@ -13,13 +13,13 @@ from heddle.adapters.agents.claude.tools import (
     paths_of,
     title_of,
 )
+from heddle.adapters.agents.telling import ending, words
 from heddle.core.session import (
     AgentReady,
     Allow,
     Answered,
     Brief,
     Denied,
-    Deny,
     DocumentOffered,
     Fact,
     Garbled,
@@ -97,14 +97,14 @@ class ClaudeConversation:
             case wire.Asked() as asked if isinstance(reply, Allow):
                 return [Send(f"reply:{request}", wire.granted(request, asked.input))]
             case _:
-                return [Send(f"reply:{request}", wire.refused(request, _words(reply)))]
+                return [Send(f"reply:{request}", wire.refused(request, words(reply)))]
 
     def _reply_question(self, questions: Questions, request: str, reply: Reply) -> list[Send]:
         id = f"reply:{questions.call}"
         if not isinstance(reply, Answered):
             for other in questions.texts:
                 self._asked.pop(other, None)
-            return [Send(id, wire.refused(questions.call, _words(reply)))]
+            return [Send(id, wire.refused(questions.call, words(reply)))]
         answered = questions.answer(request, reply.text)
         return [] if answered is None else [Send(id, wire.granted(questions.call, answered))]
 
@@ -237,10 +237,7 @@ class ClaudeConversation:
         if not self._in_turn:
             return []
         self._in_turn = False
-        how = f"signal {exit.signal}" if exit.signal is not None else f"status {exit.code}"
-        how = how if exit.why == "exited" else exit.why
-        said = " ".join(errors.split())[-500:]
-        return [TurnEnded(TurnOutcome.FAILED, "", f"the agent ended ({how}) in the middle of its turn {said}".strip())]
+        return [TurnEnded(TurnOutcome.FAILED, "", ending(exit, errors))]
 
 
 def _ended_calls(message: wire.Message) -> Iterator[Fact]:
@@ -254,17 +251,6 @@ def _plain(content: object) -> str:
         return content
     parts = content if isinstance(content, list) else []
     return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
-
-
-def _words(reply: Reply) -> str:
-    """What a refusal tells the agent."""
-    match reply:
-        case Deny(why):
-            return why
-        case Answered(text):
-            return text
-        case Allow():
-            return "There is no answer; decide yourself and say what you assumed."
 
 
 def _cost_before(brief: Brief) -> float | None:

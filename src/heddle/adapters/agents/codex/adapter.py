@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Literal
 
-from heddle.adapters.agents.brands import Brand, reach
+from heddle.adapters.agents.brands import Brand, handed_on, reach
 from heddle.adapters.agents.codex.conversation import CodexConversation
 from heddle.adapters.agents.version import run_version
 from heddle.core.session import Access, Brief
@@ -89,11 +89,6 @@ class CodexAgent:
     async def check(self) -> str:
         """See the port."""
         return await run_version(self._brand)
-
-
-def handed_on(brand: Brand, environment: Mapping[str, str]) -> dict[str, str]:
-    """What the agent gets of an environment: the brand's variables alone, no other account's credentials."""
-    return {name: environment[name] for name in brand.env if name in environment}
 
 
 def distrust(tree: str) -> str:

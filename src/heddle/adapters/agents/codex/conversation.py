@@ -13,11 +13,11 @@ from heddle.adapters.agents.codex import wire
 from heddle.adapters.agents.codex.commands import script_of
 from heddle.adapters.agents.codex.spend import Account, Meter
 from heddle.adapters.agents.codex.tools import Questions, changed, command_kind, kind_of, paths_of, title_of
+from heddle.adapters.agents.telling import ending, words
 from heddle.core.session import (
     AgentReady,
     Allow,
     AnswerAsked,
-    Answered,
     Brief,
     Denied,
     Deny,
@@ -142,7 +142,7 @@ class CodexConversation:
                 return [*self._explain(request, reply), wire.result(number, refused)]
 
     def _reply_question(self, questions: Questions, request: str, reply: Reply) -> list[Send]:
-        answered = questions.answer(request, _words(reply))
+        answered = questions.answer(request, words(reply))
         return [] if answered is None else [wire.result(questions.number, answered)]
 
     def _explain(self, request: str, reply: Reply) -> list[Send]:
@@ -355,19 +355,4 @@ class CodexConversation:
 
     def exited(self, exit: Exit, errors: str) -> list[Fact]:
         """See the port."""
-        how = f"signal {exit.signal}" if exit.signal is not None else f"status {exit.code}"
-        how = how if exit.why == "exited" else exit.why
-        last = (errors.strip().splitlines() or [""])[-1][-500:]
-        told = f"the agent ended ({how}) in the middle of its turn {last}".strip()
-        return list(self._end_turn(TurnOutcome.FAILED, told))
-
-
-def _words(reply: Reply) -> str:
-    """What an answer tells the agent."""
-    match reply:
-        case Deny(why):
-            return why
-        case Answered(text):
-            return text
-        case Allow():
-            return "There is no answer; decide yourself and say what you assumed."
+        return list(self._end_turn(TurnOutcome.FAILED, ending(exit, errors)))

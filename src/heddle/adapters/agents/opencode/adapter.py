@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from importlib.resources import files
 
-from heddle.adapters.agents.brands import Brand, reach
+from heddle.adapters.agents.brands import Brand, handed_on, reach
 from heddle.adapters.agents.opencode.conversation import RULES, OpencodeConversation
 from heddle.adapters.agents.opencode.wire import EVENTS
 from heddle.adapters.agents.version import run_version
@@ -124,8 +124,3 @@ class OpencodeAgent:
     async def check(self) -> str:
         """See the port."""
         return await run_version(self._brand, ENV)
-
-
-def handed_on(brand: Brand, environment: Mapping[str, str]) -> dict[str, str]:
-    """What the agent gets of an environment: the brand's variables alone, no other account's credentials."""
-    return {name: environment[name] for name in brand.env if name in environment}

@@ -20,13 +20,12 @@ from heddle.adapters.agents.opencode.tools import (
     permission_asked,
     title_of,
 )
+from heddle.adapters.agents.telling import ending, words
 from heddle.core.session import (
     AgentReady,
     Allow,
-    Answered,
     Brief,
     Denied,
-    Deny,
     Fact,
     Garbled,
     LimitSeen,
@@ -135,14 +134,14 @@ class OpencodeConversation:
             case None:
                 return []
             case Questions() as questions:
-                answers = questions.answer(request, _words(reply))
+                answers = questions.answer(request, words(reply))
                 if answers is None:
                     return []
                 return [self._answer("question", questions.id, {"answers": answers})]
             case PermissionAsked() if isinstance(reply, Allow):
                 return [self._answer("permission", request, {"reply": "once"})]
             case PermissionAsked():
-                return [self._answer("permission", request, {"reply": "reject", "message": _words(reply)})]
+                return [self._answer("permission", request, {"reply": "reject", "message": words(reply)})]
 
     def _answer(self, kind: str, id: str, body: dict[str, object]) -> Send:
         self._settled.add(id)
@@ -363,19 +362,4 @@ class OpencodeConversation:
 
     def exited(self, exit: Exit, errors: str) -> list[Fact]:
         """See the port."""
-        how = f"signal {exit.signal}" if exit.signal is not None else f"status {exit.code}"
-        how = how if exit.why == "exited" else exit.why
-        last = (errors.strip().splitlines() or [""])[-1][-500:]
-        told = f"the agent ended ({how}) in the middle of its turn {last}".strip()
-        return list(self._end_turn(TurnOutcome.FAILED, told))
-
-
-def _words(reply: Reply) -> str:
-    """What an answer tells the agent."""
-    match reply:
-        case Deny(why):
-            return why
-        case Answered(text):
-            return text
-        case Allow():
-            return "There is no answer; decide yourself and say what you assumed."
+        return list(self._end_turn(TurnOutcome.FAILED, ending(exit, errors)))

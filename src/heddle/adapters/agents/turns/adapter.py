@@ -2,16 +2,15 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from importlib.resources import files
 
-from heddle.adapters.agents.brands import Brand, reach, screen
+from heddle.adapters.agents.brands import Brand, handed_on, reach, screen
 from heddle.adapters.agents.turns.conversation import Reader, TurnsConversation
 from heddle.adapters.agents.version import run_version
 from heddle.core.session import Brief
 from heddle.ports import Command
 
-RELAY = (sys.executable, "-I", "-S", str(files("heddle.relay").joinpath("turns.py")))
-"""By its file and isolated: it starts in the repository, whose modules and PYTHONPATH are none of its own."""
+RELAY = (sys.executable, "-I", "-m", "heddle.relay.turns")
+"""Isolated: it starts in the repository, whose modules and PYTHONPATH are none of its own."""
 
 
 class TurnsAgent:
@@ -24,7 +23,7 @@ class TurnsAgent:
         self.name = brand.name
         self.capabilities, self.memory_mb = brand.capabilities, brand.memory_mb
         self._brand, self._reader = brand, reader
-        own = {name: environment[name] for name in brand.env if name in environment}
+        own = handed_on(brand, environment)
         self._env = {**own_env(brand), **own}
         self._reach = reach(brand, own)
 
