@@ -32,10 +32,7 @@ async def test_the_first_fallback_that_is_here_plays_and_the_task_says_so(tmp_pa
         (stage, name) for stage in ("research", "plan", "execute") for name in ("gone", "lost")
     ]
     assert {event["data"]["agent"] for event in events if event["kind"] == "session-started"} == {"rehearsal"}
-    assert (
-        "agent gone was not taken: agent 'gone' cannot be started: 'no-such-gone': No such file or directory"
-        in timeline
-    )
+    assert "agent gone was not taken: agent 'gone' cannot be started: 'no-such-gone': not found on PATH" in timeline
 
 
 async def test_a_stage_has_an_agent_of_its_own(tmp_path: Path) -> None:

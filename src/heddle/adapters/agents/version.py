@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
@@ -50,7 +51,10 @@ async def _run(brand: Brand, env: Mapping[str, str]) -> str:
             start_new_session=True,
         )
     except OSError as error:
-        raise _missing(brand, f"'{brand.version_command[0]}': {error.strerror}") from error
+        program = brand.version_command[0]
+        # a folder of PATH that may not be looked into makes of a program that is nowhere one that is not permitted
+        found = os.sep in program or shutil.which(program) is not None
+        raise _missing(brand, f"'{program}': {error.strerror if found else 'not found on PATH'}") from error
     assert process.stdout is not None
     try:
         async with asyncio.timeout(WAIT_S):
