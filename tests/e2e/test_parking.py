@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from heddle.adapters.workspaces.trash import delete_tree
 from heddle.core.events import AgentAnswered, SessionParked, SessionStarted
 from heddle.engine.stages import AgentStage
 from support.fleet import Heddle, heddle, make_repository, scene, write_agent, writes
@@ -115,7 +115,7 @@ async def test_d6_a_workspace_that_was_deleted_meanwhile_fails_the_attempt_and_i
     async with heddle(tmp_path, repository, [again, *writes("b.txt", "anew\n")], SOON) as fleet:
         id = await until_parked(fleet)
         (folder,) = Path(os.environ["HEDDLE_HOME"]).glob("*/*/t1-1-execute-1")
-        subprocess.run(["rm", "-rf", str(folder)], check=True)
+        delete_tree(folder)
         await fleet.call("inbox.answer", task=id, text="y")
         failed = (await fleet.until_kind(id, "stage-failed"))["data"]
         assert failed["reason"] == "workspace-lost"

@@ -70,7 +70,8 @@ def test_what_cannot_be_written_is_said_and_the_agent_starts(tmp_path: Path) -> 
 
 def test_a_program_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None:
     done = start(tmp_path / "config.json", "no-such-agent")
-    assert (done.returncode, done.stderr) == (127, "'no-such-agent': No such file or directory\n")
+    assert done.returncode == 127 and done.stderr.startswith("'no-such-agent': ")
+    assert "Traceback" not in done.stderr
 
 
 def test_nothing_of_the_folder_that_it_starts_in_is_imported(tmp_path: Path) -> None:

@@ -172,7 +172,8 @@ class AgentStage:
         """
 
         def begin(run: Run) -> list[e.Event]:
-            known = any(r.event == started for r in self.runs.history(self.task))
+            facts = (r.event for r in self.runs.history(self.task))  # it may have begun in another tier
+            known = any(isinstance(fact, e.SessionStarted) and fact.session == started.session for fact in facts)
             taken = [replace(run.parked, session=started.session)] if run.parked is not None else []
             return [] if known else [started, *taken]
 
