@@ -52,7 +52,6 @@ async def test_four_different_agents_work_at_once_and_all_of_it_lands(
     tmp_path: Path, model_server: ModelServer
 ) -> None:
     repository = unpack(tmp_path)
-    (tmp_path / "agents").mkdir(exist_ok=True)
     for name, write_brand in AGENTS.items():
         script(model_server, name)
         write_brand(tmp_path)
