@@ -491,7 +491,7 @@ def test_an_answer_that_cannot_be_read_is_kept_apart_and_a_good_one_still_counts
 def test_the_end_of_the_program_says_its_last_words() -> None:
     (end,) = begun().exited(Exit(1, None, "exited"), "a warning\nError: no such setting\n")
     assert isinstance(end, TurnEnded)
-    assert end.error == "the agent ended (status 1) in the middle of its turn Error: no such setting"
+    assert end.error == "the agent ended (status 1) in the middle of its turn a warning Error: no such setting"
     (end,) = begun().exited(Exit(None, 15, "wall-limit"), "")
     assert isinstance(end, TurnEnded)
     assert "wall-limit" in end.error
