@@ -107,6 +107,24 @@ async def test_eighty_at_once_beside_other_git_commands_make_no_error(trees: Git
     assert all(dropped) and len(sample.git("worktree", "list").split("\n")) == 1
 
 
+async def test_git_may_remove_the_empty_folder_of_worktrees_while_one_is_published(
+    trees: GitWorktrees, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, pruned = Path.rename, []
+
+    def prune_first(self: Path, target: Path) -> Path:
+        if target.parent.name == "worktrees" and not pruned:
+            pruned.append(target)
+            sample.git("worktree", "prune")
+            assert not target.parent.exists(), "git found nothing to remove"
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", prune_first)
+    await trees.add(sample.folder / "t1", sample.first, "t1")
+    assert pruned
+    assert (sample.folder / "t1" / ".git").is_file()
+
+
 async def test_asked_again_it_is_the_same_one(trees: GitWorktrees, sample: Sample) -> None:
     path = sample.folder / "t1"
     owned = await trees.add(path, sample.first, "t1", "heddle/t1")

@@ -191,8 +191,15 @@ class _Making:
         (self.staging / ".git").write_bytes(b"gitdir: " + os.fsencode(self.admin) + b"\n")
 
     def publish(self) -> None:
-        self.admin.parent.mkdir(exist_ok=True)
-        self.draft.rename(self.admin)
+        while True:
+            self.admin.parent.mkdir(exist_ok=True)
+            try:
+                self.draft.rename(self.admin)
+                break
+            except FileNotFoundError:
+                # git removes the folder of worktrees whenever it sees it empty, also right after we made it
+                if not self.draft.is_dir():
+                    raise
         step("admin")
         self.staging.rename(self.path)
 
