@@ -178,7 +178,7 @@ async def test_a_winner_that_is_stopped_has_not_won(tmp_path: Path) -> None:
         await asked(fleet)
         await asyncio.gather(fleet.call("inbox.approve", task="T1"), fleet.call("task.stop", task="T1"))
         await fleet.until("T1")
-        if (await fleet.call("task.show", task="T2"))["status"] == "stopped":
+        if (await fleet.until("T2"))[0]["status"] == "stopped":  # it ended while T1 had won
             await fleet.call("task.start", root=str(repository), task="T2")
         assert (await fleet.until("T2"))[0]["status"] == "landed"
 
