@@ -7,9 +7,10 @@ import pytest
 from heddle.core import events as e
 from heddle.core.contest import Rival, best, inherited, number, player, standing
 from heddle.core.cycle import RIVALS, Compete, Decision, PassGate, PlayStage, Stop, Wait, Who, World, decide
+from heddle.core.evolve import fold
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.plan import Plan, digest
-from heddle.core.run import Run, fold
+from heddle.core.run import Run
 from heddle.core.scope import Scope
 from heddle.core.task import Lane, Stage, Status, Task
 from heddle.core.views import inbox, state, timeline

@@ -23,10 +23,11 @@ from heddle.core.cycle import (
     decide,
 )
 from heddle.core.delegation import Delegation
+from heddle.core.evolve import evolve, fold
 from heddle.core.extent import Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.plan import Plan, digest
-from heddle.core.run import Active, AtGate, HeldUp, LandedAt, Run, StoppedFor, Unstarted, evolve, fold
+from heddle.core.run import Active, AtGate, HeldUp, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.scope import Scope
 from heddle.core.task import READ_ONLY, Lane, Stage, Task
 from heddle.core.views import inbox, row, state, timeline

@@ -22,10 +22,11 @@ from heddle.core.cycle import (
     decide,
 )
 from heddle.core.delegation import Delegation
+from heddle.core.evolve import evolve, fold
 from heddle.core.extent import Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.plan import Plan, digest
-from heddle.core.run import END, GO_ON, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted, evolve, fold
+from heddle.core.run import END, GO_ON, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.scope import Scope
 from heddle.core.task import Lane, Stage, Status, Task
 from heddle.core.views import UNREADABLE, inbox, left_out, state, timeline

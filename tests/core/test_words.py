@@ -9,12 +9,13 @@ from heddle.core.capabilities import MEANS, NAMES, WITHOUT, Capabilities
 from heddle.core.cycle import PROBLEM, ROOM, Decision, Wait, Who, World, decide
 from heddle.core.delegation import Delegation
 from heddle.core.errors import KINDS, HeddleError, UserError
+from heddle.core.evolve import evolve, fold
 from heddle.core.extent import Disk, Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.permission import inside, permission
 from heddle.core.plan import MAX_LINES, Plan, digest, require_plan, require_short
 from heddle.core.redaction import CUT, Redactor, redact, values_of
-from heddle.core.run import Active, AtGate, HeldUp, Idle, Run, StoppedFor, evolve, fold
+from heddle.core.run import Active, AtGate, HeldUp, Idle, Run, StoppedFor
 from heddle.core.scope import Scope, require_scope
 from heddle.core.session import Access, Allow, Deny, PermissionAsked, Usage
 from heddle.core.settings import AgentRule, Settings

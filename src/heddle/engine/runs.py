@@ -9,7 +9,8 @@ from weakref import WeakValueDictionary
 from heddle.core.contest import standing
 from heddle.core.errors import Refused, UserError
 from heddle.core.events import CommandsApproved, Event, GatePassed, Recorded, TurnRecorded, UsageRecorded
-from heddle.core.run import Run, evolve, fold
+from heddle.core.evolve import evolve, fold
+from heddle.core.run import Run
 from heddle.core.session import Usage
 from heddle.core.task import Stage
 from heddle.ports import Fence, Journal
