@@ -13,7 +13,8 @@ from heddle.core.plan import Plan, digest
 from heddle.core.run import Run
 from heddle.core.scope import Scope
 from heddle.core.task import Lane, Stage, Status, Task
-from heddle.core.views import inbox, state, timeline
+from heddle.core.timeline import timeline
+from heddle.core.views import inbox, state
 
 TASK = Task("T1", "r", "/r", "main", "do it", Lane.QUICK, checks=("true",), contest="T1", best_of=3)
 RESULT = e.ResultDelivered(1, "c", "t", "", ("a",), 3, 1, (), "done")

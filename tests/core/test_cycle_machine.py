@@ -30,7 +30,8 @@ from heddle.core.plan import Plan, digest
 from heddle.core.run import Active, AtGate, HeldUp, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.scope import Scope
 from heddle.core.task import READ_ONLY, Lane, Stage, Task
-from heddle.core.views import inbox, row, state, timeline
+from heddle.core.timeline import timeline
+from heddle.core.views import inbox, row, state
 
 DECIDERS = st.sampled_from(list(Decider))
 REASONS = ("agent-exited", "malformed", "stalled", "setup-failed")

@@ -29,7 +29,8 @@ from heddle.core.plan import Plan, digest
 from heddle.core.run import END, GO_ON, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.scope import Scope
 from heddle.core.task import Lane, Stage, Status, Task
-from heddle.core.views import UNREADABLE, inbox, left_out, state, timeline
+from heddle.core.timeline import left_out, timeline
+from heddle.core.views import UNREADABLE, inbox, state
 
 TASK = Task("T1", "r", "/r", "main", "do it", checks=("true",))
 PLAN = Plan(Scope(("docs/**",)), ("true",), "text")

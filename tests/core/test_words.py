@@ -20,7 +20,8 @@ from heddle.core.scope import Scope, require_scope
 from heddle.core.session import Access, Allow, Deny, PermissionAsked, Usage
 from heddle.core.settings import AgentRule, Settings
 from heddle.core.task import Lane, Stage, Status, Task, first_stage, stage_after
-from heddle.core.views import inbox, row, state, timeline
+from heddle.core.timeline import timeline
+from heddle.core.views import inbox, row, state
 
 TASK = Task("T1", "r", "/r", "main", "do it")
 PLAN = Plan(Scope(("docs/**",)), ("true",), "text")

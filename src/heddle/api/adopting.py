@@ -15,7 +15,7 @@ from heddle.core.errors import Refused, UserError
 from heddle.core.redaction import Redactor
 from heddle.core.scope import Scope, require_scope
 from heddle.core.task import Lane, Task
-from heddle.core.views import left_out
+from heddle.core.timeline import left_out
 from heddle.engine.site import Site
 
 

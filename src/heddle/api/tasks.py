@@ -15,7 +15,8 @@ from heddle.core.errors import Refused, UserError
 from heddle.core.run import AtGate, HeldUp, LandedAt, Run, Unstarted
 from heddle.core.scope import require_scope
 from heddle.core.task import Lane, Stage, Task
-from heddle.core.views import inbox, state, timeline
+from heddle.core.timeline import timeline
+from heddle.core.views import inbox, state
 
 LOOK_S = 0.5
 """How long a board waits for the engine's look at what has just happened."""

@@ -11,7 +11,7 @@ from heddle.core.scope import Scope
 from heddle.core.session import Access, Brief, TurnOutcome
 from heddle.core.settings import Settings
 from heddle.core.task import READ_ONLY, Stage
-from heddle.core.views import left_out
+from heddle.core.timeline import left_out
 from heddle.engine.autosave import Autosave
 from heddle.engine.choosing import Choice, choose
 from heddle.engine.documents import NAMES, document, load_plan, require_document
