@@ -4,6 +4,7 @@ python docs/generate.py          write
 python docs/generate.py --check  exit 1 when something differs
 """
 
+import argparse
 import dataclasses
 import inspect
 import os
@@ -32,10 +33,16 @@ def commands() -> str:
         "3 needs a person, 4 set-up, 5 limited, 6 refused, 7 something outside failed, 70 a fault of ours, 130 interrupt.\n"
     )
     for name, line in COMMANDS.items():
-        usage = parser(name).format_usage().removeprefix("usage: ").strip()
+        made = parser(name)
+        usage = "\n".join(one.format_usage().removeprefix("usage: ").strip() for one in verbs(made) or [made])
         examples = "\n".join(load(name).EXAMPLES)
         parts.append(f"## {name}\n\n{line[0].upper()}{line[1:]}.\n\n```text\n{usage}\n```\n\n```sh\n{examples}\n```\n")
     return "\n".join(parts)
+
+
+def verbs(made: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """The parsers of a command's verbs, where each has its own."""
+    return [verb for action in made._actions if isinstance(action.choices, dict) for verb in action.choices.values()]
 
 
 def configuration() -> str:

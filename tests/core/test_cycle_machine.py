@@ -8,10 +8,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from heddle.core import events as e
 from heddle.core.cycle import (
+    Blocker,
     Bounds,
     Hold,
     PassGate,
     PlayStage,
+    Rebase,
     RemoveWorkspace,
     Replan,
     StartStage,
@@ -27,9 +29,9 @@ from heddle.core.evolve import evolve, fold
 from heddle.core.extent import Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.plan import Plan, digest
-from heddle.core.run import Active, AtGate, HeldUp, LandedAt, Run, StoppedFor, Unstarted
+from heddle.core.run import Active, AtGate, HeldUp, LandedAt, Run, Unstarted
 from heddle.core.scope import Scope
-from heddle.core.task import READ_ONLY, Lane, Stage, Task
+from heddle.core.task import READ_ONLY, WITH_AGENT, Lane, Stage, Task
 from heddle.core.timeline import timeline
 from heddle.core.views import inbox, row, state
 
@@ -100,6 +102,7 @@ class Cycle(RuleBasedStateMachine):
     def step(self) -> None:
         match self.decision():
             case StartStage(stage, attempt, key):
+                assert not (stage in WITH_AGENT and self.world.blockers)
                 assert attempt == self.now.attempt(stage) + 1
                 if stage is Stage.EXECUTE and self.now.plan is not None:
                     assert self.now.approved == self.now.bound()
@@ -110,6 +113,11 @@ class Cycle(RuleBasedStateMachine):
                     assert self.now.plan is not None
                     assert set(self.now.plan.commands) <= self.world.approved
                 self.add(e.GatePassed(stage, bound, by))
+            case Rebase(base):
+                assert self.now.unbegun
+                self.add(e.RunRebased(base))
+                self.world = replace(self.world, moved="")
+                assert self.now.base == base
             case Unpark(session):
                 assert not self.world.problem
                 assert self.now.parked is not None
@@ -190,8 +198,11 @@ class Cycle(RuleBasedStateMachine):
         ahead=st.sampled_from(["", "", "T0"]),
         problem=st.sampled_from(["", "", "", "no repository"]),
         unapproved=st.sampled_from([(), (), ("make",)]),
+        blockers=st.sampled_from([(), (), (Blocker("T3"),), (Blocker("T3"), Blocker("T4", ended=True))]),
     )
-    def world_turns(self, meets, outdated, sessions, validations, no_room, ahead, problem, unapproved) -> None:  # type: ignore[no-untyped-def]
+    def world_turns(
+        self, meets, outdated, sessions, validations, no_room, ahead, problem, unapproved, blockers
+    ) -> None:  # type: ignore[no-untyped-def]
         self.world = replace(
             self.world,
             unapproved=unapproved,
@@ -203,6 +214,8 @@ class Cycle(RuleBasedStateMachine):
             outdated=(f"m{self.main}", "moved") if outdated else None,
             problem=problem,
             now=float(len(self.records)),
+            blockers=blockers,
+            moved=f"m{self.main}" if self.run and self.now.unbegun and self.now.base != f"m{self.main}" else "",
         )
 
     @precondition(lambda self: self.run is not None and isinstance(self.now.activity, AtGate | HeldUp))
@@ -231,7 +244,7 @@ class Cycle(RuleBasedStateMachine):
     @rule(
         what=st.sampled_from(
             ["pause", "resume", "stop", "question", "freeze", "answer", "withdraw", "violate", "keep", "late"]
-            + ["visit", "leave", "park", "take over"]
+            + ["visit", "leave", "park", "take over", "edit", "close", "claim", "release"]
         )
     )
     def meanwhile(self, what: str) -> None:
@@ -266,6 +279,15 @@ class Cycle(RuleBasedStateMachine):
                 self.add(e.SessionParked(run.session.session, "a", visit))
             case "leave" if run.visits:
                 self.add(e.WorkspaceLeft(run.visits[0].visit, "w", 0, None, "exited"))
+            case "edit":
+                self.add(e.TaskEdited(replace(run.task, priority=1)))
+            case "close":
+                self.add(e.TaskClosed("person:p", "done elsewhere"))
+                assert not run.under_way or self.now.activity == run.activity
+            case "claim":
+                self.add(e.TaskClaimed(run.claims + 1, "p", 1.0))
+            case "release":
+                self.add(e.ClaimReleased(run.claims, "given up"))
             case "late":
                 self.add(e.CommandsApproved(("x",)), e.SessionEnded(0, None, "exited"))
 
@@ -298,7 +320,7 @@ class Cycle(RuleBasedStateMachine):
 
     @invariant()
     def over_means_over(self) -> None:
-        if self.run is not None and isinstance(self.now.activity, LandedAt | StoppedFor) and not self.now.workspaces:
+        if self.run is not None and self.now.over and not self.now.workspaces:
             assert isinstance(self.decision(), Wait)
             assert self.decision().who is Who.NOBODY  # type: ignore[attr-defined]
 

@@ -50,6 +50,10 @@ def row(id: str = "T7", **told: Any) -> dict[str, Any]:
         "since": 0.0,
         "usd": None,
         "flags": [],
+        "priority": 2,
+        "links": [],
+        "claimed_by": "",
+        "source": "",
     }
     return plain | told
 

@@ -9,9 +9,11 @@ import msgspec
 
 from heddle.api.desk import Desk, require_text
 from heddle.core import events as e
+from heddle.core.claim import require_token
 from heddle.core.contest import Pick, player
 from heddle.core.cycle import Wait, Who
 from heddle.core.errors import Refused, UserError
+from heddle.core.links import Link, LinkKind
 from heddle.core.run import AtGate, HeldUp, LandedAt, Run, Unstarted
 from heddle.core.scope import require_scope
 from heddle.core.task import Lane, Stage, Task
@@ -23,6 +25,13 @@ LOOK_S = 0.5
 
 MOST_RIVALS = 9
 """Attempts that compete: more than a person can compare is no choice."""
+
+
+class Linked(msgspec.Struct, forbid_unknown_fields=True):
+    """What another task is to this one: it `blocks` it, is its `parent`, or it was `discovered-from` it."""
+
+    kind: LinkKind
+    task: str
 
 
 class Start(msgspec.Struct, forbid_unknown_fields=True):
@@ -45,6 +54,9 @@ class Start(msgspec.Struct, forbid_unknown_fields=True):
     best_of: int = 0
     agents: list[str] = []
     pick: str = Pick.PERSON
+    priority: int = 2
+    links: list[Linked] = []
+    token: int = 0
 
 
 class Board(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,7 +136,8 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
         if brand:
             desk.fleet.outside.agents.agent(brand)
     text, count = require_text(asked.text), _rivals(asked)
-    lane, scope = _lane(asked.lane), require_scope(asked.scope).globs
+    lane, scope = require_lane(asked.lane), require_scope(asked.scope).globs
+    priority, links = require_priority(asked.priority), known_links(desk, asked.links)
 
     def make(id: str) -> list[e.Event]:
         task = Task(
@@ -142,6 +155,8 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
             rival_agents=tuple(asked.agents),
             contest=id if count > 1 else "",
             pick=asked.pick,
+            priority=priority,
+            links=links,
         )
         return [e.TaskAdded(task), e.RunStarted(1, base)] if asked.run else [e.TaskAdded(task)]
 
@@ -183,11 +198,28 @@ async def _start_known(desk: Desk, asked: Start) -> dict[str, Any]:
         raise UserError(f"task '{run.task.id}' has landed", slug="task-landed", hint="start a new one")
     site = await desk.site(run)
     base = await site.repository.resolve(f"refs/heads/{run.task.branch}")
-    run = await desk.runs.record(run.task.id, e.RunStarted(run.number + 1, base), by=desk.by)
-    return {"schema": "heddle.task/1", **asdict(desk.row(run))}
+
+    def choose(run: Run) -> list[e.Event]:
+        require_token(run.task.id, run.claim, run.claims, asked.token, desk.fleet.outside.clock.now())
+        return [] if run.under_way else [e.RunStarted(run.number + 1, base)]
+
+    return desk_row(desk, await desk.runs.record_if(run.task.id, choose, by=desk.by))
 
 
-def _lane(name: str) -> Lane:
+def known_links(desk: Desk, asked: list[Linked]) -> tuple[Link, ...]:
+    """Links to tasks that are there. Raises UserError(slug="no-such-task")."""
+    return tuple(dict.fromkeys(Link(one.kind, desk.require(one.task).task.id) for one in asked))
+
+
+def require_priority(priority: int) -> int:
+    """A checked priority. Raises UserError(slug="bad-priority")."""
+    if not 0 <= priority <= 4:
+        raise UserError(f"{priority} is no priority", slug="bad-priority", hint="0 goes first, 2 is usual, 4 goes last")
+    return priority
+
+
+def require_lane(name: str) -> Lane:
+    """A lane by name. Raises UserError(slug="no-such-lane")."""
     try:
         return Lane(name)
     except ValueError:
@@ -211,6 +243,7 @@ async def show(desk: Desk, asked: One) -> dict[str, Any]:
         "verdict": asdict(run.verdict) if run.verdict else None,
         "workspaces": [made.workspace for made in run.workspaces],
         "kept": [list(kept) for kept in run.kept],
+        "claim": asdict(run.claim) if run.claim else None,
         "timeline": [asdict(line) for line in timeline(desk.runs.history(run.task.id))],
     }
 

@@ -59,6 +59,7 @@ def best(rivals: Iterable[Rival]) -> Rival:
 
 _SHARED = (
     e.RunStarted,
+    e.RunRebased,
     e.StageStarted,
     e.ResearchDelivered,
     e.PlanDelivered,

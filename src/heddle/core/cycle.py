@@ -11,11 +11,17 @@ from typing import TypeAlias, assert_never
 from heddle.core.contest import Pick, Rival, best, number, standing
 from heddle.core.delegation import Delegation
 from heddle.core.gate import Decider, Gates
-from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
+from heddle.core.run import Active, AtGate, ClosedFor, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import UNDO, WITH_AGENT, Stage
 
 ROOM = "room"
 """The reason of a wait for memory or disk."""
+
+DEPENDENCY = "dependency"
+"""The reason of a wait for another task."""
+
+CLAIMED = "claimed"
+"""The reason of a wait for somebody who works on the task outside of a run."""
 
 ATTACHED = "attached"
 """The reason of a wait for a person who took a session over."""
@@ -39,6 +45,14 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocker:
+    """A task that must be settled first; `ended`: it was stopped, and nothing more will come of it by itself."""
+
+    task: str
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """What a decision needs to know beyond the run. All of it is data; time comes in as `now` (Unix seconds).
 
@@ -46,6 +60,7 @@ class World:
     `free_sessions`, `free_validations`: what may still start. `no_room`: what the machine lacks. `ahead`: the task before this one in the landing queue.
     `meets`: (task, our glob, their glob) of a running task that may write what this one may.
     `outdated`: (new base, why) when main changed what the plan rests on. `rivals`: the others that compete with the run.
+    `blockers`: what must be settled before it. `moved`: where main is, when that is not the base of a run that has not begun.
     """
 
     gates: Gates = field(default_factory=Gates)
@@ -62,6 +77,8 @@ class World:
     problem: str = ""
     now: float = 0.0
     rivals: tuple[Rival, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    moved: str = ""
 
 
 class Who(StrEnum):
@@ -76,11 +93,12 @@ class Who(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do now. `reason` is a slug, `detail` says what would change it."""
+    """Nothing to do now. `reason` is a slug, `detail` says what would change it, `other` is the task it is about, if any."""
 
     who: Who
     reason: str
     detail: str
+    other: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +108,13 @@ class StartStage:
     stage: Stage
     attempt: int
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rebase:
+    """Begin a run, of which nothing has begun, on main as it is now."""
+
+    base: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +180,7 @@ class RemoveWorkspace:
 Work: TypeAlias = PlayStage | Stop | RemoveWorkspace
 """What takes long, and is carried out under the dispatcher."""
 
-Decision: TypeAlias = StartStage | Unpark | Compete | PassGate | Replan | Hold | Work | Wait
+Decision: TypeAlias = StartStage | Rebase | Unpark | Compete | PassGate | Replan | Hold | Work | Wait
 
 
 def decide(run: Run, world: World) -> Decision:
@@ -168,13 +193,15 @@ def decide(run: Run, world: World) -> Decision:
     spent = _spent_workspace(run)
     match run.activity:
         case Unstarted():
-            return Wait(Who.PERSON, "not-started", f"start it with: heddle start {run.task.id}")
+            return _unstarted(run, world)
         case Active(key):
             return _parked(run, world) if run.parked else PlayStage(run.stage, run.attempt(run.stage), key)
         case LandedAt(commit):
             return RemoveWorkspace(spent) if spent else Wait(Who.NOBODY, "landed", f"landed as {commit[:12]}")
         case StoppedFor(why):
             return RemoveWorkspace(spent) if spent else Wait(Who.NOBODY, "stopped", why)
+        case ClosedFor(why):
+            return RemoveWorkspace(spent) if spent else Wait(Who.NOBODY, "closed", why)
         case HeldUp(reason, detail):
             return RemoveWorkspace(spent) if spent else Wait(Who.PERSON, reason, detail)
         case AtGate(bound):
@@ -183,6 +210,22 @@ def decide(run: Run, world: World) -> Decision:
             return RemoveWorkspace(spent) if spent else _idle(run, world)
         case _:  # pragma: no cover
             assert_never(run.activity)
+
+
+def _unstarted(run: Run, world: World) -> Wait:
+    if run.claim is not None:  # overdue or not: its token holds until somebody takes over
+        return Wait(Who.NOBODY, CLAIMED, f"{run.claim.name} works on it")
+    return _blocked(world) or Wait(Who.PERSON, "not-started", f"start it with: heddle start {run.task.id}")
+
+
+def _blocked(world: World) -> Wait | None:
+    """What must be settled first. Only a person can help when that was given up."""
+    for blocker in world.blockers:
+        if blocker.ended:
+            return Wait(Who.PERSON, DEPENDENCY, f"waits for {blocker.task}, which was stopped", blocker.task)
+    if not world.blockers:
+        return None
+    return Wait(Who.TASK, DEPENDENCY, f"waits for {', '.join(blocker.task for blocker in world.blockers)}")
 
 
 def _spent_workspace(run: Run) -> str:
@@ -273,15 +316,17 @@ def _idle(run: Run, world: World) -> Decision:
         listed = " and ".join(f"'{command}'" for command in world.unapproved)  # all: one word allows all
         pronoun = "them" if world.unapproved[1:] else "it"
         return Wait(Who.PERSON, "commands", f"the repository wants to run {listed}; nobody allowed {pronoun} yet")
-    exhausted = _exhausted(run, world)
-    if exhausted:
-        return exhausted
+    waits = _exhausted(run, world) or (_blocked(world) if run.stage in WITH_AGENT else None)
+    if waits:
+        return waits
     if run.stage is Stage.EXECUTE and run.task.role == UNDO:
         return Hold("undo-failed", f"taking it back does not hold: {_first_line(run.evidence)}")
     if run.stage is Stage.EXECUTE:
         blocked = _before_execute(run, world)
         if blocked:
             return blocked
+    if world.moved:
+        return Rebase(world.moved)
     room = _room(run, world)
     return room or StartStage(run.stage, run.attempt(run.stage) + 1, run.key)
 

@@ -25,10 +25,49 @@ class TaskAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskEdited:
+    """What is asked, or how it hangs together with other tasks, is from here on this."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class TaskClosed:
+    """The task is settled without a run: done elsewhere, or not wanted any more."""
+
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskClaimed:
+    """Somebody works on the task outside of a run, until `until` (Unix seconds); the same token again: for longer."""
+
+    token: int
+    name: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimReleased:
+    """The claim with that token ended; nobody may write under it any more."""
+
+    token: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """A passage through the cycle began from commit `base`."""
 
     number: int
+    base: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRebased:
+    """Main moved before the run's first stage began: it begins from commit `base` instead."""
+
     base: str
 
 
@@ -446,7 +485,12 @@ class SessionEnded:
 
 Event: TypeAlias = (
     TaskAdded
+    | TaskEdited
+    | TaskClosed
+    | TaskClaimed
+    | ClaimReleased
     | RunStarted
+    | RunRebased
     | StageStarted
     | WorkspaceCreated
     | SessionStarted

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from heddle.core import events as e
+from heddle.core.claim import Claim
 from heddle.core.gate import Colour, Verdict
 from heddle.core.plan import Plan
 from heddle.core.run import (
@@ -13,6 +14,7 @@ from heddle.core.run import (
     PLAN,
     Active,
     AtGate,
+    ClosedFor,
     HeldUp,
     Idle,
     LandedAt,
@@ -44,10 +46,10 @@ def evolve(run: Run, record: e.Recorded) -> Run:
 
 def _evolve(run: Run, event: e.Event, position: int) -> Run:
     match event:
-        case e.RunStarted(number, base):
-            stage = first_stage(run.task.lane)
-            kept = replace(Run(run.task), workspaces=run.workspaces, visits=run.visits)
-            return replace(kept, activity=Idle(), stage=stage, number=number, base=base)
+        case e.TaskEdited() | e.TaskClosed() | e.TaskClaimed() | e.ClaimReleased():
+            return _tracked(run, event)
+        case e.RunStarted() | e.RunRebased() | e.RivalsStarted():
+            return _begun(run, event)
         case e.StageStarted(stage, attempt, key):
             return replace(run, activity=Active(key), attempts=_put(run.attempts, stage, attempt))
         case (
@@ -72,8 +74,6 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             return _place(run, event)
         case e.SessionParked() | e.SessionUnparked() | e.WorkspaceEntered() | e.WorkspaceLeft():
             return _presence(run, event)
-        case e.RivalsStarted(tasks):
-            return replace(run, rivals=tasks)
         case (
             e.TaskAdded()
             | e.TearDownFailed()
@@ -90,6 +90,34 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             | e.SessionEnded()
         ):
             return run
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _tracked(run: Run, event: e.TaskEdited | e.TaskClosed | e.TaskClaimed | e.ClaimReleased) -> Run:
+    match event:
+        case e.TaskEdited(task):
+            return replace(run, task=task)
+        case e.TaskClosed(_, why):
+            return run if run.under_way else replace(run, activity=ClosedFor(why), stopping="", claim=None)
+        case e.TaskClaimed(token, name, until):
+            return replace(run, claim=Claim(token, name, until), claims=token)
+        case e.ClaimReleased(token):
+            return replace(run, claim=None) if run.claim and run.claim.token == token else run
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _begun(run: Run, event: e.RunStarted | e.RunRebased | e.RivalsStarted) -> Run:
+    match event:
+        case e.RunStarted(number, base):
+            stage = first_stage(run.task.lane)
+            kept = Run(run.task, workspaces=run.workspaces, visits=run.visits, claims=run.claims)
+            return replace(kept, activity=Idle(), stage=stage, number=number, base=base)
+        case e.RunRebased(base):
+            return replace(run, base=base) if run.unbegun else run
+        case e.RivalsStarted(tasks):
+            return replace(run, rivals=tasks)
         case _:  # pragma: no cover
             assert_never(event)
 

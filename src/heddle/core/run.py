@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from heddle.core import events as e
+from heddle.core.claim import Claim
 from heddle.core.gate import Verdict
 from heddle.core.plan import Plan, digest
 from heddle.core.task import Stage, Task
@@ -12,6 +13,13 @@ from heddle.core.task import Stage, Task
 @dataclass(frozen=True, slots=True)
 class Unstarted:
     """The task is in the tracker; nobody asked for it to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedFor:
+    """The task is settled without a run."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class StoppedFor:
     why: str
 
 
-Activity: TypeAlias = Unstarted | Idle | Active | AtGate | HeldUp | LandedAt | StoppedFor
+Activity: TypeAlias = Unstarted | ClosedFor | Idle | Active | AtGate | HeldUp | LandedAt | StoppedFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,8 @@ class Run:
     `attempts` counts starts per stage, `failures` counts attempts that came to nothing since a person last looked.
     `ticket` is the place in the landing queue (the position of the fact that entered it). `decided`: by question, what
     a person answered about frozen sessions; it is no answer for an agent. `parked`: the session of the attempt under
-    way has no process; its conversation waits.
+    way has no process; its conversation waits. `claim` is held by somebody outside of a run; `claims` is the token of
+    the newest one ever.
     """
 
     task: Task
@@ -129,6 +138,8 @@ class Run:
     paused: bool = False
     stopping: str = ""
     landed: e.Landed | None = None
+    claim: Claim | None = None
+    claims: int = 0
     seq: int = 0
 
     def attempt(self, stage: Stage) -> int:
@@ -142,7 +153,22 @@ class Run:
     @property
     def over(self) -> bool:
         """Whether nothing more will happen by itself."""
-        return isinstance(self.activity, LandedAt | StoppedFor)
+        return isinstance(self.activity, LandedAt | StoppedFor | ClosedFor)
+
+    @property
+    def settled_well(self) -> bool:
+        """Whether what was asked is there, so that what waited for it may go on."""
+        return isinstance(self.activity, LandedAt | ClosedFor)
+
+    @property
+    def unbegun(self) -> bool:
+        """Whether a run was asked for and nothing of it has begun."""
+        return isinstance(self.activity, Idle) and not self.attempts
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a run of it has begun and is not over."""
+        return self.number > 0 and not self.over
 
     @property
     def checks(self) -> tuple[str, ...]:

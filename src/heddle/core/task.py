@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from heddle.core.links import Link
+
 
 class Stage(StrEnum):
     """One part of the cycle; each is played by a fresh session that inherits only the handoff."""
@@ -49,6 +51,8 @@ class Status(StrEnum):
     QUEUED = "queued"
     LANDED = "landed"
     STOPPED = "stopped"
+    CLOSED = "closed"
+    CLAIMED = "claimed"
     OPEN = "open"
     UNKNOWN = "unknown"
 
@@ -60,7 +64,8 @@ class Task:
     `repository` is the stable key of the repository, `root` its main checkout, `branch` where it is to land.
     `scope` and `checks` are set when the person stated them (they stand above what a plan says). `contest` names the
     first of several that compete; that one says how many there are (`best_of`), who plays them in turn
-    (`rival_agents`), and who chooses (`pick`: see contest.Pick).
+    (`rival_agents`), and who chooses (`pick`: see contest.Pick). `priority`: 0 goes first, 4 last. `source` is its name
+    for ever in a list elsewhere, and `listed` a digest of what that list said of it last.
     """
 
     id: str
@@ -79,6 +84,9 @@ class Task:
     rival_agents: tuple[str, ...] = ()
     contest: str = ""
     pick: str = "person"
+    links: tuple[Link, ...] = ()
+    source: str = ""
+    listed: str = ""
 
     @property
     def title(self) -> str:

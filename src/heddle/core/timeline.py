@@ -34,8 +34,12 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
     match event:
         case e.TaskAdded(task):
             return f"asked: {task.title}"
+        case e.TaskEdited() | e.TaskClosed() | e.TaskClaimed() | e.ClaimReleased():
+            return _tracked(event)
         case e.RunStarted(number, base):
             return f"run {number} begins on {base[:12]}"
+        case e.RunRebased(base):
+            return f"main moved before it began: it begins on {base[:12]}"
         case e.StageStarted(stage, attempt, _):
             return f"{stage} begins (attempt {attempt})"
         case e.SessionStarted() | e.SessionFrozen() | e.SessionParked() | e.SessionUnparked() | e.AgentPassedOver():
@@ -84,6 +88,21 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return ""  # what a session did is in its transcript
         case e.TurnRecorded() | e.SessionEnded():
             return ""
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _tracked(event: e.TaskEdited | e.TaskClosed | e.TaskClaimed | e.ClaimReleased) -> str:
+    match event:
+        case e.TaskEdited(task):
+            links = ", ".join(f"{link.kind} {link.task}" for link in task.links)
+            return f"edited: {task.title}" + (f" ({links})" if links else "")
+        case e.TaskClosed(_, why):
+            return f"closed: {why}"
+        case e.TaskClaimed(token, name, _):
+            return f"claimed by {name} under token {token}"
+        case e.ClaimReleased(token, why):
+            return f"claim {token} ended: {why}"
         case _:  # pragma: no cover
             assert_never(event)
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from heddle.core.cycle import ASKED, ATTACHED, PROBLEM, RIVALS, Decision, Wait, Who, parked_for
-from heddle.core.run import Active, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
+from heddle.core.cycle import ASKED, ATTACHED, CLAIMED, DEPENDENCY, PROBLEM, RIVALS, Decision, Wait, Who, parked_for
+from heddle.core.links import Link
+from heddle.core.run import Active, AtGate, ClosedFor, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import Stage, Status
 
 UNREADABLE = "unreadable"
@@ -31,6 +32,10 @@ class Row:
     since: float = 0.0
     usd: float | None = None
     flags: tuple[str, ...] = ()
+    priority: int = 2
+    links: tuple[Link, ...] = ()
+    claimed_by: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,9 @@ def state(run: Run, decision: Decision) -> tuple[Status, str]:
         return Status.WAITING, f"{'frozen' if first.frozen else 'asks'}: {first.text}"
     match run.activity:
         case Unstarted():
-            return Status.OPEN, "not started"
+            return _open(decision)
+        case ClosedFor(why):
+            return Status.CLOSED, why
         case LandedAt(commit):
             return Status.LANDED, f"landed as {commit[:12]}"
         case StoppedFor(why):
@@ -74,6 +81,14 @@ def state(run: Run, decision: Decision) -> tuple[Status, str]:
             return _idle(decision, run)
         case _:  # pragma: no cover
             assert_never(run.activity)
+
+
+def _open(decision: Decision) -> tuple[Status, str]:
+    if isinstance(decision, Wait) and decision.reason == DEPENDENCY:
+        return Status.BLOCKED, decision.detail
+    if isinstance(decision, Wait) and decision.reason == CLAIMED:
+        return Status.CLAIMED, decision.detail
+    return Status.OPEN, "not started"
 
 
 def _active(run: Run, decision: Decision) -> tuple[Status, str]:
@@ -145,6 +160,10 @@ def row(run: Run, decision: Decision, since: float, usd: float | None) -> Row:
         since=since,
         usd=usd,
         flags=tuple(flags),
+        priority=run.task.priority,
+        links=run.task.links,
+        claimed_by=run.claim.name if run.claim else "",
+        source=run.task.source,
     )
 
 
@@ -180,6 +199,9 @@ def _wait_item(run: Run, wait: Wait) -> Item | None:
         return Item(task, "commands", task, run.task.title, wait.detail, act=(approve, f"heddle stop {task}"))
     if wait.reason in ("paused", ASKED, ATTACHED):  # asked for, told by the question itself, or they are in it
         return None
+    if wait.reason == DEPENDENCY:
+        act = (f"heddle start {wait.other}", f"heddle task dep {task} --remove {wait.other}", f"heddle stop {task}")
+        return Item(task, "dependency", task, run.task.title, wait.detail, act=act)
     if wait.reason == RIVALS:
         act = (f"heddle compare {task}", approve, f"heddle stop {task}")
         return Item(task, "rivals", task, run.task.title, wait.detail, act=act)

@@ -21,6 +21,7 @@ from heddle.core.cycle import (
     Hold,
     PassGate,
     PlayStage,
+    Rebase,
     RemoveWorkspace,
     Replan,
     StartStage,
@@ -117,7 +118,7 @@ class Fleet:
         """One look at every run. False when something was recorded, so that another look is due at once."""
         settled = True
         looked, self._looked = self._looked, asyncio.Event()
-        for id in [run.task.id for run in self.runs.all()]:
+        for id in [run.task.id for run in self.runs.by_priority()]:
             run = self.runs.require(id)
             if id in self.runs.unreadable:
                 told = f"{self.runs.unreadable[id]}; what is known of it may be out of date"
@@ -164,6 +165,8 @@ class Fleet:
                 return True
             case StartStage(stage, attempt, key):
                 await self.runs.record(id, e.StageStarted(stage, attempt, key))
+            case Rebase(base):
+                await self.runs.record(id, e.RunRebased(base))
             case Unpark(session):
                 unparked = e.SessionUnparked(session)
                 await self.runs.record_if(id, lambda now: [unparked] if now.parked == run.parked else [])
@@ -312,8 +315,8 @@ class Fleet:
         return decision
 
     def _stamp(self, run: Run) -> tuple[int, ...]:
-        """How far the facts go on which its decision rests: its own, and those of its rivals."""
-        return (run.seq, *(rival.seq for rival in self.runs.rivals(run)))
+        """How far the facts go on which its decision rests: its own, those of its rivals and of what it waits for."""
+        return (run.seq, *(other.seq for other in (*self.runs.rivals(run), *self.runs.ahead_of(run))))
 
     def forget(self, repository: str) -> None:
         """What a decision about a repository's runs rested on changed: until the next look there is none."""

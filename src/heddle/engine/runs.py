@@ -10,6 +10,7 @@ from heddle.core.contest import standing
 from heddle.core.errors import Refused, UserError
 from heddle.core.events import CommandsApproved, Event, GatePassed, Recorded, TurnRecorded, UsageRecorded
 from heddle.core.evolve import evolve, fold
+from heddle.core.links import Link, waits_for
 from heddle.core.run import Run
 from heddle.core.session import Usage
 from heddle.core.task import Stage
@@ -62,6 +63,24 @@ class Runs:
                 f"there is no task '{id}'", slug="no-such-task", hint="list tasks with: heddle status --all"
             )
         return run
+
+    def by_priority(self) -> tuple[Run, ...]:
+        """Every run in the order in which they take what there is room for."""
+        return tuple(sorted(self._runs.values(), key=lambda run: run.task.priority))
+
+    def links(self) -> dict[str, tuple[Link, ...]]:
+        """How all tasks hang together."""
+        return {id: run.task.links for id, run in self._runs.items()}
+
+    def ahead_of(self, run: Run) -> tuple[Run, ...]:
+        """What must be settled before it, whether it is or not."""
+        if not run.task.links:
+            return ()
+        return tuple(self._runs[id] for id in waits_for(self.links(), run.task.id) if id in self._runs)
+
+    def blocked(self, run: Run) -> bool:
+        """Whether something must be settled before it."""
+        return any(not other.settled_well for other in self.ahead_of(run))
 
     def rivals(self, run: Run) -> tuple[Run, ...]:
         """The others of its contest, also while the first one does not list them yet, or has begun anew."""
@@ -118,6 +137,11 @@ class Runs:
             if events:
                 await self._append(f"task:{task}", events, by, "")
             return self._runs[task]
+
+    async def record_linked(self, task: str, choose: Callable[[Run], Iterable[Event]], *, by: str) -> Run:
+        """As `record_if`; and no other links between tasks change meanwhile, so that two changes make no circle."""
+        async with self._lock("tasks"):
+            return await self.record_if(task, choose, by=by)
 
     async def record_other(self, stream: str, *events: Event, by: str = "heddle", cause: str = "") -> None:
         """Append facts to a stream that is no task's."""

@@ -1,7 +1,7 @@
 """Gathering what a decision needs: settings, approvals, room on the machine, neighbours, and where main is."""
 
 from heddle.core.contest import standing
-from heddle.core.cycle import World
+from heddle.core.cycle import Blocker, World
 from heddle.core.errors import HeddleError
 from heddle.core.events import StageStarted
 from heddle.core.run import Active, HeldUp, Idle, Run
@@ -39,7 +39,7 @@ class Worlds:
     async def world(self, run: Run) -> World:
         """What decides about the run now. A failure to look is a named problem, never a guess."""
         if not run.number:
-            return World()
+            return World(blockers=self._blockers(run))
         try:
             return await self._world(run)
         except HeddleError as error:
@@ -63,7 +63,24 @@ class Worlds:
             bounds=settings.bounds,
             now=self._outside.clock.now(),
             rivals=tuple(map(standing, self._runs.rivals(run))),
+            blockers=self._blockers(run),
+            moved=await self._moved(run),
         )
+
+    def _blockers(self, run: Run) -> tuple[Blocker, ...]:
+        ahead = (other for other in self._runs.ahead_of(run) if not other.settled_well)
+        return tuple(Blocker(other.task.id, ended=other.over) for other in ahead)
+
+    async def _moved(self, run: Run) -> str:
+        """Rivals begin where their first one began, or they could not be compared."""
+        if not run.unbegun or run.task.contest:
+            return ""
+        tip = await self._tip(run)
+        return "" if tip == run.base else tip
+
+    async def _tip(self, run: Run) -> str:
+        site = await self._outside.site(run.task.root)
+        return await site.repository.resolve(f"refs/heads/{run.task.branch}")
 
     def _active(self, stages: set[Stage] | frozenset[Stage]) -> int:
         """A parked one has no process."""
@@ -126,10 +143,10 @@ class Worlds:
 
     async def _outdated(self, run: Run) -> tuple[str, str] | None:
         """Where main is, when it changed what the plan means to write."""
-        site = await self._outside.site(run.task.root)
-        tip = await site.repository.resolve(f"refs/heads/{run.task.branch}")
+        tip = await self._tip(run)
         if tip == run.base:
             return None
+        site = await self._outside.site(run.task.root)
         changed = await self._changes(site, run.base, tip)
         scope = _scope(run)
         touched = [path for path in changed if not scope.declared or scope.covers(path)]

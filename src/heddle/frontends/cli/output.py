@@ -17,6 +17,8 @@ COLOURS = {
     "waiting": "33",
     "blocked": "35",
     "stopped": "90",
+    "closed": "90",
+    "claimed": "36",
     "unknown": "31",
 }
 MARKS = {
@@ -27,6 +29,8 @@ MARKS = {
     "waiting": "!",
     "blocked": "⊘",
     "stopped": "×",
+    "closed": "✓",
+    "claimed": "◌",
     "ready": "○",
     "open": "·",
     "unknown": "?",
@@ -146,6 +150,21 @@ def padded(text: str, room: int) -> str:
     """A text in exactly so many columns."""
     text = cut(text, room)
     return text + " " * (room - columns(text))
+
+
+TRACKED = {"id": "ID", "priority": "P", "status": "STATUS", "title": "TASK", "why": "WHY"}
+
+
+def tracker(rows: list[dict[str, Any]]) -> list[str]:
+    """The tracker: a line per task with its priority, as wide as the terminal; TASK and WHY are cut."""
+    if not rows:
+        return ["no such tasks"]
+    told = [TRACKED, *({**_cells_of(row), "priority": str(row["priority"])} for row in rows)]
+    rooms = {name: max(columns(line[name]) for line in told) for name in TRACKED}
+    room = max(24, width() - sum(rooms[name] for name in ("id", "priority", "status")) - 2 * (len(rooms) - 1))
+    rooms["title"] = min(rooms["title"], max(12, room * 3 // 5, room - rooms["why"]))
+    rooms["why"] = min(rooms["why"], room - rooms["title"])
+    return [_line(line, rooms) for line in told]
 
 
 HEAD = {"id": "ID", "status": "STATUS", "stage": "STAGE", "title": "TASK", "why": "WHY", "changed": "CHANGED"}

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from io import TextIOWrapper
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from heddle import __version__
 from heddle.core.errors import Bug, HeddleError, UserError
@@ -132,9 +132,18 @@ def parser(name: str) -> Parser:
         allow_abbrev=False,
     )
     module.arguments(made)
-    made.add_argument("--json", action="store_true", help="answer as JSON")
-    made.add_argument("--repo", metavar="PATH", help="work there, not in this folder")
+    _add_shared(made)
     return made
+
+
+def _add_shared(made: argparse.ArgumentParser, **default: Any) -> None:
+    """The options of every command, before its verb and after it."""
+    for action in made._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb in action.choices.values():
+                _add_shared(verb, default=argparse.SUPPRESS)
+    made.add_argument("--json", action="store_true", help="answer as JSON", **default)
+    made.add_argument("--repo", metavar="PATH", help="work there, not in this folder", **default)
 
 
 def build_parser() -> dict[str, Parser]:

@@ -24,7 +24,7 @@ COMMANDS: dict[str, str] = {
     "undo": "take a landed task back, through validation",
     "restore": "bring back what a removed workspace held",
     "events": "list or follow the journal",
-    "task": "add, list and show tasks",
+    "task": "add, list, link, claim and close tasks",
     "plan": "show and edit plans",
     "session": "list sessions and show their transcripts",
     "agent": "list the agents that are here and show what they can do",

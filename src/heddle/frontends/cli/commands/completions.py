@@ -46,10 +46,12 @@ def words() -> dict[str, Words]:
 def _words(parser: argparse.ArgumentParser) -> Words:
     plain = [action for action in parser._actions if not action.option_strings]
     shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    below = [_words(verb) for action in plain if isinstance(action.choices, dict) for verb in action.choices.values()]
+    options = {action.option_strings[-1] for action in shown if action.option_strings}
     return Words(
         verbs=tuple(str(choice) for action in plain for choice in action.choices or ()),
-        tasks=any("TASK" in str(action.metavar) for action in plain),
-        options=tuple(sorted(action.option_strings[-1] for action in shown if action.option_strings)),
+        tasks=any("TASK" in str(action.metavar) for action in plain) or any(verb.tasks for verb in below),
+        options=tuple(sorted(options.union(*(verb.options for verb in below)))),
     )
 
 

@@ -6,6 +6,7 @@ import sys
 
 from heddle.client import call
 from heddle.core.errors import UserError
+from heddle.frontends.cli import links
 from heddle.frontends.cli.commands.wait import wait_for
 from heddle.frontends.cli.output import answer, clean, here, narrate, say
 
@@ -33,6 +34,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--agents", default="", metavar="A,B", help="who plays those attempts, in turn")
     parser.add_argument("--pick", default="person", metavar="RULE", help="who chooses: person, first or smallest")
+    parser.add_argument("--priority", type=int, default=2, metavar="0..4", help="0 goes first")
+    links.add_options(parser)
+    parser.add_argument("--token", type=int, default=0, help="of the claim that you hold on a known task")
     parser.add_argument("--wait", action="store_true", help="wait for the end")
 
 
@@ -55,6 +59,9 @@ def run(args: argparse.Namespace) -> int:
         best_of=args.best_of,
         agents=[name.strip() for name in args.agents.split(",") if name.strip()],
         pick=args.pick,
+        priority=args.priority,
+        links=links.asked(args),
+        token=args.token,
     )
     if args.wait:
         return wait_for([told["id"]], through=False, timeout=None, as_json=args.json)

@@ -1,0 +1,172 @@
+"""How tasks wait for each other, and who may write to one that is claimed: every branch, and what is true of all."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heddle.core import events as e
+from heddle.core.claim import Claim, require_token
+from heddle.core.cycle import Blocker, Rebase, StartStage, Wait, Who, World, decide
+from heddle.core.errors import Refused
+from heddle.core.evolve import fold
+from heddle.core.gate import Gates
+from heddle.core.links import Link, LinkKind, circle, waits_for
+from heddle.core.run import ClosedFor, Run, Unstarted
+from heddle.core.task import Stage, Status, Task
+from heddle.core.timeline import timeline
+from heddle.core.views import inbox, state
+
+TASK = Task("T1", "r", "/r", "main", "do it", links=(Link(LinkKind.BLOCKS, "T3"),))
+OPEN = World(gates=Gates(()))
+KINDS = st.sampled_from(list(LinkKind))
+NAMES = st.sampled_from(["T1", "T2", "T3", "T4", "T5"])
+GRAPHS = st.dictionaries(NAMES, st.lists(st.builds(Link, KINDS, NAMES), max_size=3))
+
+
+def blocks(*tasks: str) -> tuple[Link, ...]:
+    return tuple(Link(LinkKind.BLOCKS, task) for task in tasks)
+
+
+def records(*events: e.Event) -> list[e.Recorded]:
+    return [e.Recorded("task:T1", n, n, float(n), "heddle", "", 1, event) for n, event in enumerate(events, 1)]
+
+
+def run_of(*events: e.Event, task: Task = TASK) -> Run:
+    run = fold(records(e.TaskAdded(task), *events))
+    assert run is not None
+    return run
+
+
+def test_a_circle_is_named_from_its_start_to_its_start() -> None:
+    links = {"T1": blocks("T2"), "T2": (Link(LinkKind.PARENT, "T3"),), "T3": blocks("T1")}
+    assert circle(links, "T1") == ("T1", "T2", "T3", "T1")
+    assert circle({"T1": blocks("T1")}, "T1") == ("T1", "T1")
+
+
+def test_what_leads_nowhere_back_is_no_circle() -> None:
+    found = (Link(LinkKind.DISCOVERED_FROM, "T1"),)
+    diamond = {"T1": blocks("T2", "T3"), "T2": blocks("T4"), "T3": blocks("T4"), "T4": found}
+    assert circle(diamond, "T1") == ()
+    assert circle({"T1": blocks("T2"), "T2": blocks("T3"), "T3": blocks("T2")}, "T1") == ()
+
+
+@given(GRAPHS, NAMES)
+def test_a_circle_goes_along_links_that_are_there(links: dict[str, list[Link]], start: str) -> None:
+    around = circle(links, start)
+    for here, there in pairwise(around):
+        assert any(link.task == there and link.kind is not LinkKind.DISCOVERED_FROM for link in links[here])
+    assert not around or around[0] == around[-1] == start
+
+
+def test_a_task_waits_for_what_blocks_it_and_for_what_blocks_its_parents() -> None:
+    up = (Link(LinkKind.PARENT, "T2"),)
+    links = {"T1": (*blocks("T9"), *up), "T2": (*blocks("T8", "T9"), Link(LinkKind.PARENT, "T3")), "T3": blocks("T7")}
+    assert waits_for(links, "T1") == ("T9", "T8", "T7")
+    assert waits_for({"T1": up, "T2": (Link(LinkKind.PARENT, "T1"),)}, "T1") == ()
+    assert waits_for({"T1": (Link(LinkKind.DISCOVERED_FROM, "T2"),)}, "T1") == ()
+
+
+def test_a_task_begins_only_when_what_it_waits_for_is_settled() -> None:
+    fresh, waits = run_of(), replace(OPEN, blockers=(Blocker("T3"), Blocker("T4")))
+    assert decide(fresh, waits) == Wait(Who.TASK, "dependency", "waits for T3, T4")
+    assert state(fresh, decide(fresh, waits)) == (Status.BLOCKED, "waits for T3, T4")
+    begun = run_of(e.RunStarted(1, "base"))
+    assert state(begun, decide(begun, waits)) == (Status.BLOCKED, "waits for T3, T4")
+    assert isinstance(decide(begun, OPEN), StartStage)
+
+
+def test_what_was_stopped_is_the_persons_to_settle() -> None:
+    begun, world = run_of(e.RunStarted(1, "base")), replace(OPEN, blockers=(Blocker("T3", ended=True),))
+    assert decide(begun, world) == Wait(Who.PERSON, "dependency", "waits for T3, which was stopped", "T3")
+    (item,) = inbox(begun, decide(begun, world))
+    assert item.act == ("heddle start T3", "heddle task dep T1 --remove T3", "heddle stop T1")
+    assert inbox(run_of(), decide(run_of(), world)) == ()
+
+
+def test_a_run_begins_on_main_as_it_is_then() -> None:
+    begun, moved = run_of(e.RunStarted(1, "m0")), replace(OPEN, moved="m1")
+    assert decide(begun, moved) == Rebase("m1")
+    rebased = run_of(e.RunStarted(1, "m0"), e.RunRebased("m1"))
+    assert (rebased.base, rebased.number) == ("m1", 1)
+    late = run_of(e.RunStarted(1, "m0"), e.StageStarted(Stage.RESEARCH, 1, "k"), e.RunRebased("m1"))
+    assert late.base == "m0"
+
+
+def test_a_claim_holds_until_it_is_released_or_the_task_runs_or_closes() -> None:
+    claimed = run_of(e.TaskClaimed(1, "ada", 9.0))
+    assert (claimed.claim, claimed.claims) == (Claim(1, "ada", 9.0), 1)
+    assert state(claimed, decide(claimed, OPEN)) == (Status.CLAIMED, "ada works on it")
+    assert run_of(e.TaskClaimed(1, "ada", 9.0), e.ClaimReleased(2, "")).claim == Claim(1, "ada", 9.0)
+    assert run_of(e.ClaimReleased(1, "")).claim is None
+    released = run_of(e.TaskClaimed(1, "ada", 9.0), e.ClaimReleased(1, "done"))
+    assert (released.claim, released.claims, state(released, decide(released, OPEN))[0]) == (None, 1, Status.OPEN)
+    started = run_of(e.TaskClaimed(1, "ada", 9.0), e.RunStarted(1, "base"))
+    assert (started.claim, started.claims) == (None, 1)
+
+
+def test_a_closed_task_is_over_and_one_that_runs_is_not_closed() -> None:
+    closed = run_of(e.TaskClosed("person:p", "done by hand"))
+    assert (closed.activity, closed.over, closed.settled_well) == (ClosedFor("done by hand"), True, True)
+    assert decide(closed, OPEN) == Wait(Who.NOBODY, "closed", "done by hand")
+    assert state(closed, decide(closed, OPEN)) == (Status.CLOSED, "done by hand")
+    running = run_of(e.RunStarted(1, "base"), e.TaskClosed("person:p", "x"))
+    assert running.under_way and not running.over
+    again = run_of(e.TaskClosed("person:p", "x"), e.RunStarted(1, "base"))
+    assert again.under_way
+
+
+def test_an_edited_task_is_another_question() -> None:
+    run = run_of(e.TaskEdited(replace(TASK, text="do more", links=())))
+    assert (run.task.text, run.activity) == ("do more", Unstarted())
+
+
+def test_the_timeline_tells_of_the_tracker() -> None:
+    told = timeline(
+        records(
+            e.TaskAdded(TASK),
+            e.TaskEdited(TASK),
+            e.TaskEdited(replace(TASK, links=())),
+            e.TaskClaimed(1, "ada", 9.0),
+            e.ClaimReleased(1, "given up"),
+            e.TaskClosed("person:p", "done"),
+            e.RunRebased("m1"),
+        )
+    )
+    assert [line.text for line in told] == [
+        "asked: do it",
+        "edited: do it (blocks T3)",
+        "edited: do it",
+        "claimed by ada under token 1",
+        "claim 1 ended: given up",
+        "closed: done",
+        "main moved before it began: it begins on m1",
+    ]
+
+
+HELD = Claim(3, "ada", 100.0)
+
+
+@pytest.mark.parametrize(
+    ("claim", "newest", "token", "now", "slug"),
+    [
+        (None, 0, 0, 0.0, ""),  # nobody claims it
+        (HELD, 3, 3, 0.0, ""),  # the claimant
+        (HELD, 3, 3, 200.0, ""),  # late, and nobody came after
+        (HELD, 3, 0, 200.0, ""),  # overdue: somebody else may take over
+        (HELD, 3, 0, 0.0, "task-claimed"),
+        (HELD, 3, 2, 0.0, "stale-token"),
+        (None, 3, 3, 0.0, "stale-token"),  # released
+        (None, 0, 7, 0.0, "stale-token"),  # never given out
+    ],
+)
+def test_c1_only_the_newest_token_may_write(
+    claim: Claim | None, newest: int, token: int, now: float, slug: str
+) -> None:
+    if not slug:
+        return require_token("T1", claim, newest, token, now)
+    with pytest.raises(Refused) as caught:
+        require_token("T1", claim, newest, token, now)
+    assert caught.value.slug == slug and caught.value.hint
