@@ -6,6 +6,7 @@ it and sees them fail. The words in full are the project's; here is the gist of 
 
 from dataclasses import dataclass
 
+TRACKER = "tests/e2e/test_tracker.py"
 FLEET = "tests/e2e/test_fleet.py"
 BOXED = "tests/e2e/test_box_fleet.py"
 WATCHED = "tests/e2e/test_watchdog.py"
@@ -96,7 +97,10 @@ PROMISES: dict[str, Promise] = {
             f"{GIT}/test_git_landing.py::test_unsaved_work_in_the_way_holds_the_landing",
         ),
     ),
-    "C1": Promise("exactly one winner per claim, fenced", owed="the tracker with claims"),
+    "C1": Promise(
+        "exactly one winner per claim, fenced",
+        (f"{TRACKER}::test_c1_a_late_writer_is_refused_also_under_the_same_name",),
+    ),
     "C2": Promise(
         "contention is an error or a wait, never an empty answer",
         (
@@ -120,7 +124,7 @@ PROMISES: dict[str, Promise] = {
         "status reads take no lock and touch no index",
         (f"{GIT}/test_git_reads.py::test_reads_neither_need_nor_take_a_lock_and_leave_every_index_alone",),
     ),
-    "C7": Promise("a merged task closes exactly once", owed="the tracker"),
+    "C7": Promise("a merged task closes exactly once", (f"{TRACKER}::test_c7_a_task_closes_once",)),
     "S1": Promise("admission reserves before launch", owed="budgets and reservations"),
     "S2": Promise("budgets per task, stage, role, day and fleet", owed="budgets"),
     "S3": Promise(

@@ -1,0 +1,11 @@
+"""Claims that nobody checks."""
+
+import pytest
+
+from heddle.api import tasks, tracker
+
+
+def apply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes is believed, whatever token they name."""
+    for module in (tasks, tracker):
+        monkeypatch.setattr(module, "require_token", lambda *_: None)
