@@ -99,7 +99,10 @@ PROMISES: dict[str, Promise] = {
     ),
     "C1": Promise(
         "exactly one winner per claim, fenced",
-        (f"{TRACKER}::test_c1_a_late_writer_is_refused_also_under_the_same_name",),
+        (
+            f"{TRACKER}::test_c1_a_late_writer_is_refused_also_under_the_same_name",
+            f"{TRACKER}::test_c1_what_a_claimant_made_lands_under_the_newest_token_alone",
+        ),
     ),
     "C2": Promise(
         "contention is an error or a wait, never an empty answer",

@@ -2,10 +2,10 @@
 
 import pytest
 
-from heddle.api import tasks, tracker
+from heddle.api import adopting, tasks, tracker
 
 
 def apply(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever writes is believed, whatever token they name."""
-    for module in (tasks, tracker):
+    for module in (adopting, tasks, tracker):
         monkeypatch.setattr(module, "require_token", lambda *_: None)

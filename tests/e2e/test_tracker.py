@@ -141,6 +141,30 @@ async def test_c1_a_late_writer_is_refused_also_under_the_same_name(tmp_path: Pa
         assert await slug_of(fleet.call("task.claim", task="T1", name="eve")) == "task-not-open"
 
 
+async def test_c1_what_a_claimant_made_lands_under_the_newest_token_alone(tmp_path: Path) -> None:
+    """Two people took the task, one after the other; the first one's work comes late."""
+    repository = make_repository(tmp_path / "repo")
+    for name in ("early", "late"):
+        git(repository, "checkout", "-q", "-b", name, "main")
+        (repository / "b.txt").write_text(f"{name}\n")
+        git(repository, "add", "-A")
+        git(repository, "commit", "-q", "-m", f"the {name} one")
+    git(repository, "checkout", "-q", "main")
+    async with heddle(tmp_path, repository, []) as fleet:
+        await add(fleet, "write b", checks=["test -s b.txt"])
+        await fleet.call("task.claim", task="T1", name="ada", seconds=1e-6)
+        await fleet.call("task.claim", task="T1", name="eve")
+        adopt: dict[str, Any] = {"root": str(repository), "task": "T1"}
+        assert await slug_of(fleet.call("task.adopt", what="late", token=1, **adopt)) == "stale-token"
+        assert await slug_of(fleet.call("task.adopt", what="late", **adopt)) == "task-claimed"
+        told = await fleet.call("task.adopt", what="early", token=2, **adopt)
+        assert (told["id"], told["title"]) == ("T1", "write b")
+        assert await slug_of(fleet.call("task.adopt", what="late", token=2, **adopt)) == "stale-token"
+        assert (await fleet.until("T1"))[0]["status"] == "landed"
+        assert await slug_of(fleet.call("task.adopt", what="late", **adopt)) == "task-not-open"
+    assert git(repository, "show", "main:b.txt") == "early"
+
+
 async def test_c7_a_task_closes_once(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     async with heddle(tmp_path, repository, writes("b.txt")) as fleet:

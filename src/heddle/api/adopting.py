@@ -1,7 +1,7 @@
 """Work that began outside of Heddle, taken into the tracker and the queue as it is now; where it lies nothing is changed."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from heddle.api import made
 from heddle.api.desk import Desk, require_text
 from heddle.api.tasks import desk_row
 from heddle.core import events as e
+from heddle.core.claim import require_token
 from heddle.core.errors import Refused, UserError
 from heddle.core.redaction import Redactor
+from heddle.core.run import Run
 from heddle.core.scope import Scope, require_scope
 from heddle.core.task import Lane, Task
 from heddle.core.timeline import left_out
@@ -21,7 +23,8 @@ from heddle.engine.site import Site
 
 class Adopt(msgspec.Struct, forbid_unknown_fields=True):
     """A branch, or a worktree by its path, of the repository at `root`; what is known of it as of any task. `text`: what it
-    does; by default the subject of its last commit.
+    does; by default the subject of its last commit. `task`: it is the result of that one, which is open; `token` is that of
+    the claim under which it was made.
     """
 
     root: str
@@ -32,6 +35,8 @@ class Adopt(msgspec.Struct, forbid_unknown_fields=True):
     branch: str = ""
     scope: list[str] = []
     checks: list[str] = []
+    task: str = ""
+    token: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +62,44 @@ async def adopt(desk: Desk, asked: Adopt) -> dict[str, Any]:
     if asked.agent:
         desk.fleet.outside.agents.agent(asked.agent)
     scope = require_scope(asked.scope).globs
+    known = desk.require(asked.task) if asked.task else None
+    if known is not None:
+        _require_open(desk, known, asked.token)
+        branch, scope = known.task.branch, scope or known.task.scope
     found = await _found(site, asked.what, tip)
     base = await _base(site, tip, found)
-    text = require_text(asked.text or await _subject(site, found))
+    text = known.task.text if known else require_text(asked.text or await _subject(site, found))
     delivered = await _result(site, base, found, scope, text)
 
     def make(id: str) -> Task:
         where = (repository.key, repository.root, branch)
         return Task(id, *where, text, Lane.QUICK, asked.role, asked.agent, "", scope, tuple(asked.checks))
 
-    run = await made.add(desk, make, base, delivered)
+    if known is not None:
+        run = await _deliver(desk, known.task.id, asked, base, delivered)
+    else:
+        run = await made.add(desk, make, base, delivered)
     return {**desk_row(desk, run), "left_out": [list(one) for one in found.refused]}
+
+
+def _require_open(desk: Desk, run: Run, token: int) -> None:
+    """Raises Refused: somebody else's claim, or a task that is under way or settled."""
+    require_token(run.task.id, run.claim, run.claims, token, desk.fleet.outside.clock.now())
+    if run.under_way or run.settled_well:
+        raise Refused(f"task '{run.task.id}' is not open", slug="task-not-open", hint=f"see: heddle why {run.task.id}")
+
+
+async def _deliver(desk: Desk, id: str, asked: Adopt, base: str, delivered: e.ResultDelivered) -> Run:
+    """The result of a known task: what is left of the cycle is its validation, with what was stated about it."""
+
+    def choose(run: Run) -> list[e.Event]:
+        _require_open(desk, run, asked.token)
+        checks = tuple(dict.fromkeys((*run.task.checks, *asked.checks)))
+        scope = require_scope(asked.scope).globs or run.task.scope
+        task = replace(run.task, lane=Lane.QUICK, scope=scope, checks=checks, agent=asked.agent or run.task.agent)
+        return [e.TaskEdited(task), *made.begun(id, run.number + 1, base, delivered)]
+
+    return await desk.runs.record_if(id, choose, by=desk.by)
 
 
 async def _found(site: Site, what: str, tip: str) -> Found:

@@ -26,8 +26,10 @@ def result(
 async def add(desk: Desk, make: Callable[[str], Task], base: str, delivered: e.ResultDelivered) -> Run:
     """Put such a task into the tracker; `make` makes it of its id."""
 
-    def begun(id: str) -> list[e.Event]:
-        started = e.StageStarted(Stage.EXECUTE, 1, f"{id}-1-execute-1")
-        return [e.TaskAdded(make(id)), e.RunStarted(1, base), started, delivered]
+    return await desk.runs.add(lambda id: [e.TaskAdded(make(id)), *begun(id, 1, base, delivered)], by=desk.by)
 
-    return await desk.runs.add(begun, by=desk.by)
+
+def begun(id: str, number: int, base: str, delivered: e.ResultDelivered) -> list[e.Event]:
+    """A task's run from its start to that result."""
+    started = e.StageStarted(Stage.EXECUTE, 1, f"{id}-{number}-execute-1")
+    return [e.RunStarted(number, base), started, delivered]

@@ -8,6 +8,7 @@ from heddle.frontends.cli.output import answer, clean, here, narrate, say
 
 EXAMPLES = [
     'heddle adopt fix-login --check "make test"',
+    "heddle adopt fix-login --task T7 --token 1",
     'heddle adopt ./.claude/worktrees/fix-login "mend the login" --scope "src/login/**"',
 ]
 
@@ -18,6 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "text", nargs="?", default="", metavar="TEXT", help="what it does; default: its last commit's subject"
     )
+    parser.add_argument("--task", default="", help="it is the result of that one, which is open")
+    parser.add_argument("--token", type=int, default=0, help="of your claim on that task, if you hold one")
     parser.add_argument("--role", default="feature", help="what an agent is asked to be that mends it")
     parser.add_argument("--agent", default="", metavar="BRAND", help="who mends it, if it must be mended")
     parser.add_argument("--branch", default="", help="where it is to land")
@@ -38,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
         branch=args.branch,
         scope=args.scope,
         checks=args.check,
+        task=args.task,
+        token=args.token,
     )
     if args.json:
         return answer(told)
