@@ -224,6 +224,9 @@ class Answered:
 Reply: TypeAlias = Allow | Deny | Answered
 
 
+TOOLS = "heddle-tools.invalid"
+"""Stands for the host and the port of a session's tools wherever they are named before the session runs."""
+
 PRIVATE_HOME = "private-home"
 """The option that says: HOME is the session's own, and nothing of the person's is lost by writing there."""
 

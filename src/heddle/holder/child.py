@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from heddle.holder.box.entry import Entry
 from heddle.holder.box.groups import Group, make_group
 from heddle.holder.box.init import become_init, join
-from heddle.holder.box.network import PROXY, addresses, open_network
+from heddle.holder.box.network import PROXY, TOOLS_AT, addresses, open_network
 from heddle.holder.confined import enclose, enclosed, listener_of
-from heddle.holder.egress import Egress, proxied
+from heddle.holder.egress import TOOLS, Egress, proxied
 from heddle.holder.folder import MARKER, SESSION
 from heddle.holder.freezer import Freezer
 from heddle.holder.program import restore_signals, start_program
@@ -23,6 +23,9 @@ from heddle.holder.terminal import controlled_by, open_terminal
 LOOPBACK = "127.0.0.1"
 Prepare = Callable[[], None]
 """What a fork does before it becomes the program."""
+
+NOWHERE = ("", 0)
+"""Where the tools of a session are that has none."""
 
 NO_STREAMS = (-1, -1, -1)
 """What we have of a process whose streams are a visitor's."""
@@ -217,11 +220,12 @@ def _enter(spec: dict[str, Any], streams: Sequence[int], more: dict[str, Any]) -
     """The network first, so that the process finds it; nothing is forked here any more once its threads run."""
     entry = Entry(spec["enter"])
     try:
-        egress = open_network(spec["enter"], spec["hosts"], spec["near"], spec["forwards"])
+        egress = open_network(spec["enter"], spec["hosts"], spec["near"], spec["forwards"], spec.get("tools", ""))
     except OSError as error:
         entry.failure, entry.ended = f"network: {error}", 127 << 8
     else:
-        entry.start({**_order(spec, proxied(*PROXY) if egress else {}), **more}, streams)
+        order = _order(spec, proxied(*PROXY) if egress and spec["hosts"] else {}, TOOLS_AT)
+        entry.start({**order, **more}, streams)
     return entry
 
 
@@ -232,7 +236,21 @@ def _run_local(spec: dict[str, Any], streams: Sequence[int], prepare: Prepare = 
         die_with_parent(parent)
         prepare()
 
-    return start_program(_order(spec, {}), streams, ready)
+    tools = _tools_listener(spec)
+    started = start_program(_order(spec, {}, tools.getsockname() if tools else NOWHERE), streams, ready)
+    _serve_tools(spec, tools, Egress((), {}))
+    return started
+
+
+def _tools_listener(spec: dict[str, Any]) -> socket.socket | None:
+    """Where the loopback is shared the tools have a port of their own; whoever asks there must know the session's token."""
+    return socket.create_server((LOOPBACK, 0), backlog=64) if spec.get("tools") else None
+
+
+def _serve_tools(spec: dict[str, Any], listener: socket.socket | None, egress: Egress) -> None:
+    """From now on: nothing is forked here any more, and threads may run."""
+    if listener is not None:
+        egress.serve_tools(listener, spec["tools"])
 
 
 def _run_confined(
@@ -245,6 +263,8 @@ def _run_confined(
         proxy = socket.create_server((LOOPBACK, 0), backlog=256)
         connects.append(proxy.getsockname()[1])
         more = proxied(LOOPBACK, connects[-1], secret)
+    tools = _tools_listener(spec)
+    connects += [tools.getsockname()[1]] if tools else []
     parent = os.getpid()
     here, there = socket.socketpair()
 
@@ -253,21 +273,28 @@ def _run_confined(
         take()
         enclose(plan, connects, there)
 
-    order = _order(spec, more)
+    order = _order(spec, more, tools.getsockname() if tools else NOWHERE)
     order["argv"] = enclosed(plan, order["argv"], connects)
     pid, failure = start_program(order, theirs, prepare)
     there.close()
     with here:
         requests = listener_of(here)
+    egress = Egress(hosts, {}, near=spec["near"], secret=secret)
     if hosts:
-        Egress(hosts, {}, near=spec["near"], secret=secret).serve_proxy(proxy)
+        egress.serve_proxy(proxy)
+    _serve_tools(spec, tools, egress)
     return ConfinedChild(pid, ours, failure, requests)
 
 
-def _order(spec: dict[str, Any], more: Mapping[str, str]) -> dict[str, Any]:
-    """What is to be run, with what tells it from all others in its environment."""
+def _order(spec: dict[str, Any], more: Mapping[str, str], tools: tuple[str, int]) -> dict[str, Any]:
+    """What is to be run, with what tells it from all others in its environment, and where its tools are."""
     env = {**spec["env"], SESSION: spec["key"], MARKER: spec["marker"], **more}
-    return {"argv": spec["argv"], "cwd": spec["cwd"], "env": env}
+    argv, cwd = list(spec["argv"]), spec["cwd"]
+    if spec.get("tools"):
+        address = f"{tools[0]}:{tools[1]}"
+        argv = [word.replace(TOOLS, address) for word in argv]
+        env = {name: value.replace(TOOLS, address) for name, value in env.items()}
+    return {"argv": argv, "cwd": cwd, "env": env}
 
 
 def _run_box(spec: dict[str, Any]) -> Child:

@@ -50,6 +50,13 @@ _INSIDE_CLOUDS = tuple(
 )
 """Public or private by their numbers, and where some clouds tell a machine its secrets."""
 
+AWAY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+"""Said to a session that asks for its tools while nobody serves them."""
+
+TOOLS = "heddle-tools.invalid"
+"""Stands in a command line and its environment for the host and the port of the session's tools, which are known only
+once somebody listens there."""
+
 USER = "heddle"
 LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
 """What is never asked of the proxy."""
@@ -106,6 +113,10 @@ class Egress:
         """Connect everybody to the target of `port`."""
         target = self._forwards[port]
         self._serve(listener, lambda client: self._join(client, [target], b""))
+
+    def serve_tools(self, listener: socket.socket, path: str) -> None:
+        """Connect everybody to the unix socket on which Heddle serves the session its tools."""
+        self._serve(listener, lambda client: self._hand_on(client, path))
 
     def allows(self, host: str, port: int) -> bool:
         """Whether the list has this name. An address is never on it."""
@@ -168,6 +179,15 @@ class Egress:
             return self._refuse(client, "403 Forbidden", f"{host} leads {where}")
         rest = head.partition(b"\r\n\r\n")[2]
         self._join(client, [(address, port) for address in addresses], rest, b"HTTP/1.1 200 Connected\r\n\r\n")
+
+    def _hand_on(self, client: socket.socket, path: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+            try:
+                server.connect(path)
+            except OSError:  # the daemon starts anew
+                client.settimeout(REQUEST_S)
+                return client.sendall(AWAY)
+            pump(client, server)
 
     def _knows(self, head: bytes) -> bool:
         """Whether a request comes from the session."""

@@ -161,7 +161,7 @@ class Confined(Holders, ABC):
 
 def _needs_network(command: Command) -> bool:
     """Ports are leased to whoever might serve: a kernel that cannot tell them apart lends none, and that is all."""
-    return bool(command.hosts or command.forwards)
+    return bool(command.hosts or command.forwards or command.tools)
 
 
 def why_not_there(view: View) -> str:

@@ -156,6 +156,7 @@ class Holders:
             "hosts": list(command.hosts),
             "near": list(command.near),
             "forwards": list(command.forwards),
+            "tools": command.tools,
             "socket": self.socket(folder, "s"),
             **({"door": self.socket(folder, "d")} if visited else {}),
         }
