@@ -50,7 +50,7 @@ from heddle.engine.fleet import Fleet
 from heddle.engine.previews import Previews
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
-from heddle.ports import Agent, AgentFound, Workspaces
+from heddle.ports import Agent, AgentFound, NoTools, SessionTools, Workspaces
 
 DAY_S = 86_400.0
 
@@ -296,8 +296,12 @@ async def build(
     close: Callable[[], None],
     *,
     keep_aside: bool = False,
+    tools: SessionTools | None = None,
 ) -> House:
-    """A Heddle whose state is at `home`. Raises SetupError when the journal or the configuration cannot be read."""
+    """A Heddle whose state is at `home`; `tools` serves its sessions what they may ask.
+
+    Raises SetupError when the journal or the configuration cannot be read.
+    """
     clock = SystemClock()
     config = Config(person_file(environment), environment)
     own = {value.key: value.value for value in resolve(config.own_layers())}
@@ -311,7 +315,17 @@ async def build(
     sites = Sites(home, enclosures, own)
     keep = {"keep_memory_mb": own["limits.keep_memory_mb"], "keep_disk_mb": own["limits.keep_disk_mb"]}
     room = Headroom(home, **keep)
-    outside = Outside(sites.site, config, agents, _texts(), clock, enclosures.tier, room, ToolRegistries(environment))
+    outside = Outside(
+        sites.site,
+        config,
+        agents,
+        _texts(),
+        clock,
+        enclosures.tier,
+        room,
+        ToolRegistries(environment),
+        tools or NoTools(),
+    )
     dispatcher = LocalDispatcher()
     fleet = Fleet(runs, outside, dispatcher)
 

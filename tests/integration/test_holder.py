@@ -391,6 +391,22 @@ async def test_what_evades_being_frozen_is_frozen_all_the_same_and_ends_from_the
     await sandbox.close()
 
 
+async def test_a_chain_of_processes_is_frozen_also_where_there_are_many_others(place: Path) -> None:
+    """One look at all of them takes longer than a link of the chain lives."""
+    sandbox = opened(place)
+    crowd = [subprocess.Popen(["sleep", "120"], stdout=subprocess.DEVNULL) for _ in range(400)]
+    try:
+        held = await sandbox.start(python(place, "comet", evader("comet")))
+        await until(lambda: has_begun(place, "comet"))
+        assert await held.freeze()
+        await held.stop(grace_s=60)
+    finally:
+        for one in crowd:
+            one.kill()
+            one.wait()
+    await sandbox.close()
+
+
 async def test_what_is_frozen_ends_with_its_holder(place: Path) -> None:
     sandbox = opened(place)
     held = await sandbox.start(python(place, "tree", evader("tree")))

@@ -10,6 +10,7 @@ from typing import TypeAlias, get_args
 
 from heddle.core.extent import Extent
 from heddle.core.gate import Verdict
+from heddle.core.notes import Given, Note
 from heddle.core.plan import Plan
 from heddle.core.session import TurnOutcome, Usage
 from heddle.core.task import Stage, Task
@@ -483,6 +484,25 @@ class SessionEnded:
     why: str
 
 
+# ------------------------------------------------------------------------------ stream notes:<repository>
+
+
+@dataclass(frozen=True, slots=True)
+class NoteWritten:
+    """A session, or a person, left a fact for others."""
+
+    note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class NotesGiven:
+    """A session is given notes, in the message that follows its turn of that number (0: its first message; -1: its tools);
+    decided before they are sent, so that a restart sends the same ones and none twice.
+    """
+
+    given: Given
+
+
 Event: TypeAlias = (
     TaskAdded
     | TaskEdited
@@ -536,6 +556,8 @@ Event: TypeAlias = (
     | LimitRecorded
     | TurnRecorded
     | SessionEnded
+    | NoteWritten
+    | NotesGiven
 )
 
 EVENTS: dict[str, type[Event]] = {

@@ -88,6 +88,8 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             | e.LimitRecorded()
             | e.TurnRecorded()
             | e.SessionEnded()
+            | e.NoteWritten()
+            | e.NotesGiven()
         ):
             return run
         case _:  # pragma: no cover

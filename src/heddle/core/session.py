@@ -227,13 +227,20 @@ Reply: TypeAlias = Allow | Deny | Answered
 TOOLS = "heddle-tools.invalid"
 """Stands for the host and the port of a session's tools wherever they are named before the session runs."""
 
+TOOLS_URL = "HEDDLE_TOOLS_URL"
+TOOLS_TOKEN = "HEDDLE_TOOLS_TOKEN"  # noqa: S105 - the name of a variable
+
 PRIVATE_HOME = "private-home"
 """The option that says: HOME is the session's own, and nothing of the person's is lost by writing there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """All that an agent is started with. Paths are as seen from inside the workspace."""
+    """All that an agent is started with. Paths are as seen from inside the workspace.
+
+    With `tools` Heddle serves it some over MCP: at the address in TOOLS_URL, to who names the token in TOOLS_TOKEN, which
+    are variables of its environment.
+    """
 
     session: str
     prompt: str
@@ -243,3 +250,4 @@ class Brief:
     model: str = ""
     resume: str = ""
     options: tuple[tuple[str, str], ...] = ()
+    tools: bool = False

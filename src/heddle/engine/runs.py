@@ -8,9 +8,19 @@ from weakref import WeakValueDictionary
 
 from heddle.core.contest import standing
 from heddle.core.errors import Refused, UserError
-from heddle.core.events import CommandsApproved, Event, GatePassed, Recorded, TurnRecorded, UsageRecorded
+from heddle.core.events import (
+    CommandsApproved,
+    Event,
+    GatePassed,
+    NotesGiven,
+    NoteWritten,
+    Recorded,
+    TurnRecorded,
+    UsageRecorded,
+)
 from heddle.core.evolve import evolve, fold
 from heddle.core.links import Link, waits_for
+from heddle.core.notes import Notebook
 from heddle.core.run import Run
 from heddle.core.session import Usage
 from heddle.core.task import Stage
@@ -35,6 +45,7 @@ class Runs:
         self._records: dict[str, list[Recorded]] = {}
         self._usage: dict[str, Usage] = {}
         self._approved: dict[str, set[str]] = {}
+        self._notebooks: defaultdict[str, Notebook] = defaultdict(Notebook)
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._parking: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
@@ -112,6 +123,10 @@ class Runs:
         """What the task's sessions reported so far, or None when nothing was."""
         return self._usage.get(id)
 
+    def notebook(self, repository: str) -> Notebook:
+        """The notes of a repository."""
+        return self._notebooks[repository]
+
     def approved(self, repository: str) -> frozenset[str]:
         """The commands that a person allowed in a repository."""
         return frozenset(self._approved.get(repository, ()))
@@ -147,6 +162,14 @@ class Runs:
         """Append facts to a stream that is no task's."""
         async with self._lock(stream):
             await self._append(stream, events, by, cause)
+
+    async def record_noted(self, repository: str, choose: Callable[[Notebook], Iterable[Event]], *, by: str) -> None:
+        """Append what `choose` makes of a repository's notes as they are at that moment."""
+        stream = f"notes:{repository}"
+        async with self._lock(stream):
+            events = tuple(choose(self.notebook(repository)))
+            if events:
+                await self._append(stream, events, by, "")
 
     async def _append(self, stream: str, events: Sequence[Event], by: str, cause: str) -> None:
         name = stream.removeprefix("task:")
@@ -191,6 +214,10 @@ class Runs:
                 task = name.partition("-")[0]
                 known = self._usage.get(task)
                 self._usage[task] = known.plus(usage) if known else usage
+            case NoteWritten(note):
+                self._notebooks[name].notes[note.id] = note
+            case NotesGiven(given):
+                self._notebooks[name].given.append(given)
             case CommandsApproved(commands):
                 self._approved.setdefault(name, set()).update(commands)
             case _:

@@ -87,7 +87,9 @@ class Outcome:
 
 @dataclass(slots=True)
 class Session:
-    """Plays one session to its end. `review` judges a finished turn: a complaint to be mended, or empty."""
+    """Plays one session to its end. `review` judges a finished turn: a complaint to be mended, or empty; `news` is what a
+    session has to hear after the turn of that number although nothing is wrong with it, or empty.
+    """
 
     task: str
     brief: Brief
@@ -102,6 +104,7 @@ class Session:
     stall_s: float
     park_s: float
     redact: Redactor
+    news: Callable[[int], Awaitable[str]]
     repair: Callable[[str], str]
     outcome: Outcome = field(default_factory=Outcome)
     _turns: int = 0
@@ -341,6 +344,10 @@ class Session:
         complaint = await self.review(self.outcome) if ended.outcome is TurnOutcome.ENDED else ""
         if complaint and self._turns <= self.repairs:
             return await self._send(self.conversation.prompt(self.repair(complaint), self._turns + 1))
+        news = await self.news(self._turns) if ended.outcome is TurnOutcome.ENDED and not complaint else ""
+        if news:
+            self.outcome.offered = self.outcome.offered or ended.text  # its next last words may be about the news
+            return await self._send(self.conversation.prompt(news, self._turns + 1))
         self._closed = True
         self._moved_on()
         await self.held.close_input()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from heddle.core.extent import Disk
 from heddle.core.settings import Settings
-from heddle.ports import Agent, AgentFound, Clock, Registries, Repository, Workspaces, Worktrees
+from heddle.ports import Agent, AgentFound, Clock, NoTools, Registries, Repository, SessionTools, Workspaces, Worktrees
 
 
 @dataclass(slots=True)
@@ -80,3 +80,4 @@ class Outside:
     tier: int
     room: Room
     registries: Registries
+    tools: SessionTools = field(default_factory=NoTools)

@@ -8,7 +8,7 @@ from heddle.core.errors import MACHINE, HeddleError, OutsideError, UserError
 from heddle.core.plan import digest
 from heddle.core.run import Run
 from heddle.core.scope import Scope
-from heddle.core.session import Access, Brief, TurnOutcome
+from heddle.core.session import TOOLS, TOOLS_TOKEN, TOOLS_URL, Access, Brief, TurnOutcome
 from heddle.core.settings import Settings
 from heddle.core.task import READ_ONLY, Stage
 from heddle.core.timeline import left_out
@@ -17,13 +17,14 @@ from heddle.engine.choosing import Choice, choose
 from heddle.engine.documents import NAMES, document, load_plan, require_document
 from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
-from heddle.engine.prompts import going_on, prompt, repair, resumption
+from heddle.engine.noting import Noting
+from heddle.engine.prompts import going_on, news, noted, prompt, repair, resumption
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.session import Outcome, Session
 from heddle.engine.site import Outside, Site
 from heddle.engine.sizewatch import Meter, SizeWatch
-from heddle.ports import Collected, Command, Exit, Workspace, WorkspaceOrder
+from heddle.ports import Collected, Command, Exit, Opening, Workspace, WorkspaceOrder
 
 
 class AgentStage:
@@ -34,6 +35,7 @@ class AgentStage:
         self.task, self.stage, self.key = run.task.id, run.stage, key
         self.attempt = run.attempt(run.stage)
         self.installer = Installer(outside, site, settings)
+        self.noting = Noting(runs, site)
 
     @property
     def run(self) -> Run:
@@ -122,16 +124,19 @@ class AgentStage:
         if self.run.parked is not None:  # a person was faster
             return Outcome(parked=True), ""
         access = Access.READ if self.stage in READ_ONLY else Access.WRITE
+        opening = await self.outside.tools.open(self.task, id)
+        notes = await self.noting.at_start(self.run, id, self._scope())
         brief = Brief(
             id,
-            self._text_for(number, resume, workspace.out),
+            self._text_for(number, resume, workspace.out) + noted(notes),
             access,
             workspace.tree,
             workspace.out,
             choice.model,
             resume,
+            tools=bool(opening.socket),
         )
-        command = await self.installer.for_session(agent.command(brief), id)
+        command = with_tools(await self.installer.for_session(agent.command(brief), id), opening)
         held = await workspace.enter(command)
         started = e.SessionStarted(id, agent.name, workspace.id, self.stage, self.attempt, self.outside.tier)
         if not await self._begin(started):
@@ -143,6 +148,12 @@ class AgentStage:
 
         async def look() -> tuple[str, ...]:
             return tuple(change.path for change in (await workspace.changes()).paths)
+
+        async def heard(turn: int) -> str:
+            if access is Access.READ:
+                return ""
+            new = await self.noting.after(self.run, id, turn, self._scope(), look)
+            return news(self.run, self.stage, new, workspace.out) if new else ""
 
         scope = self._scope() if access is Access.WRITE else Scope()
         session = Session(
@@ -161,9 +172,13 @@ class AgentStage:
             stall_s=self.settings.stall_s,
             park_s=self.settings.park_s if agent.capabilities.resume else 0.0,
             redact=self.installer.redact,
+            news=heard,
             repair=lambda complaint: repair(self.stage, complaint, workspace.out),
         )
-        outcome = await session.play()
+        try:
+            outcome = await session.play()
+        finally:
+            await self.outside.tools.close(id)
         return outcome, await self._text(workspace, outcome)
 
     async def _begin(self, started: e.SessionStarted) -> bool:
@@ -268,6 +283,14 @@ class AgentStage:
                 f"'{leaking[0]}' would add a secret",
                 f"The change adds what looks like a secret in: {', '.join(leaking)}. Take it out.",
             )
+
+
+def with_tools(command: Command, opening: Opening) -> Command:
+    """A session's command that can reach its tools."""
+    if not opening.socket:
+        return command
+    env = {TOOLS_URL: f"http://{TOOLS}/mcp", TOOLS_TOKEN: opening.token}
+    return replace(command, env={**command.env, **env}, tools=opening.socket)
 
 
 async def workspace_for(

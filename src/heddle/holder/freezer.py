@@ -3,13 +3,17 @@
 import os
 import signal
 import time
+from contextlib import suppress
 
-from heddle.holder.reaper import LINUX, Process, below, descendants, processes, send
+from heddle.holder.reaper import LINUX, Process, below, children, descendants, processes, send
 
 PAUSE_S = 0.005
 STUCK_S = 1.0
 """What waits in the kernel for so long while all else is stopped waits for that, as for a child of vfork. It stops
 before it comes back out."""
+
+CHASE_S = 0.02
+"""How long new processes are chased between two looks at all of them."""
 
 PATIENCE_S = 20.0
 """How long the processes may keep each other going, by forks or by signals, before they count as not to be frozen."""
@@ -54,7 +58,10 @@ class Freezer:
             if now > began + PATIENCE_S:
                 self.thaw()
                 return False
-            time.sleep(PAUSE_S)
+            if since == now and not self.whole:
+                self._chase()
+            else:
+                time.sleep(PAUSE_S)
 
     def thaw(self) -> None:
         """Let it go on, but for what had stopped by itself."""
@@ -72,6 +79,19 @@ class Freezer:
         send(-1, signal.SIGSTOP)
         known = {process.pid for process in below(os.getpid())}
         self._wake([process for process in processes() if process.pid not in known])
+
+    def _chase(self) -> None:
+        """A chain of processes that each fork once and leave is born faster than all of them are looked at; whoever of it
+        lost its parent is our child, and these can be looked at in no time.
+        """
+        until = time.monotonic() + CHASE_S
+        while time.monotonic() < until:
+            for pid in children(os.getpid()):
+                with suppress(ProcessLookupError):
+                    group = os.getpgid(pid)
+                    if group != os.getpgrp():
+                        send(group, signal.SIGSTOP, group=True)
+                send(pid, signal.SIGSTOP)
 
     def _wake(self, stopped: list[Process]) -> None:
         """Children first, so that no parent sees a stopped one. Groups too: only a signal to all of a group reaches the

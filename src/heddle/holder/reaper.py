@@ -60,6 +60,18 @@ def below(root: int) -> list[Process]:
     return found
 
 
+def children(pid: int) -> list[int]:
+    """Children of a process, at once; none where the kernel keeps no such list."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                found += map(int, file.read().split())
+    except OSError:  # a thread left, or there are no such files
+        pass
+    return found
+
+
 def end_all(main: int) -> dict[int, int]:
     """Kill everything below the calling process until nothing is left; returns the wait statuses collected on the way.
 

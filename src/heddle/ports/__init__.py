@@ -24,6 +24,7 @@ from heddle.ports.processes import (
 )
 from heddle.ports.registries import Reach, Registries, reach_of
 from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
+from heddle.ports.tools import NoTools, Opening, SessionTools
 from heddle.ports.workspaces import Caution, Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
 from heddle.ports.worktrees import Ownership, Worktrees
 
@@ -52,6 +53,8 @@ __all__ = [
     "Merged",
     "Mount",
     "MovedOn",
+    "NoTools",
+    "Opening",
     "Ownership",
     "PreviewServer",
     "PrivateGits",
@@ -61,6 +64,7 @@ __all__ = [
     "Removal",
     "Repository",
     "Sandbox",
+    "SessionTools",
     "SetAside",
     "Snapshot",
     "Streams",

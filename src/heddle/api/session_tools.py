@@ -1,0 +1,229 @@
+"""What a session may ask while it works. Who asks is known from the listener it came through, never from what it says."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from heddle.api.desk import Desk, require_text
+from heddle.core import events as e
+from heddle.core.errors import Refused, UserError
+from heddle.core.links import Link, LinkKind
+from heddle.core.notes import Note, NoteKind
+from heddle.core.run import Active, Run
+from heddle.core.scope import Scope, require_scope
+from heddle.core.task import Stage, Task
+from heddle.engine.documents import NAMES, require_document
+from heddle.engine.noting import Noting
+from heddle.engine.prompts import noted
+
+MOST_FILED = 20
+"""Tasks that one session may file: more is a plan, and plans are approved."""
+
+RULES = ("AGENTS.md", "CLAUDE.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The session that asks."""
+
+    task: str
+    session: str
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """No arguments."""
+
+
+class OfTask(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose plan: a task id such as T7; yours when you name none."""
+
+    task: str = ""
+
+
+class OfPath(msgspec.Struct, forbid_unknown_fields=True):
+    """The file or folder whose rules you want; the whole repository's when you name none."""
+
+    path: str = ""
+
+
+class Submit(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole document of your stage, with its front matter if it has one."""
+
+    document: str
+
+
+class Write(msgspec.Struct, forbid_unknown_fields=True):
+    """A fact that others should know: its kind, the fact in a line or two, and the paths or globs that it is about."""
+
+    kind: NoteKind
+    text: str
+    paths: list[str] = []
+
+
+class About(msgspec.Struct, forbid_unknown_fields=True):
+    """The paths or globs that you want notes about; all when you name none."""
+
+    paths: list[str] = []
+
+
+class Paths(msgspec.Struct, forbid_unknown_fields=True):
+    """The paths or globs that you mean to write."""
+
+    paths: list[str]
+
+
+class File(msgspec.Struct, forbid_unknown_fields=True):
+    """Something that is to be done and is not your task, in words that a stranger understands."""
+
+    text: str
+    role: str = "feature"
+    priority: int = 2
+
+
+async def read_task(desk: Desk, caller: Caller, asked: Nothing) -> str:
+    """What was asked, where the run stands, and what was found so far."""
+    run = require_live(desk, caller)
+    parts = [
+        f"{run.task.id}: {run.task.title}",
+        f"stage {run.stage}, attempt {run.attempt(run.stage)}; lane {run.task.lane}; role {run.task.role}",
+        f"lands on {run.task.branch}; begun on {run.base[:12]}",
+        f"may write: {', '.join(_scope(run).globs) or '(not declared)'}",
+        f"checks: {'; '.join(run.checks) or '(none known)'}",
+        f"\n{run.task.text}",
+    ]
+    parts += [f"\nResearch:\n{run.research}"] if run.research and run.stage is not Stage.RESEARCH else []
+    parts += [f"\nThe last attempt did not hold:\n{run.evidence}"] if run.evidence else []
+    return "\n".join(parts)
+
+
+async def read_plan(desk: Desk, caller: Caller, asked: OfTask) -> str:
+    """A plan as it stands, of the session's own task or of a neighbour's in the same repository."""
+    mine = require_live(desk, caller)
+    run = desk.require(asked.task) if asked.task else mine
+    if run.task.repository != mine.task.repository:
+        raise UserError(
+            f"there is no task '{asked.task}' here", slug="no-such-task", hint="name one of this repository"
+        )
+    if run.plan is None:
+        raise UserError(f"'{run.task.id}' has no plan", slug="no-plan", hint="read_task tells what is known of yours")
+    approved = "approved" if run.approved == run.bound() else "not approved"
+    head = f"{run.task.id}: {run.task.title}\n{approved}; may write: {', '.join(run.plan.scope.globs)}"
+    return f"{head}\nchecks: {'; '.join(run.plan.commands)}\n\n{run.plan.text}"
+
+
+async def read_rules(desk: Desk, caller: Caller, asked: OfPath) -> str:
+    """The guidance that holds for a path on the commit that the run began on: nearest file first."""
+    run = require_live(desk, caller)
+    site, globs = await desk.site(run), require_scope([asked.path] if asked.path else []).globs
+    parts = globs[0].split("/") if globs else []
+    folders = ["/".join(parts[:length]) for length in range(len(parts), -1, -1)]
+    found = []
+    for folder in folders:
+        for name in RULES:
+            path = f"{folder}/{name}" if folder else name
+            data = await site.repository.read_file(run.base, path)
+            if data is not None:
+                found.append(f"{path}:\n{data.decode(errors='replace')}")
+                break
+    return "\n\n".join(found) or "this repository has no AGENTS.md"
+
+
+async def submit(desk: Desk, caller: Caller, asked: Submit) -> str:
+    """Hand in the document of the stage; what is wrong with it is told at once."""
+    run = require_live(desk, caller)
+    require_document(run.stage, asked.document)
+    site = await desk.site(run)
+    workspace = await site.workspaces.find(run.session.workspace if run.session else "")
+    if workspace is None:
+        raise Refused("the session's workspace is gone", slug="workspace-lost", hint="end your turn")
+    await workspace.put(NAMES[run.stage], asked.document.encode())
+    return f"{NAMES[run.stage]} is taken; you can hand it in again until your turn ends"
+
+
+async def write_note(desk: Desk, caller: Caller, asked: Write) -> str:
+    """Leave a fact for the sessions that it concerns."""
+    run = require_live(desk, caller)
+    noting = Noting(desk.runs, await desk.site(run))
+    note = await noting.write(run, caller.session, asked.kind, asked.text, tuple(asked.paths))
+    return f"{note.id} is written; sessions that it concerns are given it"
+
+
+async def read_notes(desk: Desk, caller: Caller, asked: About) -> str:
+    """Every note that still holds, newest first."""
+    run = require_live(desk, caller)
+    noting = Noting(desk.runs, await desk.site(run))
+    notes = (await noting.current(run, require_scope(asked.paths).globs))[:50]
+    await noting.fetched(run, caller.session, notes)
+    return noted(notes) or "no notes"
+
+
+async def check_overlap(desk: Desk, caller: Caller, asked: Paths) -> str:
+    """Which tasks under way may write the same, and whether main changed there since the run began."""
+    mine = require_live(desk, caller)
+    scope = require_scope(asked.paths)
+    if not scope.declared:
+        raise UserError("no path is named", slug="usage", hint="name the paths that you mean to write")
+    told = [_meeting(scope, run) for run in desk.runs.all() if _is_neighbour(run, mine)]
+    site = await desk.site(mine)
+    tip = await site.repository.resolve(f"refs/heads/{mine.task.branch}")
+    changes = await site.repository.changes(mine.base, tip) if tip != mine.base else ()
+    moved = [change.path for change in changes if scope.covers(change.path)]
+    told += [f"{mine.task.branch} changed {', '.join(moved[:20])} since your run began"] if moved else []
+    return "\n".join(line for line in told if line) or "nobody else may write there, and main did not change there"
+
+
+def _is_neighbour(run: Run, mine: Run) -> bool:
+    return run.under_way and run.task.id != mine.task.id and run.task.repository == mine.task.repository
+
+
+def _meeting(scope: Scope, run: Run) -> str:
+    """A line about a task that may write what the scope covers; one that has not said where is told as such."""
+    theirs = _scope(run)
+    if not theirs.declared:
+        return f"{run.task.id} ({run.stage}) has not declared what it will write: {run.task.title}"
+    meeting = scope.meeting(theirs)
+    return f"{run.task.id} ({run.stage}) may write {meeting[1]}: {run.task.title}" if meeting else ""
+
+
+async def file_task(desk: Desk, caller: Caller, asked: File) -> str:
+    """Put what was found into the tracker; nobody starts it but a person."""
+    mine = require_live(desk, caller)
+    filed = [run for run in desk.runs.all() if Link(LinkKind.DISCOVERED_FROM, mine.task.id) in run.task.links]
+    text = require_text(asked.text)
+    same = next((run for run in filed if run.task.text == text), None)
+    if same is not None:  # asked again after an answer that was lost
+        return f"{same.task.id} is in the tracker"
+    if len(filed) >= MOST_FILED:
+        told = f"{len(filed)} tasks were filed from {mine.task.id} already"
+        raise Refused(told, slug="too-many-tasks", hint="write what else you found into your document")
+    if not 0 <= asked.priority <= 4:
+        raise UserError(f"{asked.priority} is no priority", slug="bad-priority", hint="0 goes first, 4 goes last")
+
+    def make(id: str) -> list[e.Event]:
+        where = (mine.task.repository, mine.task.root, mine.task.branch)
+        links = (Link(LinkKind.DISCOVERED_FROM, mine.task.id),)
+        return [e.TaskAdded(Task(id, *where, text, role=asked.role, priority=asked.priority, links=links))]
+
+    return f"{(await desk.runs.add(make, by=caller.session)).task.id} is in the tracker"
+
+
+def require_live(desk: Desk, caller: Caller) -> Run:
+    """The run of the session that asks. Raises Refused(slug="session-over") for one that is not its run's any more."""
+    run = desk.require(caller.task)
+    current = run.session is not None and run.session.session == caller.session
+    if not current or not isinstance(run.activity, Active) or run.parked is not None:
+        raise Refused(
+            f"session '{caller.session}' is over", slug="session-over", hint="end your turn; another session goes on"
+        )
+    return run
+
+
+def unread(desk: Desk, caller: Caller) -> tuple[Note, ...]:
+    """Notes that the session was not given yet."""
+    run = desk.require(caller.task)
+    notes = desk.runs.notebook(run.task.repository).unread(caller.session, caller.task)
+    return tuple(note for note in notes if note.concerns(_scope(run)))
+
+
+def _scope(run: Run) -> Scope:
+    return run.plan.scope if run.plan else Scope(run.task.scope)

@@ -1,0 +1,98 @@
+"""Facts that sessions leave for each other: typed, tagged with paths, given once to whom they concern."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from heddle.core.errors import UserError
+from heddle.core.scope import Scope
+
+LONGEST = 2_000
+"""Characters of a note: what needs more is a document."""
+
+MOST_PATHS = 50
+
+
+class NoteKind(StrEnum):
+    """What a note is about."""
+
+    DECISION = "decision"
+    DISCOVERY = "discovery"
+    INTERFACE_CHANGE = "interface-change"
+    WARNING = "warning"
+    QUESTION = "question"
+
+
+PRESSING = frozenset({NoteKind.INTERFACE_CHANGE, NoteKind.WARNING})
+"""Kinds that are worth a turn of a session that believes it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """`paths`: globs of what it speaks of; none: of everything. `task` and `session` wrote it ("" for a person), on
+    commit `base`.
+    """
+
+    id: str
+    kind: NoteKind
+    text: str
+    paths: tuple[str, ...]
+    task: str
+    session: str
+    base: str
+
+    def concerns(self, scope: Scope, touched: Iterable[str] = ()) -> bool:
+        """Whether it speaks of what may be written in a scope, or of one of the paths."""
+        about = Scope(self.paths)
+        return scope.meeting(about) is not None or any(about.covers(path) for path in touched)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Notes that a session was given: before its first turn (`turn` 0), after a turn, or through its tools (-1)."""
+
+    session: str
+    turn: int
+    notes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Notebook:
+    """The notes of one repository, oldest first, and who was given which."""
+
+    notes: dict[str, Note] = field(default_factory=dict)
+    given: list[Given] = field(default_factory=list)
+
+    @property
+    def next_id(self) -> str:
+        """The name of the next note."""
+        return f"N{len(self.notes) + 1}"
+
+    def known_to(self, session: str) -> frozenset[str]:
+        """Ids of the notes that a session was given."""
+        return frozenset(id for given in self.given if given.session == session for id in given.notes)
+
+    def given_at(self, session: str, turn: int) -> tuple[Note, ...] | None:
+        """What a session was given there; None when that was not decided yet."""
+        for given in self.given:
+            if (given.session, given.turn) == (session, turn):
+                return tuple(self.notes[id] for id in given.notes if id in self.notes)
+        return None
+
+    def unread(self, session: str, task: str) -> tuple[Note, ...]:
+        """What a session was not given yet and its own task did not write."""
+        known = self.known_to(session)
+        return tuple(note for note in self.notes.values() if note.id not in known and note.task != task)
+
+
+def require_note(text: str, paths: Sequence[str]) -> str:
+    """The words of a note. Raises UserError(slug="bad-note")."""
+    bare = "".join(char for char in text.strip() if char in "\n\t" or ord(char) >= 32)
+    if not bare:
+        raise UserError("the note has no words", slug="bad-note", hint="say the fact in a line or two")
+    if len(bare) > LONGEST:
+        told = f"the note has {len(bare)} characters; {LONGEST} are the most"
+        raise UserError(told, slug="bad-note", hint="say the fact in a line or two")
+    if len(paths) > MOST_PATHS:
+        raise UserError(f"the note names {len(paths)} paths", slug="bad-note", hint="name folders, as in 'src/api/**'")
+    return bare

@@ -1,0 +1,113 @@
+"""Notes between sessions: writing them, and seeing to it that each session is given what concerns it, once.
+
+What a session is given is decided and recorded before it is sent, so that a restart sends the same again; the holder takes
+each message once.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from heddle.core import events as e
+from heddle.core.notes import PRESSING, Given, Note, Notebook, NoteKind, require_note
+from heddle.core.run import Run
+from heddle.core.scope import Scope, require_scope
+from heddle.engine.runs import Runs
+from heddle.engine.site import Site
+
+BY_TOOLS = -1
+"""The turn of what a session fetched itself."""
+
+MOST_AT_ONCE = 20
+MOST_TURNS = 2
+"""So often a session that believes it is done is told of what a neighbour left; each time costs a turn."""
+
+Touched = Callable[[], Awaitable[tuple[str, ...]]]
+
+
+class Noting:
+    """The notes of one repository, as its sessions meet them."""
+
+    def __init__(self, runs: Runs, site: Site) -> None:
+        self._runs, self._site = runs, site
+        self._repository = site.repository.key
+
+    async def write(self, run: Run | None, session: str, kind: NoteKind, text: str, paths: tuple[str, ...]) -> Note:
+        """Leave a fact for others; without a run it is a person's. Raises UserError (slug bad-note, bad-scope)."""
+        globs, words = require_scope(paths).globs, require_note(text, paths)
+        written: list[Note] = []
+
+        def choose(book: Notebook) -> list[e.Event]:
+            author = (run.task.id, session, run.base) if run else ("", "", "")
+            written.append(Note(book.next_id, kind, words, globs, *author))
+            return [e.NoteWritten(written[0])]
+
+        await self._runs.record_noted(self._repository, choose, by=session or "person")
+        return written[0]
+
+    async def at_start(self, run: Run, session: str, scope: Scope) -> tuple[Note, ...]:
+        """What concerns a session that is about to begin; one that is on record has had its first message."""
+        book = self._runs.notebook(self._repository)
+        facts = (record.event for record in self._runs.history(run.task.id))
+        begun = any(isinstance(fact, e.SessionStarted) and fact.session == session for fact in facts)
+        known = book.given_at(session, 0)
+        if begun or known is not None:
+            return known or ()
+        new = await self._new(run, session, scope, _nothing_yet, frozenset(NoteKind))
+        return await self._give(run, session, 0, new) if new else ()
+
+    async def after(self, run: Run, session: str, turn: int, scope: Scope, touched: Touched) -> tuple[Note, ...]:
+        """What pressing facts came while a session worked, after its turn of that number; bounded."""
+        book = self._runs.notebook(self._repository)
+        known = book.given_at(session, turn)
+        if known is not None:
+            return known
+        if sum(given.session == session and given.turn > 0 for given in book.given) >= MOST_TURNS:
+            return ()
+        new = await self._new(run, session, scope, touched, PRESSING)
+        return await self._give(run, session, turn, new) if new else ()
+
+    async def fetched(self, run: Run, session: str, notes: tuple[Note, ...]) -> None:
+        """A session read these through its tools; it is not given them again."""
+        known = self._runs.notebook(self._repository).known_to(session)
+        fresh = tuple(note for note in notes if note.id not in known)
+        if fresh:
+            await self._give(run, session, BY_TOOLS, fresh)
+
+    async def current(self, run: Run, paths: tuple[str, ...] = ()) -> tuple[Note, ...]:
+        """Every note that still holds for a run, newest first; of those paths alone when some are named."""
+        notes = reversed(self._runs.notebook(self._repository).notes.values())
+        meeting = (note for note in notes if not paths or note.concerns(Scope(paths)))
+        return tuple([note for note in meeting if not await self._outdated(note, run)])
+
+    async def _new(
+        self, run: Run, session: str, scope: Scope, touched: Touched, kinds: frozenset[NoteKind]
+    ) -> tuple[Note, ...]:
+        unread = self._runs.notebook(self._repository).unread(session, run.task.id)
+        candidates = [note for note in unread if note.kind in kinds]
+        paths = await touched() if candidates else ()
+        concerning = [note for note in candidates if note.concerns(scope, paths)]
+        return tuple([note for note in concerning if not await self._outdated(note, run)][-MOST_AT_ONCE:])
+
+    async def _give(self, run: Run, session: str, turn: int, new: tuple[Note, ...]) -> tuple[Note, ...]:
+        """Decide it once; what was decided before stands."""
+        given = Given(session, turn, tuple(note.id for note in new))
+
+        def choose(book: Notebook) -> list[e.Event]:
+            known = book.given_at(session, turn) if turn != BY_TOOLS else None
+            return [] if known is not None else [e.NotesGiven(given)]
+
+        await self._runs.record_noted(self._repository, choose, by=session)
+        return self._runs.notebook(self._repository).given_at(session, turn) or ()
+
+    async def _outdated(self, note: Note, run: Run) -> bool:
+        """Whether the run begins on code that changed since the note spoke of it."""
+        repository = self._site.repository
+        if not note.base or not note.paths or note.base == run.base:
+            return False
+        if not await repository.is_ancestor(note.base, run.base):
+            return False
+        changed = await repository.changes(note.base, run.base)
+        return any(Scope(note.paths).covers(change.path) for change in changed)
+
+
+async def _nothing_yet() -> tuple[str, ...]:
+    return ()

@@ -1,0 +1,38 @@
+"""What a session can ask of Heddle while it works."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where a session's tools are served: a unix socket of this machine, and the token that whoever asks there names.
+
+    Both are empty where none are served.
+    """
+
+    socket: str = ""
+    token: str = ""
+
+
+class SessionTools(Protocol):
+    """Serves each session its tools on a listener of its own: who comes there is that session."""
+
+    async def open(self, task: str, session: str) -> Opening:
+        """Serve them from now on; the same socket and token for the same session for ever. Idempotent."""
+        ...
+
+    async def close(self, session: str) -> None:
+        """Serve them no more. Idempotent."""
+        ...
+
+
+class NoTools:
+    """No session has tools."""
+
+    async def open(self, task: str, session: str) -> Opening:
+        """See SessionTools."""
+        return Opening()
+
+    async def close(self, session: str) -> None:
+        """See SessionTools."""
