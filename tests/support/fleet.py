@@ -15,6 +15,7 @@ import msgspec
 
 from heddle import wiring
 from heddle.server.app import invoke
+from heddle.server.mcp.listening import Listeners
 
 PLAN = '+++\nscope = ["{path}"]\nchecks = ["test -s {path}"]\n+++\n# Plan\n\n1. Write {path}.\n'
 
@@ -171,7 +172,9 @@ async def heddle(
     told = {**os.environ, "HEDDLE_CONFIG": str(person), "PYTHONPATH": os.pathsep.join(sys.path), **env}
     if scenes is not None:
         told["HEDDLE_REHEARSAL_SCRIPT"] = str(write_script(folder / "script.toml", scenes))
-    house = await wiring.build(home, run, told, lambda: None)
+    tools = Listeners(home, run)
+    house = await wiring.build(home, run, told, lambda: None, tools=tools)
+    tools.desk = house.desk
     fleet = asyncio.create_task(house.desk.fleet.serve())
     try:
         yield Heddle(house, repository)
@@ -179,6 +182,7 @@ async def heddle(
         fleet.cancel()
         await asyncio.wait({fleet})
         await house.dispatcher.close()
+        await tools.close_all()
         for boxes in () if leave else (False, True):
             for key in await house.enclosures.none.live(boxes=boxes):
                 held = await house.enclosures.none.find(key)

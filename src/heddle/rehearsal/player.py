@@ -1,5 +1,6 @@
 """Playing the steps of a scene: real files, real commands, real time."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heddle.rehearsal import tools
 from heddle.rehearsal.script import Prompt, Step
 
 if TYPE_CHECKING:
@@ -165,6 +167,13 @@ class Player:
             self._end(call, "written")
         else:
             self.server.say(text)
+
+    def step_tool(self, step: Step) -> None:
+        """Call one of the session's tools; `arguments` is JSON. What it says is said."""
+        call = self._begin("other", f"Tool {step['tool']}", [])
+        text, ok = tools.call(step["tool"], json.loads(step.get("arguments", "{}")))
+        self._end(call, text, ok=ok)
+        self.server.say(text)
 
     def step_usage(self, step: Step) -> None:
         """What the turn used."""

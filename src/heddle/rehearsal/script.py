@@ -11,6 +11,7 @@ steps = [
     { do = "append", path = "a.py", text = "..." },
     { do = "delete", path = "a.py" },        { do = "run", command = "python -m unittest" },
     { do = "ask", text = "which?", options = ["a", "b"] },
+    { do = "tool", tool = "write_note", arguments = "{...}" },
     { do = "document", text = "..." },       # the stage's document, into the out folder
     { do = "usage", input = 900, output = 40, usd = 0.01 },
     { do = "err", how = "exit" },            # exit, crash, garbage, flood, hang, error

@@ -17,6 +17,7 @@ import uvicorn
 from heddle import places, wiring
 from heddle.core.errors import Bug, HeddleError, SetupError
 from heddle.server.app import application
+from heddle.server.mcp.listening import Listeners
 
 log = logging.getLogger("heddle.daemon")
 
@@ -78,7 +79,10 @@ class Listener(uvicorn.Server):
 async def serve(home: Path, *, keep_aside: bool = False) -> None:
     """Wire everything, listen, and let the fleet run."""
     stopping = asyncio.Event()
-    house = await wiring.build(home, Path(places.runtime()), os.environ, stopping.set, keep_aside=keep_aside)
+    runtime = Path(places.runtime())
+    tools = Listeners(home, runtime)
+    house = await wiring.build(home, runtime, os.environ, stopping.set, keep_aside=keep_aside, tools=tools)
+    tools.desk = house.desk
     listener = _listen(places.daemon_socket())
     config = uvicorn.Config(application(house.desk), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     server = Listener(config)
@@ -94,6 +98,7 @@ async def serve(home: Path, *, keep_aside: bool = False) -> None:
         await asyncio.wait_for(web, timeout=3)
     fleet.cancel()
     await asyncio.wait({fleet})
+    await tools.close_all()
     await house.close()
     if fleet in done and not fleet.cancelled() and fleet.exception() is not None:
         raise fleet.exception() or Bug("the fleet ended")

@@ -1,0 +1,102 @@
+"""A listener for each session: who comes through it is that session, and proves it with the session's token besides."""
+
+import asyncio
+import hashlib
+import hmac
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from heddle.api.desk import Desk
+from heddle.api.session_tools import Caller
+from heddle.core.errors import Bug
+from heddle.ports import Opening
+from heddle.server.mcp.app import application
+from heddle.server.mcp.toolbox import INSTRUCTIONS, toolbox
+
+KEY_BYTES = 32
+
+
+@dataclass(slots=True)
+class Listeners:
+    """The SessionTools port. `home` keeps the key that tokens are made of, `runtime` the sockets. `desk` is set once there
+    is one: nobody comes before.
+    """
+
+    home: Path
+    runtime: Path
+    desk: Desk | None = None
+    _servers: dict[str, asyncio.Server] = field(default_factory=dict)
+    _key: bytes = b""
+
+    async def open(self, task: str, session: str) -> Opening:
+        """See the port. Raises OSError."""
+        socket, token = self._socket(session), self._token(session)
+        if session not in self._servers:
+            self._servers[session] = await self._serve(Caller(task, session), socket, token)
+        return Opening(str(socket), token)
+
+    async def close(self, session: str) -> None:
+        """See the port."""
+        server = self._servers.pop(session, None)
+        if server is not None:
+            server.close()
+            with suppress(FileNotFoundError):
+                self._socket(session).unlink()
+
+    async def close_all(self) -> None:
+        """The daemon ends; what sessions ask until the next one comes is answered with 503."""
+        for session in tuple(self._servers):
+            await self.close(session)
+
+    async def _serve(self, caller: Caller, path: Path, token: str) -> asyncio.Server:
+        if self.desk is None:
+            raise Bug("a session asks for its tools before there is a desk", hint="see: heddle doctor")
+        app = application("heddle", self.desk.version, INSTRUCTIONS, toolbox(self.desk, caller), token)
+        config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", http="h11", timeout_keep_alive=600)
+        config.load()
+        state = ServerState()
+
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = config.http_protocol_class(config=config, server_state=state, app_state={})  # type: ignore[call-arg]
+            return made
+
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            path.unlink()  # of a daemon before
+        mask = os.umask(0o177)
+        try:
+            return await asyncio.get_running_loop().create_unix_server(protocol, str(path))
+        finally:
+            os.umask(mask)
+
+    def _socket(self, session: str) -> Path:
+        """Named after the state folder, too: two installations may share a runtime folder and their sessions' names."""
+        name = hashlib.sha256(f"{self.home}\0{session}".encode()).hexdigest()[:16]
+        return self.runtime / f"{name}.t"
+
+    def _token(self, session: str) -> str:
+        """The same for the same session for ever, and nobody's to guess."""
+        if not self._key:
+            self._key = _kept_key(self.home / "tools.key")
+        return hmac.new(self._key, session.encode(), "sha256").hexdigest()
+
+
+def _kept_key(path: Path) -> bytes:
+    """The key in a file that only we may read; made when there is none. A file of another length is no key."""
+    with suppress(FileNotFoundError):
+        known = path.read_bytes()
+        if len(known) == KEY_BYTES:
+            return known
+    draft = path.with_suffix(".draft")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+    return path.read_bytes()
