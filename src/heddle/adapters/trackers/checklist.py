@@ -14,6 +14,8 @@ BEGIN = "<!-- heddle:tasks begin -->"
 END = "<!-- heddle:tasks end -->"
 """Between these lines of a Markdown file stand tasks of ours: they are written, and never read."""
 
+LINE_LIMIT = 500_000
+
 _BULLET = re.compile(r"(?P<indent> *)(?:[-*+]|\d{1,9}[.)])(?: +(?:\[(?P<box>[ xX])\](?: +|$))?|$)(?P<rest>.*)")
 _FENCE = re.compile(r" *(?P<mark>`{3,}|~{3,})(?P<info>.*)")
 _HEADING = re.compile(r" {0,3}(?P<level>#{1,6})(?: (?P<title>.*))?")
@@ -43,7 +45,9 @@ class Item:
 
 
 def items(text: str) -> tuple[Item, ...]:
-    """The items with boxes, in order. Raises UserError(slug="broken-block") when our own block in it is broken."""
+    """The items with boxes, in order. Raises UserError: broken-block when our own block in it is broken, list-too-large."""
+    if text.count("\n") > LINE_LIMIT:
+        raise UserError(f"a list of more than {LINE_LIMIT} lines is none", slug="list-too-large", hint="split it")
     lines = [line.expandtabs(4).rstrip() for line in re.split(r"\r\n?|\n", text)]
     ours = managed(lines)
     scan = _Scan()

@@ -20,18 +20,18 @@ def load_bytes(path: str) -> bytes:
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    with os.fdopen(number, "rb", buffering=0) as stream:
+    try:
         found = os.fstat(number)
         if not stat.S_ISREG(found.st_mode):
-            raise UserError(
-                f"{_shown(path)} is {_kind(found.st_mode)}, not a file", slug="not-a-file", hint=_NAME_A_FILE
-            )
+            message = f"{_shown(path)} is {_kind(found.st_mode)}, not a file"
+            raise UserError(message, slug="not-a-file", hint=_NAME_A_FILE)
         if found.st_size > SIZE_LIMIT:
             raise _too_large(path)
-        try:
-            return _read(stream.fileno(), path)
-        except OSError as error:
-            raise _unreadable(path, error) from error
+        return _read(number, path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    finally:
+        os.close(number)
 
 
 def _read(number: int, path: str) -> bytes:

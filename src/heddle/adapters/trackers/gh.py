@@ -123,7 +123,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def _not_started(error: OSError, root: str) -> HeddleError:
     if isinstance(error, FileNotFoundError | NotADirectoryError) and root and not os.path.isdir(root):
-        return OutsideError(f"the folder '{root}' is gone", slug="directory-missing", program="gh")
+        return OutsideError(
+            f"the folder '{root}' is gone", slug="directory-missing", hint="bring the repository back", program="gh"
+        )
     why = "is not installed" if isinstance(error, FileNotFoundError) else f"cannot be started: {error.strerror}"
     return SetupError(
         f"gh {why}", slug="gh-missing", hint="install it from https://cli.github.com, then: gh auth login"

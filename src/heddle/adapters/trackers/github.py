@@ -51,7 +51,9 @@ def github_tasks(text: str, place: str) -> tuple[Listed, ...]:
 
     Raises UserError.
     """
-    issues = []
+    issues: list[_Issue] = []
+    if not text.strip():
+        raise not_json(place, "there is nothing in it")
     for value in _values(text, place):
         issues += [issue for raw in _within(value, place) if (issue := _issue(raw, place)) is not None]
     by_source = {issue.source: issue for issue in issues}

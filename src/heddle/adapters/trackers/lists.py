@@ -80,7 +80,7 @@ def _load(where: str, format: str, root: str) -> tuple[Listed, ...]:
 
 
 def _load_folder(where: str, format: str, root: str) -> tuple[Listed, ...]:
-    place = line_of(name_of(where, root))
+    place = line_of(os.path.basename(os.path.normpath(where)))
     held = formats_in(where) if not format else [format]
     if len(held) != 1:
         raise _untold(f"the folder {place} holds {' and '.join(held) or 'no task list that can be told'}")
@@ -92,7 +92,7 @@ def _load_folder(where: str, format: str, root: str) -> tuple[Listed, ...]:
         if changes := changes_in(where):
             return openspec_tasks(changes, place)
     elif held == ["speckit"]:
-        if files := [file for file in _specs_in(where) if _TASK.search(load_text(file))]:
+        if files := _specs_in(where):
             return settled((Found(one) for file in files for one in _load(file, "speckit", root)), place)
     else:
         raise UserError(f"{place} is a folder", slug="not-a-file", hint="name a file that holds a task list")
@@ -102,9 +102,6 @@ def _load_folder(where: str, format: str, root: str) -> tuple[Listed, ...]:
 def formats_in(folder: str) -> list[str]:
     """What a folder can be told to hold."""
     held = {"beads": _beads_in(folder), "speckit": _specs_in(folder), "openspec": changes_in(folder)}
-    if held["openspec"]:  # a change has a tasks.md, too
-        changes = {str(path) for path in changes_in(folder)}
-        held["speckit"] = [file for file in _specs_in(folder) if os.path.dirname(file) not in changes]
     return [format for format, files in held.items() if files]
 
 
@@ -114,8 +111,9 @@ def _beads_in(folder: str) -> list[str]:
 
 def _specs_in(folder: str) -> list[str]:
     for pattern in SPECKIT_FILES:
-        if found := [str(path) for path in found_in(folder, pattern)]:
-            return found
+        found = [path for path in found_in(folder, pattern) if not path.with_name("proposal.md").exists()]
+        if files := [str(path) for path in found if _TASK.search(load_text(str(path)))]:
+            return files
     return []
 
 

@@ -12,15 +12,16 @@ from heddle.ports.trackers import Listed
 FILES = ("specs/*/tasks.md", "*/tasks.md", "tasks.md")
 """Where a folder has them: a repository, its `specs`, one specification."""
 
-_TASK = re.compile(r"[*_]{0,2}(?P<id>T\d{1,6}[a-z]?(?:[.-]\d{1,4})?)[*_]{0,2}[:.]?[*_]{0,2}(?P<rest>(?:\s.*)?)")
+_TASK = re.compile(r"[*_]{0,2}(?P<id>T\d{1,6}[A-Za-z]?(?:[.-][A-Za-z0-9]{1,20}){0,3})(?![A-Za-z0-9])(?P<rest>.*)")
 _MARK = re.compile(r"\s*\*{0,2}\[(?P<mark>[^\]]{1,40})\]\*{0,2}")
 _STORY = re.compile(r"US-?\d{1,4}", re.IGNORECASE)
 _STORIES = re.compile(r"user stor(?:y|ies)\b|\bUS-?\d", re.IGNORECASE)
 _PRIORITY = re.compile(r"\(\s*priority:?\s*p([0-4])\s*\)", re.IGNORECASE)
 _DEPENDS = re.compile(
-    r"depends on ((?:T\d{1,6}[a-z]?(?:[.-]\d{1,4})?(?:\s*,\s*|\s+and\s+|\s*&\s*)?){1,50})", re.IGNORECASE
+    r"depends on ((?:T\d{1,6}[A-Za-z]?(?:[.-][A-Za-z0-9]{1,20}){0,3}(?:\s*,\s*|\s+and\s+|\s*&\s*)?){1,50})",
+    re.IGNORECASE,
 )
-_ID = re.compile(r"T\d{1,6}[a-z]?(?:[.-]\d{1,4})?")
+_ID = re.compile(r"T\d{1,6}[A-Za-z]?(?:[.-][A-Za-z0-9]{1,20}){0,3}")
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ def _tasks(text: str) -> list[_Task]:
                 owner.body += [" " * item.indent + f"- [{'x' if item.checked else ' '}] {item.title}", *item.body]
             continue
         known.add(item.line)
-        words, side_by_side, story = match["rest"], False, ""
+        words, side_by_side, story = match["rest"].lstrip("*_:., "), False, ""
         while mark := _MARK.match(words):
             side_by_side = side_by_side or mark["mark"].upper() == "P"
             story = mark["mark"].upper() if _STORY.fullmatch(mark["mark"]) else story
