@@ -104,6 +104,7 @@ async def test_no_gh_at_all(stage: Stage) -> None:
     ("script", "kind", "slug"),
     [
         ("echo 'To get started with GitHub CLI, please run:  gh auth login' >&2; exit 4", SetupError, "gh-login"),
+        ("exit 4", SetupError, "gh-login"),
         ("echo 'HTTP 401: Bad credentials (https://api.github.com/graphql)' >&2; exit 1", SetupError, "gh-login"),
         ("echo 'GraphQL: API rate limit already exceeded for user ID 1.' >&2; exit 1", OutsideError, "gh-rate-limit"),
         ("echo 'HTTP 403: You have exceeded a secondary rate limit' >&2; exit 1", OutsideError, "gh-rate-limit"),

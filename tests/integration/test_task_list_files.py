@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heddle.adapters.trackers import TaskLists
+from heddle.adapters.trackers import TaskLists, files
 from heddle.adapters.trackers.checklist import items
 from heddle.adapters.trackers.files import SIZE_LIMIT, name_of
 from heddle.adapters.trackers.github import github_tasks
@@ -32,12 +32,22 @@ async def refused(where: Path | str, format: str = "") -> UserError:
     return caught.value
 
 
-async def test_a_file_past_the_bound_is_refused_before_it_is_read(tmp_path: Path) -> None:
+async def test_a_file_past_the_bound_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     large = tmp_path / "issues.jsonl"
     with large.open("wb") as stream:
         stream.truncate(100 * 1024 * 1024)
-    error = await refused(large)
-    assert error.slug == "list-too-large" and f"{SIZE_LIMIT // 1024 // 1024} MiB" in error.message
+    reads: list[int] = []
+    real = os.read
+    with monkeypatch.context() as patched:
+        patched.setattr(files.os, "read", lambda number, size: reads.append(size) or real(number, size))
+        error = await refused(large)
+        assert error.slug == "list-too-large" and f"{SIZE_LIMIT // 1024 // 1024} MiB" in error.message
+        assert sum(reads) < 1_000_000  # but for what the event loop reads itself
+        patched.setattr(files.os, "fstat", lambda number: os.stat(tmp_path / "small"))
+        (tmp_path / "small").touch()  # one that grows, or that tells no size
+        assert (await refused(large)).slug == "list-too-large"
 
 
 async def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ async def test_beads_are_read_with_their_links_and_bookkeeping_is_not(tmp_path: 
                 on("bd-2", "bd-3", "blocks"),
                 on("bd-2", "bd-4", "discovered-from"),
                 on("bd-2", "bd-5", "related"),
-                on("bd-9", "bd-3", "blocks"),
+                on("bd-9", "bd-7", "blocks"),
             ],
         ),
         bead("bd-3", status="in_progress", priority=9, labels=["docs"], parent="bd-1"),

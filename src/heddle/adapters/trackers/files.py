@@ -83,7 +83,7 @@ def name_of(where: str, root: str) -> str:
     """
     path = os.path.normpath(where)
     for one, top in ((path, os.path.normpath(root)), (os.path.realpath(where), os.path.realpath(root))):
-        if root and is_inside(one, top):
+        if root and one != top and is_inside(one, top):
             return Path(os.path.relpath(one, top)).as_posix()
     return Path(path).as_posix()
 
