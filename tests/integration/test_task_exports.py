@@ -113,10 +113,16 @@ def test_the_block_shows_the_tasks_and_nothing_else_is_touched() -> None:
         "- [ ] T4 Waits (blocked, after T3, T10)",
         "- [ ] T5 Lost (ready)",
         "- [ ] T6 Round (ready)",
-        "- [ ] T7 Round, too (ready)",
-        "  - [ ] T8 In it (ready)",
+        "  - [ ] T7 Round, too (ready)",
+        "    - [ ] T8 In it (ready)",
     ]
     assert shown.replace(block, "\nold\n") == before
+
+
+def test_a_deep_line_of_parents_is_shown_as_far_as_it_can_be_read() -> None:
+    chain = [task(f"T{n}", links=(Link(LinkKind.PARENT, f"T{n - 1}"),)) for n in range(1, 5001)]
+    lines = as_roadmap(chain, "").split("\n")
+    assert len(lines) == 5003 and lines[3] == "    - [ ] T3 Words (ready)" and max(map(len, lines)) < 100
 
 
 def test_a_title_cannot_leave_the_block() -> None:

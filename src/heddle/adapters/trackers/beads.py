@@ -6,8 +6,8 @@ from heddle.core.errors import UserError
 from heddle.core.links import Link, LinkKind
 from heddle.ports.trackers import Listed
 
-FILES = (".beads/issues.jsonl", "issues.jsonl", ".beads/beads.jsonl", "beads.jsonl")
-"""Where a folder has them, the first one that is there."""
+FILES = ("issues.jsonl", "beads.jsonl")
+"""What holds them in the folder `.beads`: the first one that is there."""
 
 _LINKS = {
     "blocks": LinkKind.BLOCKS,

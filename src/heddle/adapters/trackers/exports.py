@@ -14,6 +14,7 @@ from heddle.ports.trackers import Exported, Listed
 _NUMBERED = re.compile(r"([A-Za-z-]*)(\d{1,18})")
 _HIDDEN = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _TITLE_LIMIT = 200
+_DEPTH_LIMIT = 20
 
 
 def as_jsonl(tasks: Iterable[Exported]) -> str:
@@ -119,27 +120,22 @@ def as_roadmap(tasks: Iterable[Exported], before: str) -> str:
 
 
 def _outline(tasks: tuple[Exported, ...]) -> Iterator[str]:
-    """A line for each task, below that of its parent. Those that are their own ancestors stand at the top."""
+    """A line for each task, below that of its parent. Of tasks that are their own ancestors the first begins."""
     known = {task.id for task in tasks}
     parents = {task.id: link.task for task in tasks for link in task.links if link.kind is LinkKind.PARENT}
     children: dict[str, list[Exported]] = {}
     for task in tasks:
         above = parents.get(task.id, "")
-        children.setdefault(above if above in known and not _circles(task.id, parents) else "", []).append(task)
-    waiting = [(task, 0) for task in reversed(children.get("", []))]
-    while waiting:
-        task, depth = waiting.pop()
-        yield "  " * depth + _entry(task)
-        waiting += [(child, depth + 1) for child in reversed(children.get(task.id, []))]
-
-
-def _circles(id: str, parents: dict[str, str]) -> bool:
-    seen = {id}
-    above = parents.get(id, "")
-    while above and above not in seen:
-        seen.add(above)
-        above = parents.get(above, "")
-    return above == id
+        children.setdefault(above if above in known else "", []).append(task)
+    shown: set[str] = set()
+    for start in (*children.get("", []), *tasks):
+        waiting = [(start, 0)]
+        while waiting:
+            task, depth = waiting.pop()
+            if task.id not in shown:
+                shown.add(task.id)
+                yield "  " * min(depth, _DEPTH_LIMIT) + _entry(task)
+                waiting += [(child, depth + 1) for child in reversed(children.get(task.id, []))]
 
 
 def _entry(task: Exported) -> str:

@@ -41,7 +41,11 @@ class TaskLists:
             if format == "github" or (not format and REPOSITORY.fullmatch(where)):
                 issues = await self._gh.fetch_issues(where, root)
                 return await asyncio.to_thread(github_tasks, issues, where or "github")
-            raise _untold("a file, a folder or OWNER/NAME is needed" if not where else f"'{where}' is no absolute path")
+            raise _untold(
+                "a file, a folder or OWNER/NAME is needed"
+                if not where
+                else f"'{ascii(where)[1:-1][:200]}' is no absolute path"
+            )
         return await asyncio.to_thread(_load, where, format, root)
 
     def text(self, tasks: Iterable[Exported], format: ExportFormat, before: str = "") -> str:
@@ -106,6 +110,8 @@ def formats_in(folder: str) -> list[str]:
 
 
 def _beads_in(folder: str) -> list[str]:
+    if os.path.basename(os.path.normpath(folder)) != ".beads":
+        folder = os.path.join(folder, ".beads")
     return [path for path in (os.path.join(folder, name) for name in BEADS_FILES) if os.path.isfile(path)]
 
 

@@ -9,7 +9,7 @@ from heddle.core.errors import UserError
 from heddle.core.links import Link, LinkKind
 from heddle.ports.trackers import Listed
 
-FILES = ("specs/*/tasks.md", "*/tasks.md", "tasks.md")
+FILES = ("specs/*/tasks.md", ".specify/specs/*/tasks.md", "*/tasks.md", "tasks.md")
 """Where a folder has them: a repository, its `specs`, one specification."""
 
 _TASK = re.compile(r"[*_]{0,2}(?P<id>T\d{1,6}[A-Za-z]?(?:[.-][A-Za-z0-9]{1,20}){0,3})(?![A-Za-z0-9])(?P<rest>.*)")
