@@ -25,10 +25,12 @@ from heddle.ports.processes import (
 from heddle.ports.registries import Reach, Registries, reach_of
 from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
 from heddle.ports.tools import NoTools, Opening, SessionTools
+from heddle.ports.trackers import FORMATS, Exported, ExportFormat, Listed, Trackers
 from heddle.ports.workspaces import Caution, Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
 from heddle.ports.worktrees import Ownership, Worktrees
 
 __all__ = [
+    "FORMATS",
     "STREAM_LIMIT",
     "Advanced",
     "Agent",
@@ -47,9 +49,12 @@ __all__ = [
     "Dial",
     "Dispatcher",
     "Exit",
+    "ExportFormat",
+    "Exported",
     "Fence",
     "Held",
     "Journal",
+    "Listed",
     "Merged",
     "Mount",
     "MovedOn",
@@ -68,6 +73,7 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "Streams",
+    "Trackers",
     "View",
     "Workspace",
     "WorkspaceOrder",
