@@ -37,6 +37,7 @@ from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.sandbox.policy import Shown
 from heddle.adapters.sandbox.seatbelt import Seatbelt
 from heddle.adapters.sandbox.strong import StrongBox, unbounded
+from heddle.adapters.trackers import TaskLists
 from heddle.adapters.workspaces import choice
 from heddle.adapters.workspaces.apart import PortBlocks
 from heddle.adapters.workspaces.clone import CloneWorkspaces
@@ -355,6 +356,7 @@ async def build(
         close=close,
         live=enclosures.none.live,
         previews=Previews(runs, LocalPreviews(wish)),
+        lists=TaskLists(environment),
         started_at=clock.now(),
     )
     return House(desk, journal, enclosures, dispatcher)

@@ -13,7 +13,7 @@ from heddle.core.cycle import Blocker, Rebase, StartStage, Wait, Who, World, dec
 from heddle.core.errors import Refused
 from heddle.core.evolve import fold
 from heddle.core.gate import Gates
-from heddle.core.links import Link, LinkKind, circle, waits_for
+from heddle.core.links import Link, LinkKind, circle, first_circle, ordered, waits_for
 from heddle.core.run import ClosedFor, Run, Unstarted
 from heddle.core.task import Stage, Status, Task
 from heddle.core.timeline import timeline
@@ -59,6 +59,25 @@ def test_a_circle_goes_along_links_that_are_there(links: dict[str, list[Link]], 
     for here, there in pairwise(around):
         assert any(link.task == there and link.kind is not LinkKind.DISCOVERED_FROM for link in links[here])
     assert not around or around[0] == around[-1] == start
+
+
+@given(GRAPHS)
+def test_what_waits_for_each_other_is_found_and_all_else_comes_in_order(links: dict[str, list[Link]]) -> None:
+    order, around = ordered(links), first_circle(links)
+    place = {task: at for at, task in enumerate(order)}
+    for task in order:
+        ahead = [link.task for link in links[task] if link.kind is not LinkKind.DISCOVERED_FROM]
+        assert all(place[other] < place[task] for other in ahead if other in links)
+    assert bool(around) == (len(order) < len(links))
+    assert not around or (around[0] == around[-1] and not set(around) & set(order))
+
+
+def test_a_circle_is_found_from_what_only_leads_into_it() -> None:
+    links = {"T1": blocks("T2"), "T2": blocks("T3"), "T3": blocks("T2"), "T4": ()}
+    assert first_circle(links) in (("T2", "T3", "T2"), ("T3", "T2", "T3"))
+    assert ordered(links) == ("T4",)
+    assert ordered({"T2": blocks("T1", "T9"), "T1": ()}) == ("T1", "T2")
+    assert first_circle({"T1": ()}) == ()
 
 
 def test_a_task_waits_for_what_blocks_it_and_for_what_blocks_its_parents() -> None:

@@ -11,6 +11,7 @@ from heddle.engine.fleet import Fleet
 from heddle.engine.previews import Previews
 from heddle.engine.runs import Runs
 from heddle.engine.site import Site
+from heddle.ports import Trackers
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class Desk:
     close: Callable[[], None]
     live: Callable[[], Awaitable[tuple[str, ...]]]
     previews: Previews
+    lists: Trackers
     started_at: float = 0.0
     lacks: str = ""
     notes: list[str] = field(default_factory=list)

@@ -47,14 +47,14 @@ def standing(run: Run) -> Rival:
     return Rival(run.task.id, settled, green, won, lines)
 
 
-def number(rival: Rival) -> int:
-    """Its place in the order in which tasks were asked for."""
-    return int(rival.id[1:]) if rival.id[1:].isdigit() else 0
+def number(id: str) -> int:
+    """A task's place in the order in which tasks were asked for."""
+    return int(id[1:]) if id[1:].isdigit() else 0
 
 
 def best(rivals: Iterable[Rival]) -> Rival:
     """The one that changed the fewest lines; the eldest of equals."""
-    return min(rivals, key=lambda rival: (rival.lines, number(rival)))
+    return min(rivals, key=lambda rival: (rival.lines, number(rival.id)))
 
 
 _SHARED = (

@@ -290,7 +290,7 @@ def _unchosen(run: Run, rivals: tuple[Rival, ...]) -> Wait | None:
         return None
     if under_way:
         return Wait(Who.TASK, RIVALS, f"validated; its rivals are under way: {', '.join(under_way)}")
-    green = sorted((me, *(rival for rival in rivals if rival.green)), key=number)
+    green = sorted((me, *(rival for rival in rivals if rival.green)), key=lambda rival: number(rival.id))
     if pick is Pick.SMALLEST:
         smallest = best(green)
         return None if smallest == me else Wait(Who.TASK, RIVALS, f"{smallest.id} is smaller and goes on")

@@ -45,6 +45,39 @@ def circle(links: Links, start: str) -> tuple[str, ...]:
     return ()
 
 
+def first_circle(links: Links) -> tuple[str, ...]:
+    """Some tasks that wait for each other, from one of them to itself; empty when none do."""
+    tangled = set(links) - set(ordered(links))
+    if not tangled:
+        return ()
+    seen: set[str] = set()
+    here = min(tangled)
+    while here not in seen:  # each of these waits for another of them
+        seen.add(here)
+        here = next(task for task in _ahead(links, here) if task in tangled)
+    return circle(links, here)
+
+
+def ordered(links: Links) -> tuple[str, ...]:
+    """The tasks with what they wait for before them; without those that wait for each other, or for such."""
+    waiting = {id: {task for task in _ahead(links, id) if task in links} for id in links}
+    behind: dict[str, list[str]] = {}
+    for id, ahead in waiting.items():
+        for task in ahead:
+            behind.setdefault(task, []).append(id)
+    free = [id for id, ahead in waiting.items() if not ahead]
+    for id in free:  # it grows
+        for other in behind.get(id, ()):
+            waiting[other].discard(id)
+            if not waiting[other]:
+                free.append(other)
+    return tuple(free)
+
+
+def _ahead(links: Links, id: str) -> tuple[str, ...]:
+    return tuple(link.task for link in links[id] if link.kind in _BINDING)
+
+
 def _way(came_from: Mapping[str, str], start: str, last: str) -> tuple[str, ...]:
     way = [start, last]
     while way[-1] != start:

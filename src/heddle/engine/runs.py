@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from heddle.core.contest import standing
+from heddle.core.contest import number, standing
 from heddle.core.errors import Refused, UserError
 from heddle.core.events import (
     CommandsApproved,
@@ -77,7 +77,7 @@ class Runs:
 
     def by_priority(self) -> tuple[Run, ...]:
         """Every run in the order in which they take what there is room for."""
-        return tuple(sorted(self._runs.values(), key=lambda run: run.task.priority))
+        return tuple(sorted(self._runs.values(), key=lambda run: (run.task.priority, number(run.task.id))))
 
     def links(self) -> dict[str, tuple[Link, ...]]:
         """How all tasks hang together."""
@@ -133,11 +133,17 @@ class Runs:
 
     async def add(self, make: Callable[[str], Sequence[Event]], *, by: str) -> Run:
         """Append the first facts of a new task, which `make` makes of its id."""
-        async with self._lock("tasks"):
-            known = [stream.removeprefix("task:") for stream in await self.journal.streams("task:")]
-            numbers = [int(id[1:]) for id in known if id[1:].isdigit()]
-            id = f"T{max(numbers, default=0) + 1}"
+        async with self.adding():
+            id = f"T{self.next_number()}"
             return await self.record(id, *make(id), by=by)
+
+    def adding(self) -> asyncio.Lock:
+        """Held by whoever gives out numbers to new tasks, or changes how tasks hang together."""
+        return self._lock("tasks")
+
+    def next_number(self) -> int:
+        """The number of the next task; one whose facts cannot be read keeps its own."""
+        return 1 + max((int(id[1:]) for id in (*self._runs, *self.unreadable) if id[1:].isdigit()), default=0)
 
     async def record(self, task: str, *events: Event, by: str = "heddle", cause: str = "") -> Run:
         """Append facts to a task's stream and return the run after them."""
@@ -155,7 +161,7 @@ class Runs:
 
     async def record_linked(self, task: str, choose: Callable[[Run], Iterable[Event]], *, by: str) -> Run:
         """As `record_if`; and no other links between tasks change meanwhile, so that two changes make no circle."""
-        async with self._lock("tasks"):
+        async with self.adding():
             return await self.record_if(task, choose, by=by)
 
     async def record_other(self, stream: str, *events: Event, by: str = "heddle", cause: str = "") -> None:

@@ -3,7 +3,7 @@
 import argparse
 from types import ModuleType
 
-from heddle.frontends.cli.commands.task import add, claim, close, dep, edit, listing, release, show
+from heddle.frontends.cli.commands.task import add, bringing, claim, close, dep, edit, exporting, listing, release, show
 
 VERBS: dict[str, ModuleType] = {
     "add": add,
@@ -14,6 +14,8 @@ VERBS: dict[str, ModuleType] = {
     "claim": claim,
     "release": release,
     "close": close,
+    "import": bringing,
+    "export": exporting,
 }
 
 EXAMPLES = [f"heddle task {example}" for verb in VERBS.values() for example in verb.EXAMPLES]
