@@ -104,7 +104,7 @@ def test_how_a_run_stands() -> None:
     assert standing(run_of(*DONE[:3], e.RunHeld("x", "y"))).settled
     assert standing(run_of(*DONE[:3], e.RunStopped("x"))).settled
     assert best([rival("T3", lines=2), rival("T10", lines=2), rival("T2")]).id == "T3"
-    assert (number(rival("T12")), number(rival("odd"))) == (12, 0)
+    assert (number("T12"), number("odd")) == (12, 0)
     assert player("codex:gpt:1") == ("codex", "gpt:1")
 
 

@@ -77,7 +77,7 @@ async def test_every_agent_is_told_with_what_it_can_and_cannot_do(tmp_path: Path
     can = {one["name"]: one for one in told["claude"]["capabilities"]}
     assert tuple(can) == NAMES
     assert can["resume"]["can"] and not can["resume"]["why"]
-    assert not can["mcp"]["can"] and can["mcp"]["why"]
+    assert can["mcp"]["can"] and not can["budget"]["can"] and can["budget"]["why"]
     assert findings["agent rehearsal"] is True
     assert findings["agent gone"] is None  # nobody chose it
     assert findings["agent garbled"] is False

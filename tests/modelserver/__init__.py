@@ -47,7 +47,7 @@ A request that waits ends when the server closes or when the agent goes away. `s
 From another process: `POST /_open/<gate>` opens a gate, `GET /_calls` is the log.
 """
 
-from .scenario import NEVER, Edit, Error, Raw, Read, Shell, Tokens, Turn, When, Write
+from .scenario import NEVER, Edit, Error, Raw, Read, Served, Shell, Tokens, Turn, When, Write
 from .server import Call, ModelServer
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "ModelServer",
     "Raw",
     "Read",
+    "Served",
     "Shell",
     "Tokens",
     "Turn",

@@ -51,7 +51,15 @@ class Raw:
     text: str | None = None
 
 
-Op: TypeAlias = Read | Edit | Write | Shell | Raw
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Call a tool that Heddle serves the session."""
+
+    name: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+Op: TypeAlias = Read | Edit | Write | Shell | Served | Raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .scenario import Edit, Op, Raw, Read, Shell, Turn, Write
+from .scenario import Edit, Op, Raw, Read, Served, Shell, Turn, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ def _claude(op: Op, fields: Mapping[str, str]) -> list[ToolCall]:
         case Shell(command):
             told = {"command": filled(command, fields), "description": "scripted"}
             return [ToolCall(tool, told) for tool in ("Bash", "run_shell_command")]
+        case Served(name, args):
+            return [ToolCall(f"mcp__heddle__{name}", filled(args, fields))]
         case Raw():
             return []
 
@@ -78,6 +80,8 @@ def _opencode(op: Op, fields: Mapping[str, str]) -> list[ToolCall]:
             return [ToolCall("edit", {"filePath": _absolute(path, fields), **change})]
         case Shell(command):
             return [ToolCall("bash", {"command": filled(command, fields), "description": "scripted"})]
+        case Served(name, args):
+            return [ToolCall(f"heddle_{name}", filled(args, fields))]
         case Raw():
             return []
 
@@ -99,6 +103,9 @@ def _codex(op: Op, fields: Mapping[str, str]) -> list[ToolCall]:
             return _codex_patch([f"*** Update File: {_absolute(path, fields)}", "@@", *lines])
         case Shell(command):
             return _codex_command(filled(command, fields))
+        case Served(name, args):
+            script = f"{PATIENTLY}text(await tools.mcp__heddle__{name}({json.dumps(filled(args, fields))}));"
+            return [ToolCall("functions/exec", {}, script)]
         case Raw():
             return []
 

@@ -234,6 +234,7 @@ async def show(desk: Desk, asked: One) -> dict[str, Any]:
         "schema": "heddle.task/1",
         **asdict(desk.row(run)),
         "text": run.task.text,
+        "role": run.task.role,
         "base": run.base,
         "branch": run.task.branch,
         "plan": asdict(run.plan) if run.plan else None,

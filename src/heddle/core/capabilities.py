@@ -42,7 +42,7 @@ MEANS = {
     "budget": "it ends a turn by itself once a sum is spent",
     "limits": "it signals its vendor's limits as such",
     "hooks": "Heddle hears of its steps through its hooks",
-    "mcp": "it can be given tools over MCP",
+    "mcp": "it uses the tools that Heddle serves its sessions",
     "structured_output": "it can answer in a given schema",
     "interrupt": "a turn can be ended without ending the session",
     "terminal": "you can take its conversation over on its own screen",

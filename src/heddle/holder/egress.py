@@ -58,7 +58,7 @@ TOOLS = "heddle-tools.invalid"
 once somebody listens there."""
 
 USER = "heddle"
-LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
+LOCAL = "localhost,127.0.0.0/8,127.0.0.1,127.77.77.77,::1"
 """What is never asked of the proxy."""
 
 Resolve = Callable[[str, int], list[str]]

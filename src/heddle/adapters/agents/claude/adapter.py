@@ -10,7 +10,7 @@ from heddle.adapters.agents.brands import Brand, handed_on, reach
 from heddle.adapters.agents.claude.conversation import ClaudeConversation
 from heddle.adapters.agents.claude.tools import OFFER_PLAN, WITHHELD
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import PRIVATE_HOME, Access, Brief
+from heddle.core.session import PRIVATE_HOME, TOOLS_TOKEN, TOOLS_URL, Access, Brief
 from heddle.ports import Command
 
 HOST = ("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
@@ -25,6 +25,19 @@ ENV = {
 UNAPPROVED = ("--setting-sources=user", "--strict-mcp-config")
 """Keeps the repository's settings (hooks, plugins, environment, permissions), skills, commands, agents and
 .mcp.json from being loaded: in this mode the program would run them without asking (X5)."""
+
+SERVER = "heddle"
+SERVED = {
+    "mcpServers": {
+        SERVER: {
+            "type": "http",
+            "url": f"${{{TOOLS_URL}}}",
+            "headers": {"Authorization": f"Bearer ${{{TOOLS_TOKEN}}}"},
+            "alwaysLoad": True,  # few and small: to search for them would cost more
+        }
+    }
+}
+"""The tools that Heddle serves the session; the program itself puts in where they are, and the token."""
 
 SETTINGS = {"useAutoModeDuringPlan": False, "permissions": {"disableAutoMode": "disable"}}
 """Nobody but Heddle answers permission requests: else a classifier decides on commands in plan mode."""
@@ -61,6 +74,7 @@ class ClaudeAgent:
         argv += [f"--disallowedTools={','.join(withheld)}", f"--add-dir={brief.tree}"]
         argv += [f"--resume={brief.resume}" if brief.resume else f"--session-id={session_id(brief)}"]
         argv += [f"--model={brief.model}"] if brief.model else []
+        argv += [f"--mcp-config={json.dumps(SERVED)}", f"--allowedTools=mcp__{SERVER}"] if brief.tools else []
         env, to = {**ENV, **self._env}, self._reach
         return Command(
             brief.session, tuple(argv), "", env, stdin="pipe", hosts=to.hosts, near=to.near, forwards=to.forwards

@@ -7,7 +7,7 @@ from typing import Literal
 from heddle.adapters.agents.brands import Brand, handed_on, reach
 from heddle.adapters.agents.codex.conversation import CodexConversation
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import Access, Brief
+from heddle.core.session import TOOLS, TOOLS_TOKEN, Access, Brief
 from heddle.ports import Command
 
 KEY = "CODEX_API_KEY"
@@ -43,6 +43,13 @@ SANDBOXES = {Access.READ: "read-only", Access.WRITE: "danger-full-access"}
 
 PROVIDER = "heddle"
 
+SERVED = (
+    f'mcp_servers.heddle.url="http://{TOOLS}/mcp"',
+    f'mcp_servers.heddle.bearer_token_env_var="{TOOLS_TOKEN}"',
+    'mcp_servers.heddle.default_tools_approval_mode="approve"',
+)
+"""The tools that Heddle serves the session."""
+
 
 class CodexAgent:
     """The Agent port for Codex. Of `environment` it hands on what the brand allows, nothing else."""
@@ -65,6 +72,7 @@ class CodexAgent:
 
     def _started(self, brief: Brief, verb: str, more: tuple[str, ...], stdin: Literal["pipe", "terminal"]) -> Command:
         settings = (*SETTINGS, *(f"features.{name}=false" for name in WITHHELD), *self._vendor(), distrust(brief.tree))
+        settings += SERVED if brief.tools else ()
         argv = (*self._brand.command, verb, *(word for setting in settings for word in ("-c", setting)), *more)
         to = self._reach
         return Command(

@@ -9,7 +9,7 @@ from heddle.adapters.agents.brands import Brand, handed_on, reach
 from heddle.adapters.agents.opencode.conversation import RULES, OpencodeConversation
 from heddle.adapters.agents.opencode.wire import EVENTS
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import Brief
+from heddle.core.session import TOOLS_TOKEN, TOOLS_URL, Brief
 from heddle.ports import Command
 
 LOCAL = "local"
@@ -42,6 +42,14 @@ SETTINGS: dict[str, object] = {
     "permission": {rule["permission"]: rule["action"] for rule in RULES},
     "experimental": {"continue_loop_on_deny": True},  # a refusal is an answer, not the end of the turn
 }
+
+SERVED: dict[str, object] = {
+    "type": "remote",
+    "url": f"{{env:{TOOLS_URL}}}",
+    "headers": {"Authorization": f"Bearer {{env:{TOOLS_TOKEN}}}"},
+    "oauth": False,
+}
+"""The tools that Heddle serves the session."""
 
 PASSWORD = "OPENCODE_SERVER_PASSWORD"  # noqa: S105 - the name of a variable
 SERVE = ("serve", "--hostname=127.0.0.1", "--port={port}")
@@ -101,6 +109,8 @@ class OpencodeAgent:
         settings |= {"model": model, "small_model": model} if model else {}
         if OWN_KEY not in self._env and not model.startswith(f"{OWN_SERVICE}/"):
             settings["disabled_providers"] = [OWN_SERVICE]  # it takes requests without a key, and nobody asked it to
+        if brief.tools:
+            settings["mcp"] = {"heddle": SERVED}
         endpoint = self._env.get(ENDPOINT, "")
         if endpoint:
             options = {"baseURL": endpoint, "apiKey": f"{{env:{LOCAL_KEY}}}" if LOCAL_KEY in self._env else "none"}

@@ -1,0 +1,92 @@
+"""Real agents use the tools that Heddle serves them, from inside the tier that this machine gives."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelserver import ModelServer, Served, Turn, When, Write
+from support import claude_brand, codex_brand, opencode_brand
+from support.fleet import git, heddle, make_repository
+
+pytestmark = pytest.mark.timeout(300)
+AGENTS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex", "opencode")]
+BRANDS = {"claude": claude_brand, "codex": codex_brand, "opencode": opencode_brand}
+
+
+def reached(server: ModelServer) -> dict[str, str]:
+    """How each agent finds the model."""
+    claude = {"ANTHROPIC_BASE_URL": server.url, "ANTHROPIC_API_KEY": "test"}
+    codex = {"OPENAI_BASE_URL": f"{server.url}/v1", "CODEX_API_KEY": "test"}
+    return claude | codex | {"LOCAL_ENDPOINT": f"{server.url}/v1", "LOCAL_MODEL": "mine/coder"}
+
+
+def quick(path: str) -> dict[str, Any]:
+    return {"lane": "quick", "scope": [path], "checks": [f"test -s {path}"]}
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+async def test_an_agent_reads_its_task_files_another_and_hands_in_by_its_tools(
+    tmp_path: Path, model_server: ModelServer, agent: str
+) -> None:
+    repository = make_repository(tmp_path / "repo")
+    model_server.play(
+        When("task", stage="execute"),
+        Turn("", [Served("read_task")]),
+        Turn("", [Served("file_task", {"text": "rename x", "role": "refactor"})]),
+        Turn("", [Write("b.txt", "hello\n")]),
+        Turn("", [Served("submit", {"document": "Wrote b.txt, as the tools say.\n"})]),
+        Turn("Done."),
+    )
+    BRANDS[agent].write_brand(tmp_path)
+    async with heddle(tmp_path, repository, **reached(model_server)) as fleet:
+        id = await fleet.start("write b [[scn:task]]", agent=agent, **quick("b.txt"))
+        (row,) = await fleet.until(id, limit_s=150)
+        assert row["status"] == "landed", row["why"]
+        shown = await fleet.call("task.show", task=id)
+        filed = await fleet.call("task.show", task="T2")
+        path = fleet.house.desk.transcript("T1-1-execute-1.1")
+        assert path is not None and "stage execute, attempt 1; lane quick" in path.read_text()
+    assert shown["result"]["handoff"] == "Wrote b.txt, as the tools say.\n"
+    assert (filed["title"], filed["role"], filed["links"][0]["task"]) == ("rename x", "refactor", "T1")
+    assert {call.outcome for call in model_server.calls()} == {"answered"}
+
+
+@pytest.mark.needs("claude")
+@pytest.mark.parametrize("noted", [True, False])
+async def test_a_note_of_one_claude_changes_what_another_one_does(
+    tmp_path: Path, model_server: ModelServer, noted: bool
+) -> None:
+    """The model mends its work when the note is in its request; without one it has no reason to."""
+    repository, note = make_repository(tmp_path / "repo"), "mean() of nothing raises now"
+    says = [Served("write_note", {"kind": "interface-change", "text": note, "paths": ["b.txt"]})] if noted else []
+    model_server.play(
+        When("one", stage="execute"),
+        Turn("", [Write("a.txt", "a\n")]),
+        Turn("", [*says, Write("{out}/handoff.md", "done\n")]),
+        Turn("Done."),
+    )
+    model_server.play(
+        When("two", stage="execute"),
+        Turn("", [Write("b.txt", "as planned\n")]),
+        Turn("", [Write("{out}/handoff.md", "done\n")]),
+        Turn("Done.", gate="the-note-is-written"),
+    )
+    model_server.play(
+        When(stage="execute", patterns=("left notes", "mean\\(\\) of nothing raises now")),
+        Turn("", [Write("b.txt", "mended\n")]),
+        Turn("Mended."),
+    )
+    claude_brand.write_brand(tmp_path)
+    async with heddle(tmp_path, repository, **reached(model_server)) as fleet:
+        two = await fleet.start("write b [[scn:two]]", agent="claude", **quick("b.txt"))
+        await asyncio.to_thread(model_server.wait_at, "the-note-is-written", 1, 100.0)
+        one = await fleet.start("write a [[scn:one]]", agent="claude", **quick("a.txt"))
+        assert (await fleet.until(one, limit_s=100))[0]["status"] == "landed"
+        model_server.open("the-note-is-written")
+        (row,) = await fleet.until(two, limit_s=100)
+        assert row["status"] == "landed", row["why"]
+    assert git(repository, "show", "main:b.txt") == ("mended" if noted else "as planned")
+    assert json.dumps(note) and sum(note in call.prompt for call in model_server.calls()) == (2 if noted else 0)
