@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -30,8 +30,6 @@ class Reply:
 
     status: int
     body: bytes = b""
-    closes: bool = False
-    """Whether the connection ends with it, since the request may not have been read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ def shown(text: str) -> str:
 
 def refusal(status: int, why: str) -> Reply:
     """An answer to what is no request yet."""
-    return replace(_refusal(Fault(wire.BAD_REQUEST, why), UNSET, status), closes=True)
+    return _refusal(Fault(wire.BAD_REQUEST, why), UNSET, status)
 
 
 def _is_stateless(message: Message, headers: Mapping[str, str]) -> bool:

@@ -151,7 +151,7 @@ def message(body: bytes) -> Message:
     if body.lstrip(b" \t\r\n")[:1] == b"[":
         raise Fault(BAD_REQUEST, "batches are not taken: send one request at a time")
     try:
-        return msgspec.json.decode(body, type=Message)
+        return msgspec.json.decode(body.decode(), type=Message)  # what is skipped would not be looked at
     except msgspec.ValidationError as error:
         raise Fault(BAD_REQUEST, f"not a request: {error}") from error
     except RecursionError as error:
@@ -163,7 +163,7 @@ def message(body: bytes) -> Message:
 def known_id(body: bytes) -> Id | UnsetType:
     """The id of a message that is no request, where it has one."""
     try:
-        return msgspec.json.decode(body, type=Identified).id
+        return msgspec.json.decode(body.decode(), type=Identified).id
     except (ValueError, RecursionError):
         return UNSET
 
