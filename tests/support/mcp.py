@@ -181,5 +181,14 @@ async def served() -> AsyncIterator[Door]:
                 yield Door(listening.getsockname()[1], waiting, client)
         finally:
             waiting.let_go.set()
+            await _until_left(server)
             server.over.set()
             await asyncio.wait_for(serving, PATIENCE_S)
+
+
+async def _until_left(server: uvicorn.Server) -> None:
+    """Until nobody is connected, or a moment: the server's own wait has a tenth of a second as its grain."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 1
+    while server.server_state.connections and loop.time() < end:
+        await asyncio.sleep(0)

@@ -58,7 +58,7 @@ def read(offer: Offer, headers: Mapping[str, str], body: bytes) -> Reply | Call:
         return _answer(offer, message, stateless)
     except Fault as fault:
         status = _STATUS.get(fault.code, 400) if stateless else 200
-        return _refusal(fault, message.id, status)
+        return _refusal(fault, None if message.id is UNSET else message.id, status)
 
 
 def told(offer: Offer, call: Call, text: str, *, failed: bool) -> Reply:
@@ -78,7 +78,7 @@ def shown(text: str) -> str:
 
 def refusal(status: int, why: str) -> Reply:
     """An answer to what is no request yet."""
-    return _refusal(Fault(wire.BAD_REQUEST, why), UNSET, status)
+    return _refusal(Fault(wire.BAD_REQUEST, why), None, status)
 
 
 def _is_stateless(message: Message, headers: Mapping[str, str]) -> bool:
@@ -218,6 +218,6 @@ def _reply(id: Id, result: wire.Result) -> Reply:
     return Reply(200, wire.encoded(Answer(id=id, result=result)))
 
 
-def _refusal(fault: Fault, id: Id | msgspec.UnsetType, status: int) -> Reply:
+def _refusal(fault: Fault, id: Id | None, status: int) -> Reply:
     error = wire.Error(fault.code, shown(fault.message), fault.data)
     return Reply(status, wire.encoded(Answer(id=id, error=error)))

@@ -139,9 +139,9 @@ class Error(Struct):
 
 
 class Answer(Struct, tag_field="jsonrpc", tag="2.0"):
-    """The answer to one request: a result or an error; the id of a request that could not be read is left out."""
+    """The answer to one request: a result or an error; no id is that of a request that could not be read."""
 
-    id: Id | UnsetType = UNSET
+    id: Id | None
     result: object = UNSET
     error: Error | UnsetType = UNSET
 
@@ -160,12 +160,12 @@ def message(body: bytes) -> Message:
         raise Fault(NOT_JSON, f"not JSON: {error}") from error
 
 
-def known_id(body: bytes) -> Id | UnsetType:
+def known_id(body: bytes) -> Id | None:
     """The id of a message that is no request, where it has one."""
     try:
         return msgspec.json.decode(body.decode(), type=Identified).id
     except (ValueError, RecursionError):
-        return UNSET
+        return None
 
 
 def encoded(answer: Answer) -> bytes:
