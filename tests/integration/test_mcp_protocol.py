@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from heddle.server.mcp import app as door_module
 from heddle.server.mcp import protocol as protocol_module
-from heddle.server.mcp.app import application
+from heddle.server.mcp.app import PATH, application, refuse
 from heddle.server.mcp.offer import Tool, input_schema, offer
 from heddle.server.mcp.protocol import TEXT_LIMIT, Call, Reply, read, shown, told
 from support.mcp import (
@@ -256,8 +256,10 @@ async def test_text_has_no_control_characters_and_an_end(door: Door) -> None:
     result = await door.call("echo", title="a\x1b[2J\r\nb\tc\x00\x7f\x9b\u202fd")
     assert result["content"][0]["text"] == "a[2J\nb\tc\u202fd"
     text = (await door.call("echo", title="0123456789", times=5000))["content"][0]["text"]
-    assert len(text) == TEXT_LIMIT
-    assert text.splitlines()[-1] == "[cut here: these are the first 24,000 of 50,000 characters; ask for less]"
+    assert TEXT_LIMIT - 100 < len(text) <= TEXT_LIMIT
+    kept, last = text.splitlines()
+    assert (kept, len(kept)) == ("0123456789" * 2390, 23_900)
+    assert last == "[cut here: these are the first 23,900 of 50,000 characters; ask for less]"
     whole = (await door.call("echo", title="0123456789", times=TEXT_LIMIT // 10))["content"][0]["text"]
     assert whole == "0123456789" * (TEXT_LIMIT // 10)
 
@@ -323,6 +325,10 @@ async def test_a_host_may_be_left_out_by_old_clients_alone(door: Door) -> None:
     assert (await door.raw(head(length=len(body), http="1.0") + body)).startswith(b"HTTP/1.1 200 ")
     answer = await door.raw(head("Connection: close", length=len(body)) + body)
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 403 "))
+    given = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    for http, status in (("1.1", 403), ("2", 403), ("1.0", None)):
+        refused = refuse("POST", PATH, http, given, TOKEN)
+        assert (refused and refused.status) == status
     twice = head("Host: localhost", "Host: localhost", "Connection: close", length=len(body))
     assert (await door.raw(twice + body)).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 403 "))
 

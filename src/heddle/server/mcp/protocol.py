@@ -21,7 +21,7 @@ LASTS_MS = 300_000
 
 _UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _BASE64 = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
-_STATUS = {wire.NO_METHOD: 404, wire.OUR_FAULT: 200}
+_STATUS = {wire.NO_METHOD: 404}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ def shown(text: str) -> str:
     text = _UNSHOWN.sub("", text)
     if len(text) <= TEXT_LIMIT:
         return text
-    last = f"\n[cut here: these are the first {TEXT_LIMIT:,} of {len(text):,} characters; ask for less]"
-    return text[: TEXT_LIMIT - len(last)] + last
+    kept = TEXT_LIMIT - 100  # with room for what follows
+    return f"{text[:kept]}\n[cut here: these are the first {kept:,} of {len(text):,} characters; ask for less]"
 
 
 def refusal(status: int, why: str) -> Reply:
