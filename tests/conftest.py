@@ -31,6 +31,11 @@ TOOLS = {
         "HEDDLE_TEST_SDIST",
         "pip download --no-deps --no-binary :all: click==8.1.7, then name the file in HEDDLE_TEST_SDIST",
     ),
+    "mcp": (
+        "HEDDLE_TEST_MCP",
+        "for each VERSION of 1.30.0 and 2.3.0: python3 -m venv FOLDER/VERSION, FOLDER/VERSION/bin/pip install mcp==VERSION;"
+        " then name FOLDER in HEDDLE_TEST_MCP",
+    ),
     "ssh-keygen": ("", "apt-get install openssh-client"),
     "npm": ("", "apt-get install nodejs npm"),
     "tmux": ("", "apt-get install tmux"),
@@ -45,6 +50,9 @@ TOOLS = {
     ),
 }
 """What a machine may lack: the variable that names it, and the command that adds it."""
+
+NAMED = frozenset(("sdist", "mcp"))
+"""What is no program, so that it is here only where its variable says."""
 
 OPTIONAL = frozenset(("groups",))
 """What a machine may lack for reasons that nobody can mend from within it: left out, and said, in CI too."""
@@ -71,7 +79,7 @@ def is_here(tool: str) -> bool:
         return not why_none()
     variable = TOOLS[tool][0]
     named = os.environ.get(variable, "") if variable else ""
-    return Path(named).exists() if named else tool != "sdist" and shutil.which(tool) is not None
+    return Path(named).exists() if named else tool not in NAMED and shutil.which(tool) is not None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -36,6 +36,7 @@ MAY_SWALLOW = frozenset(
     {
         "engine/fleet.py",
         "server/app.py",
+        "server/mcp/app.py",
         "holder/zygote.py",
         "holder/program.py",
         "holder/box/init.py",

@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ LASTS_MS = 300_000
 
 _UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _BASE64 = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
-_STATUS = {wire.NO_METHOD: 404, wire.OUR_FAULT: 200}
+_STATUS = {wire.NO_METHOD: 404}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,6 @@ class Reply:
 
     status: int
     body: bytes = b""
-    closes: bool = False
-    """Whether the connection ends with it, since the request may not have been read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def read(offer: Offer, headers: Mapping[str, str], body: bytes) -> Reply | Call:
         return _answer(offer, message, stateless)
     except Fault as fault:
         status = _STATUS.get(fault.code, 400) if stateless else 200
-        return _refusal(fault, message.id, status)
+        return _refusal(fault, None if message.id is UNSET else message.id, status)
 
 
 def told(offer: Offer, call: Call, text: str, *, failed: bool) -> Reply:
@@ -74,13 +72,13 @@ def shown(text: str) -> str:
     text = _UNSHOWN.sub("", text)
     if len(text) <= TEXT_LIMIT:
         return text
-    last = f"\n[cut here: these are the first {TEXT_LIMIT:,} of {len(text):,} characters; ask for less]"
-    return text[: TEXT_LIMIT - len(last)] + last
+    kept = TEXT_LIMIT - 100  # with room for what follows
+    return f"{text[:kept]}\n[cut here: these are the first {kept:,} of {len(text):,} characters; ask for less]"
 
 
 def refusal(status: int, why: str) -> Reply:
     """An answer to what is no request yet."""
-    return replace(_refusal(Fault(wire.BAD_REQUEST, why), UNSET, status), closes=True)
+    return _refusal(Fault(wire.BAD_REQUEST, why), None, status)
 
 
 def _is_stateless(message: Message, headers: Mapping[str, str]) -> bool:
@@ -220,6 +218,6 @@ def _reply(id: Id, result: wire.Result) -> Reply:
     return Reply(200, wire.encoded(Answer(id=id, result=result)))
 
 
-def _refusal(fault: Fault, id: Id | msgspec.UnsetType, status: int) -> Reply:
+def _refusal(fault: Fault, id: Id | None, status: int) -> Reply:
     error = wire.Error(fault.code, shown(fault.message), fault.data)
     return Reply(status, wire.encoded(Answer(id=id, error=error)))

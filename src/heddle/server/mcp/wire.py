@@ -20,7 +20,6 @@ NOT_JSON = -32700
 BAD_REQUEST = -32600
 NO_METHOD = -32601
 BAD_PARAMETERS = -32602
-OUR_FAULT = -32603
 HEADER_MISMATCH = -32020
 NO_SUCH_VERSION = -32022
 
@@ -139,9 +138,9 @@ class Error(Struct):
 
 
 class Answer(Struct, tag_field="jsonrpc", tag="2.0"):
-    """The answer to one request: a result or an error; the id of a request that could not be read is left out."""
+    """The answer to one request: a result or an error; no id is that of a request that could not be read."""
 
-    id: Id | UnsetType = UNSET
+    id: Id | None
     result: object = UNSET
     error: Error | UnsetType = UNSET
 
@@ -151,7 +150,7 @@ def message(body: bytes) -> Message:
     if body.lstrip(b" \t\r\n")[:1] == b"[":
         raise Fault(BAD_REQUEST, "batches are not taken: send one request at a time")
     try:
-        return msgspec.json.decode(body, type=Message)
+        return msgspec.json.decode(body.decode(), type=Message)  # what is skipped would not be looked at
     except msgspec.ValidationError as error:
         raise Fault(BAD_REQUEST, f"not a request: {error}") from error
     except RecursionError as error:
@@ -160,12 +159,12 @@ def message(body: bytes) -> Message:
         raise Fault(NOT_JSON, f"not JSON: {error}") from error
 
 
-def known_id(body: bytes) -> Id | UnsetType:
+def known_id(body: bytes) -> Id | None:
     """The id of a message that is no request, where it has one."""
     try:
-        return msgspec.json.decode(body, type=Identified).id
+        return msgspec.json.decode(body.decode(), type=Identified).id
     except (ValueError, RecursionError):
-        return UNSET
+        return None
 
 
 def encoded(answer: Answer) -> bytes:

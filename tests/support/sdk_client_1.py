@@ -1,0 +1,47 @@
+"""A client made with version 1 of the official MCP SDK: a handshake first. Prints what it found as JSON."""
+
+import asyncio
+import json
+import sys
+
+import httpx
+from mcp import ClientSession, McpError
+from mcp.client.streamable_http import streamable_http_client
+
+
+async def main(url: str, token: str) -> dict[str, object]:
+    """Everything that the tests ask about."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        httpx.AsyncClient(headers=headers, trust_env=False, timeout=30) as client,
+        streamable_http_client(url, http_client=client) as (reading, writing, session_id),
+        ClientSession(reading, writing) as session,
+    ):
+        hello = await session.initialize()
+        await session.send_ping()
+        listed = await session.list_tools()
+        said, failed, bad = [
+            await session.call_tool(name, arguments)
+            for name, arguments in (("echo", {"title": "ä\n"}), ("fail", {}), ("echo", {"tittle": "a"}))
+        ]
+        try:
+            unknown: object = (await session.call_tool("nope", {})).model_dump(mode="json")
+        except McpError as error:
+            unknown = error.error.code
+        at_once = await asyncio.gather(*(session.call_tool("echo", {"title": f"t{number}"}) for number in range(20)))
+        return {
+            "version": hello.protocolVersion,
+            "server": [hello.serverInfo.name, hello.serverInfo.version],
+            "instructions": hello.instructions,
+            "session": session_id(),
+            "tools": [[tool.name, tool.description, tool.inputSchema] for tool in listed.tools],
+            "reads_only": [tool.annotations.readOnlyHint for tool in listed.tools if tool.annotations],
+            "said": [said.isError, said.content[0].text],
+            "failed": [failed.isError, failed.content[0].text],
+            "bad": [bad.isError, bad.content[0].text],
+            "unknown": unknown,
+            "at_once": [one.content[0].text for one in at_once],
+        }
+
+
+print(json.dumps(asyncio.run(main(*sys.argv[1:3]))))

@@ -1,0 +1,46 @@
+"""A client made with version 2 of the official MCP SDK, in the era that is named. Prints what it found as JSON."""
+
+import asyncio
+import json
+import sys
+
+import httpx2
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+
+
+async def main(url: str, token: str, mode: str) -> dict[str, object]:
+    """Everything that the tests ask about."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, trust_env=False, timeout=30) as http,
+        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+    ):
+        listed = await client.list_tools()
+        said, failed, bad = [
+            await client.call_tool(name, arguments)
+            for name, arguments in (("echo", {"title": "ä\n"}), ("fail", {}), ("echo", {"tittle": "a"}))
+        ]
+        try:
+            unknown: object = (await client.call_tool("nope", {})).model_dump(mode="json")
+        except MCPError as error:
+            unknown = error.error.code
+        at_once = await asyncio.gather(*(client.call_tool("echo", {"title": f"t{number}"}) for number in range(20)))
+        about = client.server_info
+        return {
+            "version": client.protocol_version,
+            "server": [about.name, about.version] if about else None,
+            "instructions": client.instructions,
+            "session": None,
+            "tools": [[tool.name, tool.description, tool.input_schema] for tool in listed.tools],
+            "reads_only": [tool.annotations.read_only_hint for tool in listed.tools if tool.annotations],
+            "said": [said.is_error, said.content[0].text],
+            "failed": [failed.is_error, failed.content[0].text],
+            "bad": [bad.is_error, bad.content[0].text],
+            "unknown": unknown,
+            "at_once": [one.content[0].text for one in at_once],
+        }
+
+
+print(json.dumps(asyncio.run(main(*sys.argv[1:4]))))
