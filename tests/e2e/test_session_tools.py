@@ -139,3 +139,51 @@ async def request(socket: Path, token: str) -> tuple[int, str]:
     answer = (await asyncio.wait_for(reader.read(), 30)).decode()
     writer.close()
     return int(answer.split(" ")[1]), answer
+
+
+async def test_a_persons_note_is_given_with_the_first_message_once_and_can_be_found(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    scenes = [
+        scene(
+            "execute",
+            {"do": "write", "path": "b.txt", "text": "told\n"},
+            {"do": "document", "text": "x\n"},
+            task="mind the gap",
+        ),
+        *(scene(stage, {"do": "document", "text": PLAN.format(path="b.txt")}) for stage in ("research", "plan")),
+    ]
+    async with heddle(tmp_path, repository, scenes, '[sandbox]\ntier = "0"\n') as fleet:
+        where = {"root": str(repository)}
+        told = await fleet.call("note.add", text="mind the gap\x1b[2J", kind="warning", paths=["b.*"], **where)
+        await fleet.call("note.add", text="elsewhere", paths=["docs/**"], **where)
+        assert (told["id"], told["text"], told["given"]) == ("N1", "mind the gap[2J", [])
+        await fleet.start("write b")
+        (row,) = await fleet.until("T1")
+        assert row["status"] == "landed", row["why"]
+        found = (await fleet.call("note.list", words="GAP warning", **where))["notes"]
+        assert [note["id"] for note in (await fleet.call("note.list", paths=["docs/a.md"], **where))["notes"]] == ["N2"]
+    sessions = [f"T1-1-{stage}-1.1" for stage in ("execute", "plan", "research")]
+    assert [(note["id"], note["given"]) for note in found] == [("N1", sessions)]
+    assert git(repository, "show", "main:b.txt") == "told"
+
+
+async def test_a_note_about_code_that_changed_since_is_given_to_nobody_who_begins_on_the_change(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    written = [
+        tool("write_note", kind="discovery", text="b is empty", paths=["b.txt"]),
+        tool("write_note", kind="discovery", text="c is empty", paths=["c.txt"]),
+        {"do": "write", "path": "b.txt", "text": "not any more\n"},
+        {"do": "document", "text": "done\n"},
+    ]
+    after = [tool("read_notes"), {"do": "write", "path": "d.txt", "text": "x\n"}, {"do": "document", "text": "x\n"}]
+    scenes = [scene("execute", *written, task="Task: T1\n"), scene("execute", *after)]
+    async with heddle(tmp_path, repository, scenes, '[sandbox]\ntier = "0"\n') as fleet:
+        await fleet.start("write b", lane="quick", checks=["true"])
+        await fleet.until("T1")
+        await fleet.start("write d", lane="quick", checks=["true"])
+        (row,) = await fleet.until("T2")
+        assert row["status"] == "landed", row["why"]
+        given = fleet.house.desk.runs.notebook(row["repository"]).known_to("T2-1-execute-1.1")
+        told = said(fleet, "T2", "execute-1")
+    assert given == {"N2"}
+    assert "c is empty" in told and "b is empty" not in told

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "restore": "bring back what a removed workspace held",
     "events": "list or follow the journal",
     "task": "add, list, link, claim and close tasks",
+    "notes": "read and leave notes between sessions",
     "plan": "show and edit plans",
     "session": "list sessions and show their transcripts",
     "agent": "list the agents that are here and show what they can do",
