@@ -11,12 +11,13 @@ from heddle.engine.fleet import Fleet
 from heddle.engine.previews import Previews
 from heddle.engine.runs import Runs
 from heddle.engine.site import Site
+from heddle.ports import RulesCheckout
 
 
 @dataclass(slots=True)
 class Desk:
     """Handed to every method. `by` names the person; `transcript` finds a session's raw stream; `lacks`: what the sandbox's
-    tier promises and is not to be had.
+    tier promises and is not to be had; `rules` opens the checkout that a path lies in.
     """
 
     fleet: Fleet
@@ -30,6 +31,7 @@ class Desk:
     close: Callable[[], None]
     live: Callable[[], Awaitable[tuple[str, ...]]]
     previews: Previews
+    rules: Callable[[str], Awaitable[RulesCheckout]]
     started_at: float = 0.0
     lacks: str = ""
     notes: list[str] = field(default_factory=list)

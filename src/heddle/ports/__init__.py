@@ -24,6 +24,7 @@ from heddle.ports.processes import (
 )
 from heddle.ports.registries import Reach, Registries, reach_of
 from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
+from heddle.ports.rules import RulesCheckout
 from heddle.ports.workspaces import Caution, Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
 from heddle.ports.worktrees import Ownership, Worktrees
 
@@ -60,6 +61,7 @@ __all__ = [
     "Registries",
     "Removal",
     "Repository",
+    "RulesCheckout",
     "Sandbox",
     "SetAside",
     "Snapshot",

@@ -1,0 +1,107 @@
+"""Paths that rules name and that are not there. Told only where it is certain: a rule may also speak of what is yet to be
+made, of another repository, or of an example.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from heddle.core.rules import markdown
+from heddle.core.rules.files import RuleFile, Tree, joined
+from heddle.core.rules.findings import Finding, Severity
+
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+[\"'(][^)]*)?\)")
+_PATH = re.compile(r"(?:\.{1,2}/)?[\w@.-]+(?:/[\w@.+-]+)+/?")
+_EXTENSION = re.compile(r"\.[a-z][a-z0-9]{0,5}$")
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+
+_PLACEHOLDER = re.compile(
+    r"(?i)(?:^|[/_.-])(?:foo|bar|baz|qux|my|your|some|example|examples|sample|xxx+|name|new|path|to|module|feature|file"
+    r"|filename|package|x|y|n|nnnn?|todo|yyyy|mm|dd|component|bug|issue|version|topic|owner|repo|user|org|branch)s?(?:[/_.-]|$)"
+)
+"""Parts of a path that stand for something else."""
+
+_NOT_THERE = re.compile(
+    r"(?i)\b(?:create|creates|created|creating|add|adds|adding|new|generate\w*|written|writes?|output|outputs|build\w*|e\.g|"
+    r"for example|example|such as|like|if (?:it|they|there)|when present|optional\w*|remove\w*|deleted?|gone|legacy|"
+    r"old|former\w*|deprecated|instead of|not exist|missing|download\w*|install\w*|copy|copies|rename\w*|moved?|template|"
+    r"would|will be|save\w*|store\w*|ignored|untracked|private|local|temporary|cache\w*|before|mkdir|touch|upstream|"
+    r"external|sibling|other repositor\w*)\b|→|->|\.\.\."
+)
+"""Words near a path that may mean that it is not there, or not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A path as it is `written` at a line, and the `places` in the repository that it may mean."""
+
+    path: str
+    line: int
+    written: str
+    kind: str
+    places: tuple[str, ...]
+
+
+def references(files: Iterable[RuleFile]) -> tuple[Reference, ...]:
+    """Every path that the files name as something that is there."""
+    return tuple(one for file in files if is_markdown(file.path) for one in _of(file))
+
+
+def is_markdown(path: str) -> bool:
+    """Whether the file is prose."""
+    return path.endswith((".md", ".mdc", ".cursorrules"))
+
+
+def _of(file: RuleFile) -> Iterator[Reference]:
+    folder = file.path.rpartition("/")[0]
+    for line, named in markdown.imports(file.text):
+        if re.search(r"\.(?:md|txt)$", named) and not named.startswith(("/", "~")):
+            yield Reference(file.path, line, f"@{named}", "import", _places(named, folder, from_top=False))
+    for one in markdown.lines(file.text):
+        if one.kind != "text":
+            continue
+        for named in _LINK.findall(markdown.bare(one.text)):
+            yield from _link(file.path, one.number, named, folder)
+        if not may_be_absent(one.text):
+            for named in markdown.spans(one.text):
+                if is_path(named):
+                    yield Reference(file.path, one.number, named, "path", _places(named, folder))
+
+
+def _link(path: str, line: int, written: str, folder: str) -> Iterator[Reference]:
+    named = re.split(r"[#?]", written)[0]
+    if named and not _SCHEME.match(named) and not re.search(r"[<>{}*$%\\|]", named) and not named.startswith("//"):
+        yield Reference(path, line, written, "link", _places(named.lstrip("/"), folder))
+
+
+def may_be_absent(sentence: str) -> bool:
+    """Whether a sentence may speak of what is not there, or not yet."""
+    return _NOT_THERE.search(sentence) is not None
+
+
+def is_path(text: str) -> bool:
+    """Whether a text in a code span is surely meant as the path of one file that is there."""
+    bare = re.sub(r":\d+(?:[-:]\d+)?$", "", text)
+    return bool(_PATH.fullmatch(bare) and _EXTENSION.search(bare)) and not _PLACEHOLDER.search(bare)
+
+
+def _places(written: str, folder: str, *, from_top: bool = True) -> tuple[str, ...]:
+    named = re.sub(r":\d+(?:[-:]\d+)?$", "", written)
+    places = (joined(folder, named), *((joined("", named),) if from_top else ()))
+    return tuple(dict.fromkeys(place for place in places if place))
+
+
+def dead(reference: Reference, tree: Tree) -> Finding | None:
+    """What is to be said of a reference that leads nowhere; None when it leads somewhere, or may."""
+    if not reference.places or any(tree.names(place) for place in reference.places):
+        return None
+    told = f"names '{reference.written}', and there is no such file"
+    if reference.kind == "import":
+        text, remedy = f"imports '{reference.written}', and there is no such file", "name what is there"
+        return Finding("dead-import", Severity.ERROR, reference.path, reference.line, text, remedy)
+    if reference.kind == "link":
+        return Finding("dead-path", Severity.WARNING, reference.path, reference.line, told, "mend the link")
+    if not any(place.split("/")[0] in tree.folders for place in reference.places):
+        return None  # of nothing that is here: it may be somebody else's
+    remedy = "name what is there, or say that it is yet to be made"
+    return Finding("dead-path", Severity.WARNING, reference.path, reference.line, told, remedy)
