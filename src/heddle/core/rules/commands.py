@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from heddle.core.rules import markdown
 from heddle.core.rules.files import RuleFile, Tree, joined
 from heddle.core.rules.findings import Finding, Severity
-from heddle.core.rules.references import is_markdown, is_path, may_be_absent
+from heddle.core.rules.references import is_markdown, is_path, may_be_absent, may_be_made
 
 SHELLS = frozenset(("", "sh", "bash", "shell", "console", "zsh", "shell-session", "terminal"))
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
@@ -38,6 +38,7 @@ class Said:
     """A command that a file names: its words without what only surrounds them (environment, `uv run`).
 
     `sure`: it is meant to be run as it stands, and is no mere mention or drawing. `fenced`: it stands in a shell's fence.
+    `made`: what it begins may be made by another command.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Said:
     words: tuple[str, ...]
     sure: bool = True
     fenced: bool = False
+    made: bool = False
 
     @property
     def shown(self) -> str:
@@ -70,7 +72,9 @@ def _of(file: RuleFile) -> Iterator[Said]:
             for part in re.split(r"&&|\|\|?|;", text.removeprefix("$ ")):
                 words = words_of(part)
                 if words:
-                    yield Said(file.path, line.number, words, sure, fenced)
+                    yield Said(
+                        file.path, line.number, words, sure, fenced, line.kind == "text" and may_be_made(line.text)
+                    )
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -116,7 +120,7 @@ def _after_options(words: list[str]) -> list[str]:
 
 def scripts(files: Iterable[RuleFile]) -> tuple[tuple[Said, str], ...]:
     """Every command that begins a script of the repository, with the script as it is written."""
-    found = ((said, _script(said)) for said in commands(files) if said.sure)
+    found = ((said, _script(said)) for said in commands(files) if said.sure and not said.made)
     return tuple((said, script) for said, script in found if script)
 
 
@@ -213,7 +217,7 @@ def _recipes(tree: Tree) -> frozenset[str] | None:
     for text in _texts(tree, r"[Jj]ustfile|\.justfile"):
         if re.search(r"(?m)^(?:import|mod)\b|^set fallback", text):
             return None
-        found.update(re.findall(r"(?m)^@?([A-Za-z_][\w-]*)[^:=\n]*:(?!=)", text))
+        found.update(re.findall(r"(?m)^@?([A-Za-z_][\w-]*)(?:\s[^\n]*?)?:(?!=)", text))
         found.update(re.findall(r"(?m)^alias\s+([\w-]+)", text))
     return frozenset(found)
 

@@ -60,7 +60,8 @@ NEEDS = (
         "architecture",
         25,
         "sessions that do not know where a change goes meet in the same files",
-        r"architect|structure|layout|where things|overview|director|\bfolder|\bmodule|organi[sz]|code ?base|packages?\b|source of",
+        r"architect|structure|layout|where things|organi[sz]|code ?base|(?:project|repository) (?:overview|map|guide)|director"
+        r"|source (?:tree|code)|packages\b|modules\b|components\b",
     ),
     Need(
         "lint and format",

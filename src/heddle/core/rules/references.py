@@ -21,14 +21,18 @@ _PLACEHOLDER = re.compile(
 )
 """Parts of a path that stand for something else."""
 
-_NOT_THERE = re.compile(
-    r"(?i)\b(?:create|creates|created|creating|add|adds|adding|new|generate\w*|written|writes?|output|outputs|build\w*|e\.g|"
-    r"for example|example|such as|like|if (?:it|they|there)|when present|optional\w*|remove\w*|deleted?|gone|legacy|"
-    r"old|former\w*|deprecated|instead of|not exist|missing|download\w*|install\w*|copy|copies|rename\w*|moved?|template|"
-    r"would|will be|save\w*|store\w*|ignored|untracked|private|local|temporary|cache\w*|before|mkdir|touch|upstream|"
-    r"external|sibling|other repositor\w*)\b|→|->|\.\.\."
+_TO_COME = re.compile(
+    r"(?i)\b(?:create[sd]?|creating|add(?:s|ing)?|new|e\.g|example|such as|like|if (?:it|they|there)|when present|optional\w*"
+    r"|removed?|deleted?|gone|legacy|old|former\w*|deprecated|instead of|not exist|missing|rename\w*|would|will be"
+    r"|upstream|external|sibling|other repositor\w*)\b|→|->|\.\.\."
 )
-"""Words near a path that may mean that it is not there, or not yet."""
+"""Words beside a name that may mean that it is no longer there, or not yet, or not here."""
+
+_MADE = re.compile(
+    r"(?i)\b(?:generate\w*|written|writes?|outputs?|build\w*|download\w*|install\w*|copy|copies|moved?|template"
+    r"|save\w*|store\w*|ignored|untracked|private|local|temporary|cache\w*|before|mkdir|touch)\b"
+)
+"""Words beside a path that may mean that a command makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def _of(file: RuleFile) -> Iterator[Reference]:
             continue
         for named in _LINK.findall(markdown.bare(one.text)):
             yield from _link(file.path, one.number, named, folder)
-        if not may_be_absent(one.text):
+        if not may_be_absent(one.text) and not may_be_made(one.text):
             for named in markdown.spans(one.text):
                 if is_path(named):
                     yield Reference(file.path, one.number, named, "path", _places(named, folder))
@@ -74,9 +78,14 @@ def _link(path: str, line: int, written: str, folder: str) -> Iterator[Reference
         yield Reference(path, line, written, "link", _places(named.lstrip("/"), folder))
 
 
-def may_be_absent(sentence: str) -> bool:
-    """Whether a sentence may speak of what is not there, or not yet."""
-    return _NOT_THERE.search(sentence) is not None
+def may_be_absent(line: str) -> bool:
+    """Whether a line speaks, beside what it names, of what may not be here, or not yet."""
+    return _TO_COME.search(markdown.bare(line)) is not None
+
+
+def may_be_made(line: str) -> bool:
+    """Whether a line speaks, beside what it names, of files that commands make."""
+    return _MADE.search(markdown.bare(line)) is not None
 
 
 def is_path(text: str) -> bool:
