@@ -210,6 +210,8 @@ def test_imports_links_and_paths_that_lead_nowhere_are_told() -> None:
         "`elsewhere/thing.py` `src/app` `a.py` `src/*.py` `app/main.py`",
         "```\n[a](docs/gone.md) `src/app/old_main.py`\n```",
         "<!-- `src/app/old_main.py` -->",
+        "See `src/app/their_thing.py` in that repository.",
+        "Read from `.app/settings.json`; see `../other/src/thing.py`.",
         "@~/x.md @/y.md @pytest.mark @anthropic/sdk",
     ],
 )
@@ -337,6 +339,7 @@ def test_one_subject_stated_in_two_ways_is_told_once_with_both_places(ours: str,
         ("- Test: `make test`", "```\n- Test: `pytest`\n```"),
         ("- Test: ` `", "- Test: `pytest`"),
         ("- Test: `make test`", "nothing"),
+        ("- Never edit the `gen/api.py`", "Do not:\n- Update `gen/api.py`"),
     ],
 )
 def test_what_is_the_same_or_a_choice_or_a_mention_is_not_told(ours: str, theirs: str) -> None:
@@ -508,7 +511,7 @@ def test_what_nobody_needs_is_no_gap_and_faults_cost() -> None:
     told = guidance.score([file("AGENTS.md", FULL.replace("`make build`", "care"))], tree("src/app/main.py"), found)
     assert told.value == 100 - 10 - 2
     assert "+10 of 10: build, which nobody needs here" in told.reasons
-    assert "-10: 1 of severity error, 10 each" in told.reasons
+    assert "-10: 1 of severity error, 10 each, 30 at most" in told.reasons
 
 
 def test_a_pointer_to_a_document_counts_and_one_to_nothing_does_not() -> None:

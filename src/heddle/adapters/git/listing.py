@@ -25,11 +25,12 @@ async def ignored_among(store: Store, checkout: Checkout, paths: Iterable[str]) 
     if not wanted:
         return frozenset()
     place = store.public(checkout.git_dir, checkout.path)
-    asked = "".join(f"{path}\0" for path in wanted).encode("utf-8", "surrogateescape")
-    answer = await store.git.run(
-        "check-ignore", "-z", "--stdin", "--no-index", place=place, stdin=asked, ok=(0, 1, 128)
-    )
-    return frozenset(wanted if answer.status == 128 else answer.fields)
+    asked = "".join(f"./{path}\0" for path in wanted).encode("utf-8", "surrogateescape")
+    args = ("check-ignore", "-z", "--stdin", "--no-index")
+    magic = {"GIT_LITERAL_PATHSPECS": "0"}  # the command refuses the variable, and no path that begins so has magic
+    answer = await store.git.run(*args, place=place, env=magic, stdin=asked, ok=(0, 1, 128))
+    told = (path.removeprefix("./") for path in answer.fields)
+    return frozenset(wanted if answer.status == 128 else told)
 
 
 async def at_head(store: Store, checkout: Checkout, path: str) -> bytes | None:

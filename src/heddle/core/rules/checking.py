@@ -51,15 +51,18 @@ def check(files: Sequence[RuleFile], tree: Tree, agents: Mapping[str, str], want
     it would be now, "" when nobody can say.
     """
     loads = {agent: loaded_by(agent, files, Place.OWN, version) or () for agent, version in agents.items()}
+    texts = tuple(
+        {file.real: file for file in sorted(files, key=lambda file: not file.link)}.values()
+    )  # a link says nothing of its own
     found = [
         *_unreadable(files),
         *_block(files, wanted),
         *(
             one
-            for reference in references.references(files)
+            for reference in references.references(texts)
             if tree.whole and (one := references.dead(reference, tree))
         ),
-        *commands.dead(files, tree),
+        *commands.dead(texts, tree),
         *_budgets(files, loads),
         *_long(files, agents),
         *_twice(files, loads),

@@ -1,6 +1,7 @@
 """Whether the rules say what sessions that work side by side need, as a score with the concrete gaps.
 
-The score is the weights of the guidance that is there, of 100, less 10 for each error and 2 for each warning; never below 0.
+The score is the weights of the guidance that is there, of 100, less 10 for each error and 2 for each warning, but at most
+30 for either kind; never below 0.
 """
 
 import re
@@ -14,6 +15,9 @@ from heddle.core.rules.files import RuleFile, Tree
 from heddle.core.rules.findings import Finding, Severity
 
 COST = {Severity.ERROR: 10, Severity.WARNING: 2, Severity.NOTE: 0}
+
+MOST_COST = 30
+"""What all findings of one severity cost at most: one folder that is missing can be named a hundred times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,9 @@ def score(files: Sequence[RuleFile], tree: Tree, found: Iterable[Finding]) -> Sc
     for severity, cost in COST.items():
         count = sum(one.severity is severity for one in found)
         if count and cost:
-            value -= count * cost
-            reasons.append(f"-{count * cost}: {count} of severity {severity}, {cost} each")
+            off = min(count * cost, MOST_COST)
+            value -= off
+            reasons.append(f"-{off}: {count} of severity {severity}, {cost} each, {MOST_COST} at most")
     return Score(max(0, value), tuple(reasons), gaps)
 
 

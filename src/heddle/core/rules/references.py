@@ -24,7 +24,7 @@ _PLACEHOLDER = re.compile(
 _TO_COME = re.compile(
     r"(?i)\b(?:create[sd]?|creating|add(?:s|ing)?|new|e\.g|example|such as|like|if (?:it|they|there)|when present|optional\w*"
     r"|removed?|deleted?|gone|legacy|old|former\w*|deprecated|instead of|not exist|missing|rename\w*|would|will be"
-    r"|upstream|external|sibling|other repositor\w*)\b|→|->|\.\.\."
+    r"|upstream|external|sibling|(?:that|other|another|separate) repo\w*|repo's)\b|→|->|\.\.\."
 )
 """Words beside a name that may mean that it is no longer there, or not yet, or not here."""
 
@@ -33,6 +33,10 @@ _MADE = re.compile(
     r"|save\w*|store\w*|ignored|untracked|private|local|temporary|cache\w*|before|mkdir|touch)\b"
 )
 """Words beside a path that may mean that a command makes it."""
+
+
+_ELSEWHERE = re.compile(r"\.\./|\.(?!github/|/)")
+"""How paths begin that may be of a neighbour, or of the folder of whoever uses the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def _of(file: RuleFile) -> Iterator[Reference]:
             yield from _link(file.path, one.number, named, folder)
         if not may_be_absent(one.text) and not may_be_made(one.text):
             for named in markdown.spans(one.text):
-                if is_path(named):
+                if is_path(named) and not _ELSEWHERE.match(named):
                     yield Reference(file.path, one.number, named, "path", _places(named, folder))
 
 

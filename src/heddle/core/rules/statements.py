@@ -46,7 +46,8 @@ _DEMANDS = re.compile(
 _FORBIDDEN = re.compile(
     r"(?i)\b(?:never|do not|don't|must not|avoid)\s+(?:edit|editing|modify|modifying|touch|touching|change|changing)(?:\s+\w+){0,3}?\s*`([^`]+)`"
 )
-_WANTED = re.compile(r"(?i)^\s*(?:[-*+]|\d+[.)])?\s*(?:\*\*)?(?:edit|modify|change|update)(?:\s+\w+){0,2}?\s+`([^`]+)`")
+_WANTED = re.compile(r"(?i)^\s*(?:\d+[.)])?\s*(?:\*\*)?(?:edit|modify|change|update)(?:\s+\w+){0,2}?\s+`([^`]+)`")
+"""No point of a list: such a list may stand below the words "do not"."""
 
 
 @dataclass(frozen=True, slots=True)
