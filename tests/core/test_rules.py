@@ -596,3 +596,18 @@ def test_a_compiled_file_that_fell_behind_is_told() -> None:
 
 def test_when_has_a_word_for_each_moment() -> None:
     assert [one.value for one in When] == ["start", "folder", "paths", "choice"]
+
+
+def test_a_text_of_no_sense_takes_no_time_and_what_was_kept_of_it_is_let_go() -> None:
+    for bit in ("[", "`", "` ", "@", "a/", "a\n", "$(", "[a](", "- Test: `", "x " * 999 + "\n"):
+        text = (bit * MOST_BYTES)[:MOST_BYTES]
+        of = tree(Makefile=text, package__json=text, justfile=text)
+        checking.check((file("AGENTS.md", text), file("CLAUDE.md", text)), of, {"claude": "", "codex": ""})
+        assert len(markdown.lines(text)) <= markdown.MOST_LINES
+    checking.forget()
+    assert markdown.lines.cache_info().currsize == 0
+
+
+def test_a_file_that_only_says_it_was_compiled_is_nobodys_shim() -> None:
+    text = "<!-- compiled by heddle from .claude/rules/api.md -->"
+    assert slugs(file("AGENTS.md", text)) == []

@@ -1,5 +1,6 @@
 """Rules: whether the guidance that agents read holds, bringing it up to date, and which of it a session had."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +12,7 @@ from heddle.core import events as e
 from heddle.core.errors import HeddleError, Refused, UserError
 from heddle.core.redaction import redact
 from heddle.core.rules import block, commands, references, syncing
-from heddle.core.rules.checking import addressed, check
+from heddle.core.rules.checking import addressed, check, forget
 from heddle.core.rules.files import MOST_FILES, RuleFile, Tree, is_build, is_rules
 from heddle.core.rules.loading import OWN, SESSION, Place, habit, imported_paths, loaded_by
 from heddle.ports import Repository, RulesCheckout
@@ -47,7 +48,8 @@ async def checked(desk: Desk, asked: Check) -> dict[str, Any]:
     checkout = await desk.rules(asked.root)
     files, tree = await _read(checkout)
     agents = await _agents(desk, asked.agents, files)
-    report = check(files, tree, agents, await _wanted(desk, asked.root))
+    report = await asyncio.to_thread(check, files, tree, agents, await _wanted(desk, asked.root))
+    forget()
     return {
         "schema": "heddle.rules/1",
         "agents": [{"agent": agent, "version": version, "here": here(version)} for agent, version in agents.items()],
@@ -84,7 +86,8 @@ async def synced(desk: Desk, asked: Sync) -> dict[str, Any]:
         raise UserError(f"rules are not compiled for '{unknown[0]}'", slug="no-such-target", hint=f"known are: {known}")
     checkout = await desk.rules(asked.root)
     files, tree = await _read(checkout)
-    agents = await _agents(desk, asked.agents, files)
+    found = await _agents(desk, asked.agents, files)
+    agents = [agent for agent, version in found.items() if asked.agents or here(version)]
     wanted = await _wanted(desk, asked.root)
     if not wanted:
         raise UserError(
@@ -137,10 +140,17 @@ async def _read(checkout: RulesCheckout) -> tuple[list[RuleFile], Tree]:
     builds = await checkout.read([path for path in paths if is_build(path)][: MOST_FILES * 5])
     texts = {file.path: file.text for file in builds}
     tree = Tree(frozenset(paths), texts, whole=whole and not any(file.trouble for file in builds))
-    places = {place for one in references.references(files) for place in one.places}
-    places |= {place for said, script in commands.scripts(files) for place in commands.script_places(said, script)}
+    places = await asyncio.to_thread(_places, files)
     there = await checkout.there(place for place in places if not tree.names(place))
     return files, Tree(tree.paths, texts, there, tree.whole)
+
+
+def _places(files: list[RuleFile]) -> set[str]:
+    """All places in the repository that the files speak of."""
+    places = {place for one in references.references(files) for place in one.places}
+    return places | {
+        place for said, script in commands.scripts(files) for place in commands.script_places(said, script)
+    }
 
 
 async def _agents(desk: Desk, named: list[str], files: list[RuleFile]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from heddle.core.errors import UserError
-from heddle.core.rules import block, commands, references, statements, syncing
+from heddle.core.rules import block, commands, markdown, references, statements, syncing
 from heddle.core.rules.files import CANONICAL, CLAUDE, GEMINI, RuleFile, Tree
 from heddle.core.rules.findings import Finding, Severity, in_order
 from heddle.core.rules.guidance import Need, Score, score
@@ -44,6 +44,12 @@ def addressed(files: Iterable[RuleFile]) -> tuple[str, ...]:
     """The agents that have files of their own here."""
     paths = [file.path for file in files]
     return tuple(agent for agent, shape in ADDRESSED.items() if any(re.fullmatch(shape, path) for path in paths))
+
+
+def forget() -> None:
+    """Let go of what was kept of texts while they were looked at."""
+    for kept in (markdown.lines, markdown.imports, commands.said_by, statements.statements):
+        kept.cache_clear()
 
 
 def check(files: Sequence[RuleFile], tree: Tree, agents: Mapping[str, str], wanted: str = "") -> Report:
@@ -177,8 +183,8 @@ def _copies(files: Sequence[RuleFile]) -> Iterator[Finding]:
 
 
 def _compiled(files: Sequence[RuleFile]) -> Iterator[Finding]:
-    for file, wrong in syncing.stale(files):
-        yield Finding("stale-shim", Severity.WARNING, file.path, 0, wrong, "see: heddle rules sync --help")
+    for file, target, wrong in syncing.stale(files):
+        yield Finding("stale-shim", Severity.WARNING, file.path, 0, wrong, f"see: heddle rules sync --compile {target}")
 
 
 def sentences(text: str) -> frozenset[str]:

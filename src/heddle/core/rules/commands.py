@@ -1,9 +1,9 @@
 """Commands that rules name and that cannot run: only what is certain from the repository's own files. Nothing is executed."""
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from heddle.core.rules import markdown
 from heddle.core.rules.files import RuleFile, Tree, joined
@@ -12,6 +12,7 @@ from heddle.core.rules.references import is_markdown, is_path, may_be_absent, ma
 
 SHELLS = frozenset(("", "sh", "bash", "shell", "console", "zsh", "shell-session", "terminal"))
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
+_WORD = re.compile(r"(?:\"[^\"]*\"|'[^']*'|\\.|[^\s\"'\\])+")
 _NAME = re.compile(r"[A-Za-z0-9][\w:./-]*")
 _WRAPPERS = (
     "uv run",
@@ -56,7 +57,13 @@ class Said:
 
 def commands(files: Iterable[RuleFile]) -> tuple[Said, ...]:
     """Every command in code spans, and in fences that are of a shell or of nothing."""
-    return tuple(one for file in files if is_markdown(file.path) for one in _of(file))
+    return tuple(one for file in files if is_markdown(file.path) for one in said_by(file))
+
+
+@lru_cache(maxsize=256)
+def said_by(file: RuleFile) -> tuple[Said, ...]:
+    """Every command of one file."""
+    return tuple(_of(file))
 
 
 def _of(file: RuleFile) -> Iterator[Said]:
@@ -79,9 +86,8 @@ def _of(file: RuleFile) -> Iterator[Said]:
 
 def words_of(text: str) -> tuple[str, ...]:
     """The words of one simple command; none when it is no such thing."""
-    try:
-        words = shlex.split(text, comments=True)
-    except ValueError:
+    words = [re.sub(r"[\"'\\]", "", word) for word in _WORD.findall(re.split(r"(?:^|\s)#", text)[0])]
+    if text.count('"') % 2 or text.count("'") % 2:
         return ()
     while words and _ASSIGNED.match(words[0]):
         words.pop(0)
@@ -198,9 +204,9 @@ def _targets(tree: Tree) -> frozenset[str] | None:
         return None
     found: set[str] = set()
     for text in _texts(tree, r"GNUmakefile|[Mm]akefile"):
-        if re.search(r"(?m)^-?s?include\b|^[^\t#=]*[%$][^=]*:(?!=)|^\$\(eval|^\.DEFAULT\s*:", text):
+        if re.search(r"(?m)^-?s?include\b|^[^\t\n#=]*[%$][^=\n]*:(?!=)|^\$\(eval|^\.DEFAULT\s*:", text):
             return None
-        for line in re.findall(r"(?m)^([^\t#=:][^=:]*)::?(?!=)", text.replace("\\\n", " ")):
+        for line in re.findall(r"(?m)^([^\t\n#=:][^=:\n]*)::?(?!=)", text.replace("\\\n", " ")):
             found.update(line.split())
     return frozenset(found)
 

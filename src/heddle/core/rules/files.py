@@ -12,7 +12,7 @@ GEMINI_SETTINGS = ".gemini/settings.json"
 OPENCODE_SETTINGS = "opencode.json"
 AIDER_SETTINGS = ".aider.conf.yml"
 
-MOST_BYTES = 1_000_000
+MOST_BYTES = 256 * 1024
 """A larger file is no guidance that anybody loads: it is told, and not read."""
 
 MOST_FILES = 200

@@ -13,6 +13,9 @@ _SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _IMPORT = re.compile(r"(?:^|(?<=[\s(\[*:,-]))@([\w.~/\\-][^\s`<>]*)")
 _LIST = re.compile(r"\s*(?:[-*+]|\d+[.)])\s")
 
+MOST_COLUMNS, MOST_LINES = 2000, 5000
+"""What is beyond is not looked at: no guidance is as long, and patterns must end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -24,10 +27,10 @@ class Line:
     language: str = ""
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def lines(text: str) -> tuple[Line, ...]:
     """Every line but those that only open or close a fence. A fence that nobody closes goes on to the end."""
-    return tuple(_lines(re.split(r"\r\n|\n|\r", text)))
+    return tuple(_lines([line[:MOST_COLUMNS] for line in re.split(r"\r\n|\n|\r", text)[:MOST_LINES]]))
 
 
 def _lines(texts: list[str]) -> Iterator[Line]:
@@ -71,6 +74,7 @@ def bare(text: str) -> str:
     return _SPAN.sub(" ", text)
 
 
+@lru_cache(maxsize=256)
 def imports(text: str) -> tuple[tuple[int, str], ...]:
     """(line, path) of every @path outside of code and comments."""
     found = []

@@ -7,6 +7,7 @@ have none in common.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 from heddle.core.rules import markdown
@@ -61,6 +62,7 @@ class Statement:
     written: str
 
 
+@lru_cache(maxsize=256)
 def statements(file: RuleFile) -> tuple[Statement, ...]:
     """All that a file states of the known subjects."""
     return tuple(_stated(file))

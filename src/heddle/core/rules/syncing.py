@@ -136,16 +136,21 @@ def _front_lines(text: str) -> int:
     return sum(line.kind == "front" for line in markdown.lines(text))
 
 
-def stale(files: Sequence[RuleFile]) -> Iterator[tuple[RuleFile, str]]:
-    """Compiled files that are not what their source says now, each with what is wrong."""
+def stale(files: Sequence[RuleFile]) -> Iterator[tuple[RuleFile, str, str]]:
+    """Compiled files that are not what their source says now, each with the agent that it is for and what is wrong."""
     by_path = {file.path: file for file in files}
     for file in files:
         named = _COMPILED.search(file.text)
-        if named is None:
+        target = next((target for target, (place, _) in TARGETS.items() if _fits(file.path, place)), "")
+        if named is None or not target:
             continue
         source = by_path.get(named[1])
-        texts = [compiled(source, target) for target in TARGETS] if source else []
-        if not source:
-            yield file, f"it was compiled from {named[1]}, which is not there any more"
-        elif (file.path, file.text) not in texts:
-            yield file, f"it is not what {named[1]} says now"
+        if source is None:
+            yield file, target, f"it was compiled from {named[1]}, which is not there any more"
+        elif (file.path, file.text) != compiled(source, target):
+            yield file, target, f"it is not what {named[1]} says now"
+
+
+def _fits(path: str, place: str) -> bool:
+    start, _, end = place.partition("{name}")
+    return path.startswith(start) and path.endswith(end)
