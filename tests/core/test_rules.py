@@ -224,6 +224,17 @@ def test_a_path_counts_from_the_file_and_from_the_top() -> None:
     assert dead("`dist/out.js` in src", tree("src/x", there=("dist/out.js",))) == []
 
 
+def test_a_folder_that_is_not_there_is_told_once() -> None:
+    rules = file(
+        "AGENTS.md",
+        "[a](lost/a.md)\n[b](lost/b.md) [c](lost/c.md)\n[d](gone/d.md)\n[e](docs/e.md)\n[f](f.md)\n@lost/x.md",
+    )
+    told = [(one.line, one.text) for one in references.all_dead((rules,), HERE)]
+    assert [line for line, _ in told] == [6, 4, 5, 1, 3]
+    assert told[3][1] == "names 'lost/a.md', and there is no folder 'lost' (and names it 2 more times)"
+    assert told[4][1] == "names 'gone/d.md', and there is no folder 'gone'"
+
+
 def test_only_prose_is_searched() -> None:
     assert references.references((file(".gemini/settings.json", '"[a](b.md)"'),)) == ()
 

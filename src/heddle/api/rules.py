@@ -15,7 +15,7 @@ from heddle.core.rules import block, commands, references, syncing
 from heddle.core.rules.checking import addressed, check, forget
 from heddle.core.rules.files import MOST_FILES, RuleFile, Tree, is_build, is_rules
 from heddle.core.rules.loading import OWN, SESSION, Place, habit, imported_paths, loaded_by
-from heddle.ports import Repository, RulesCheckout
+from heddle.ports import AgentFound, Repository, RulesCheckout
 
 HOPS = 5
 """How often what was read may name further files to read."""
@@ -162,9 +162,15 @@ async def _agents(desk: Desk, named: list[str], files: list[RuleFile]) -> dict[s
             f"nothing is known of what '{unknown[0]}' loads", slug="unknown-agent", hint=f"known are: {known}"
         )
     found = await desk.fleet.outside.agents.look()
-    installed = {one.protocol: one.version for one in found if one.trouble is None and one.protocol in OWN}
+    here_now = ((_habit_of(one), one.version) for one in found if one.trouble is None)
+    installed = {name: version for name, version in here_now if name in OWN}
     chosen = named or [*installed, *addressed(files)] or list(SESSION)
     return {name: installed.get(name, "") for name in chosen}
+
+
+def _habit_of(found: AgentFound) -> str:
+    """The name under which the ways of an agent are known: that of its protocol, when it is one of a single program."""
+    return found.protocol if found.protocol in OWN else found.name if found.protocol == "command" else ""
 
 
 async def _wanted(desk: Desk, root: str) -> str:
@@ -193,29 +199,45 @@ async def shown(desk: Desk, asked: One) -> dict[str, Any]:
     bases = {
         r.event.workspace: r.event for r in desk.runs.history(run.task.id) if isinstance(r.event, e.WorkspaceCreated)
     }
+    names = {one.agent: await _ways(desk, one.agent) for one in started}
     held: dict[str, list[RuleFile]] = {}
     sessions = []
     for one in started:
         made = bases.get(one.workspace)
         commit = made.start if made else run.base
-        if commit and commit not in held:
+        if commit not in held:
             held[commit] = await _committed(repository, commit)
-        sessions.append(_session(one, commit, held.get(commit, [])))
+        version = await _version(desk, one.session)
+        sessions.append({**_session(one, names[one.agent], held[commit]), "commit": commit, "version": version})
     return {"schema": "heddle.rules-shown/1", "task": run.task.id, "sessions": sessions}
 
 
-def _session(one: e.SessionStarted, commit: str, files: list[RuleFile]) -> dict[str, Any]:
-    agent = one.agent.partition(":")[0]
+async def _ways(desk: Desk, brand: str) -> str:
+    """The name under which the ways of a brand are known now; "" when they are not, or the brand is gone."""
+    try:
+        found = await desk.fleet.outside.agents.look(brand)
+    except HeddleError:
+        return ""
+    return _habit_of(found[0])
+
+
+async def _version(desk: Desk, session: str) -> str:
+    """What the agent of a session said that it is; "" when it said nothing."""
+    answered = [
+        r.event for r in await desk.runs.journal.read(f"session:{session}") if isinstance(r.event, e.AgentAnswered)
+    ]
+    return answered[-1].version if answered else ""
+
+
+def _session(one: e.SessionStarted, agent: str, files: list[RuleFile]) -> dict[str, Any]:
     known = habit(agent, files, Place.SESSION)
     loads = loaded_by(agent, files, Place.SESSION) or ()
-    unknown = f"what '{agent}' loads is not known" if known is None else ""
     return {
         "session": one.session,
         "agent": one.agent,
         "stage": one.stage,
-        "commit": commit,
         "known": known is not None,
-        "told": unknown or (known.told if known else ""),
+        "told": known.told if known else f"what '{one.agent}' loads is not known",
         "files": [{"path": file.path, "when": file.when, "why": file.why} for file in loads],
     }
 

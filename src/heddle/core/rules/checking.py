@@ -63,11 +63,7 @@ def check(files: Sequence[RuleFile], tree: Tree, agents: Mapping[str, str], want
     found = [
         *_unreadable(files),
         *_block(files, wanted),
-        *(
-            one
-            for reference in references.references(texts)
-            if tree.whole and (one := references.dead(reference, tree))
-        ),
+        *(references.all_dead(texts, tree) if tree.whole else ()),
         *commands.dead(texts, tree),
         *_budgets(files, loads),
         *_long(files, agents),

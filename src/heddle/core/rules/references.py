@@ -118,3 +118,19 @@ def dead(reference: Reference, tree: Tree) -> Finding | None:
         return None  # of nothing that is here: it may be somebody else's
     remedy = "name what is there, or say that it is yet to be made"
     return Finding("dead-path", Severity.WARNING, reference.path, reference.line, told, remedy)
+
+
+def all_dead(files: Iterable[RuleFile], tree: Tree) -> Iterator[Finding]:
+    """What is to be said of all references; of a folder that is not there only once in each file, with the count."""
+    found = [(one, finding) for one in references(files) if (finding := dead(one, tree))]
+    lost: dict[tuple[str, str], list[Reference]] = {}
+    for one, finding in found:
+        folder = one.places[-1].rpartition("/")[0]
+        if finding.slug == "dead-path" and folder and not tree.names(folder):
+            lost.setdefault((one.path, folder), []).append(one)
+        else:
+            yield finding
+    for (path, folder), all in lost.items():
+        more = f" (and names it {len(all) - 1} more times)" if len(all) > 1 else ""
+        text = f"names '{all[0].written}', and there is no folder '{folder}'{more}"
+        yield Finding("dead-path", Severity.WARNING, path, all[0].line, text, "name what is there")

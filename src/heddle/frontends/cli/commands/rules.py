@@ -95,7 +95,8 @@ def _show(args: argparse.Namespace) -> int:
     if args.json:
         return answer(told)
     for one in told["sessions"]:
-        say(f"{clean(one['session'])}  {clean(one['agent'])}  base {clean(one['commit'][:12])}")
+        agent = f"{clean(one['agent'])} {clean(one['version'])}".rstrip()
+        say(f"{clean(one['session'])}  {agent}  base {clean(one['commit'][:12])}")
         for file in one["files"]:
             say(f"    {clean(file['path'])}  {WHEN[file['when']]}: {clean(file['why'])}")
         if not one["files"]:
