@@ -533,6 +533,13 @@ def test_a_pointer_to_a_document_counts_and_one_to_nothing_does_not() -> None:
     assert guidance.gives(file("AGENTS.md", "# Layout\n```\nsrc/\n```\n"), need, tree())
 
 
+def test_a_command_behind_a_label_counts_whatever_it_is() -> None:
+    need = next(need for need in guidance.NEEDS if need.name == "set-up")
+    assert guidance.gives(file("AGENTS.md", "- Set-up and tests: `./dev`"), need, tree())
+    assert not guidance.gives(file("AGENTS.md", "- Set-up: by hand"), need, tree())
+    assert not guidance.gives(file("AGENTS.md", "The set-up is `./dev`"), need, tree())
+
+
 # ---------------------------------------------------------------------------------------------- syncing
 
 

@@ -25,7 +25,7 @@ class Need:
     """Guidance that parallel work needs: `command` is a command that gives it, `says` words of a heading or a pointer that do.
 
     A heading counts when what follows names something to go by (a command, a path, a link), another line when it points to
-    a document. `only`: files of which one must be there, else nobody needs it.
+    a document, or is the label of a command. `only`: files of which one must be there, else nobody needs it.
     """
 
     name: str
@@ -119,9 +119,20 @@ def gives(file: RuleFile, need: Need, tree: Tree) -> bool:
     for at, line in enumerate(texts):
         if line.kind != "text" or not says.search(line.text):
             continue
-        if need.name == "limits" or _points(line, tree) or (_is_heading(line) and _followed(texts[at + 1 :], tree)):
+        if (
+            need.name == "limits"
+            or (need.command and _labels(line, says))
+            or _points(line, tree)
+            or (_is_heading(line) and _followed(texts[at + 1 :], tree))
+        ):
             return True
     return False
+
+
+def _labels(line: markdown.Line, says: re.Pattern[str]) -> bool:
+    """Whether a line is a command behind a label: "Set-up: `./dev`"."""
+    label, colon, rest = line.text.partition(":")
+    return bool(colon and says.search(label)) and bool(markdown.spans(rest))
 
 
 def _is_heading(line: markdown.Line) -> bool:
