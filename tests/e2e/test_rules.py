@@ -7,6 +7,7 @@ import pytest
 
 from heddle.core.errors import HeddleError, Refused, UserError
 from heddle.core.rules.block import BEGIN, END
+from heddle.core.rules.files import MOST_FILES
 from support.fleet import git, heddle, make_repository, writes
 
 pytestmark = pytest.mark.asyncio
@@ -232,3 +233,13 @@ async def test_show_tells_the_rules_of_each_session_or_that_it_does_not_know(tmp
         assert (one["agent"], one["known"], one["files"]) == ("rehearsal", False, [])
         assert one["told"] == "what 'rehearsal' loads is not known"
         assert one["commit"]
+
+
+async def test_only_so_many_files_are_read_and_the_rest_is_told(tmp_path: Path) -> None:
+    many = {f"d{n}/AGENTS.md": "rules\n" for n in range(MOST_FILES + 3)}
+    repository = make_repository(tmp_path / "repo", {**FILES, **many})
+    async with heddle(tmp_path, repository) as fleet:
+        told = await fleet.call("rules.check", root=str(repository), agents=["codex"])
+    assert told["unread"] == 5
+    assert len(told["loads"]) == MOST_FILES - 1
+    assert ("AGENTS.md", "start") in {(one["path"], one["when"]) for one in told["loads"]}

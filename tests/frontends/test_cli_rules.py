@@ -36,13 +36,14 @@ def checked(*findings: dict[str, Any], **told: Any) -> dict[str, Any]:
         "reasons": ["+25 of 25: tests", "-2: 1 of severity warning, 2 each, 30 at most"],
         "loads": [{"agent": "codex", "path": "AGENTS.md", "when": "start", "why": "its own file"}],
         "whole": True,
+        "unread": 0,
     }
     return plain | told
 
 
 def test_check_prints_findings_and_the_score_and_fails_on_errors(daemon: StandIn, tmp_path: Path) -> None:
     daemon.answers["rules.check"] = checked(
-        finding("error", line=0, path="a\x1b[31m.md"), finding("warning", remedy=""), whole=False
+        finding("error", line=0, path="a\x1b[31m.md"), finding("warning", remedy=""), whole=False, unread=3
     )
     ended = heddle("rules", "check", "--agent", "codex", "--agent", "claude", "--loads", cwd=tmp_path)
     assert ended.status == 1
@@ -57,6 +58,7 @@ score 88 of 100
   +25 of 25: tests
   -2: 1 of severity warning, 2 each, 30 at most
 for claude (2.1.330), codex (not on this machine)
+3 further files of rules, deep in folders, were not read
 the repository was not read whole: dead paths and commands are not told
 """)
     assert daemon.calls("rules.check") == [{"root": str(tmp_path), "agents": ["codex", "claude"]}]

@@ -20,6 +20,9 @@ from heddle.ports import AgentFound, Repository, RulesCheckout
 HOPS = 5
 """How often what was read may name further files to read."""
 
+MOST_BUILDS = 2000
+"""Files that name commands; where there are more, nobody can say that a command is not there."""
+
 PRIVATE = ("CLAUDE.local.md",)
 """Files of guidance that git usually ignores."""
 
@@ -68,6 +71,7 @@ async def checked(desk: Desk, asked: Check) -> dict[str, Any]:
         "reasons": list(report.score.reasons),
         "loads": [{"agent": one.agent, "path": one.path, "when": one.when, "why": one.why} for one in report.loads],
         "whole": tree.whole,
+        "unread": max(0, sum(map(is_rules, tree.paths)) - MOST_FILES),
     }
 
 
@@ -137,9 +141,11 @@ async def _read(checkout: RulesCheckout) -> tuple[list[RuleFile], Tree]:
     for _ in range(HOPS):
         more = imported_paths(files) - {file.path for file in files}
         files += await checkout.read(sorted(more)[:MOST_FILES])
-    builds = await checkout.read([path for path in paths if is_build(path)][: MOST_FILES * 5])
+    named = [path for path in paths if is_build(path)]
+    builds = await checkout.read(named[:MOST_BUILDS])
     texts = {file.path: file.text for file in builds}
-    tree = Tree(frozenset(paths), texts, whole=whole and not any(file.trouble for file in builds))
+    whole = whole and len(named) <= MOST_BUILDS and not any(file.trouble for file in builds)
+    tree = Tree(frozenset(paths), texts, whole=whole)
     places = await asyncio.to_thread(_places, files)
     there = await checkout.there(place for place in places if not tree.names(place))
     return files, Tree(tree.paths, texts, there, tree.whole)

@@ -57,6 +57,8 @@ def _check(args: argparse.Namespace) -> int:
     say(f"score {told['score']} of 100")
     narrate(*(f"  {clean(reason)}" for reason in told["reasons"]))
     narrate(f"for {', '.join(map(_named, told['agents']))}")
+    if told["unread"]:
+        narrate(f"{told['unread']} further files of rules, deep in folders, were not read")
     if not told["whole"]:
         narrate("the repository was not read whole: dead paths and commands are not told")
     return status
