@@ -579,6 +579,15 @@ def test_a_shim_is_made_only_for_who_needs_one_and_never_over_a_file() -> None:
     assert planned(SYNCED, one, agents=("gemini",)) == ["GEMINI.md made"]
 
 
+def test_what_git_ignores_reaches_no_session_and_is_not_written() -> None:
+    shim = file("CLAUDE.md", "@AGENTS.md", ignored=True)
+    assert slugs(file("AGENTS.md"), shim, agents=("claude",)) == ["AGENTS.md:0 not-loaded"]
+    assert slugs(file("AGENTS.md"), file("CLAUDE.md", "@AGENTS.md"), agents=("claude",)) == []
+    for files in ((SYNCED,), (SYNCED, shim)):
+        plan = syncing.plan(files, (), ("claude",), BLOCK, (), ("CLAUDE.md",))
+        assert (plan.writes, [one.why for one in plan.left]) == ((), [syncing.UNSEEN])
+
+
 RULE = file(".claude/rules/api.md", '---\npaths:\n  - "src/**/*.ts"\n  - lib/**\n---\n\nBe strict.\n')
 
 

@@ -192,6 +192,20 @@ async def test_a_link_is_left_alone_and_a_linked_folder_is_refused(tmp_path: Pat
     assert (repository / "CLAUDE.md").is_symlink()
 
 
+async def test_a_shim_that_git_ignores_is_neither_made_nor_counted(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo", {"AGENTS.md": "rules\n", ".gitignore": "CLAUDE.md\n"})
+    async with heddle(tmp_path, repository) as fleet:
+        asked = {"root": str(repository), "agents": ["claude"]}
+        bare = await fleet.call("rules.sync", **asked)
+        (repository / "CLAUDE.md").write_text("@AGENTS.md\n")
+        held = await fleet.call("rules.sync", **asked)
+        told = await fleet.call("rules.check", **asked)
+    for plan in (bare, held):
+        assert [one["path"] for one in plan["writes"]] == ["AGENTS.md"]
+        assert [(one["path"], one["why"].split(",")[0]) for one in plan["left"]] == [("CLAUDE.md", "git ignores it")]
+    assert "AGENTS.md:0 not-loaded" in found(told)
+
+
 async def test_odd_askings_are_errors_with_a_next_step(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from heddle.core.errors import HeddleError, Refused, UserError
 from heddle.core.redaction import redact
 from heddle.core.rules import block, commands, references, syncing
 from heddle.core.rules.checking import addressed, check, forget
-from heddle.core.rules.files import MOST_FILES, RuleFile, Tree, is_build, is_rules
+from heddle.core.rules.files import CANONICAL, CLAUDE, GEMINI, MOST_FILES, RuleFile, Tree, is_build, is_rules
 from heddle.core.rules.loading import OWN, SESSION, Place, habit, imported_paths, loaded_by
 from heddle.ports import AgentFound, Repository, RulesCheckout
 
@@ -23,8 +24,8 @@ HOPS = 5
 MOST_BUILDS = 2000
 """Files that name commands; where there are more, nobody can say that a command is not there."""
 
-PRIVATE = ("CLAUDE.local.md",)
-"""Files of guidance that git usually ignores."""
+PRIVATE = ("CLAUDE.local.md", CLAUDE, f".claude/{CLAUDE}", GEMINI, CANONICAL)
+"""Files of guidance that are read even where git ignores them."""
 
 LAYER = "heddle.toml at "
 """How values name their source when the repository's committed file set them."""
@@ -97,7 +98,9 @@ async def synced(desk: Desk, asked: Sync) -> dict[str, Any]:
         raise UserError(
             "the repository has no commit yet", slug="empty-repository", hint="make a first commit, then try again"
         )
-    plan = syncing.plan(files, tree.paths, agents, wanted, asked.compile_for)
+    candidates = frozenset((CANONICAL, CLAUDE, GEMINI)) - tree.paths
+    ignored = await checkout.there(candidates) if tree.whole else frozenset()
+    plan = syncing.plan(files, tree.paths, agents, wanted, asked.compile_for, ignored)
     if asked.write:
         await _require_committed(checkout, plan.writes)
         await checkout.write(plan.writes)
@@ -141,6 +144,8 @@ async def _read(checkout: RulesCheckout) -> tuple[list[RuleFile], Tree]:
     for _ in range(HOPS):
         more = imported_paths(files) - {file.path for file in files}
         files += await checkout.read(sorted(more)[:MOST_FILES])
+    known = frozenset(paths)
+    files = [replace(file, ignored=whole and file.path not in known) for file in files]
     named = [path for path in paths if is_build(path)]
     builds = await checkout.read(named[:MOST_BUILDS])
     texts = {file.path: file.text for file in builds}

@@ -194,9 +194,10 @@ def _unheard(
     """Agents that the canonical file does not reach, by themselves or in a session of Heddle."""
     canonical = next((file for file in files if file.path == CANONICAL), None)
     by_path = {file.path: file for file in files}
+    committed = [file for file in files if not file.ignored]
     ways: tuple[tuple[str, Callable[[str], Iterable[Loading]], Iterable[str]], ...] = (
         ("", lambda agent: loads[agent], agents),
-        (" in a session of Heddle", lambda agent: loaded_by(agent, files, Place.SESSION) or (), SESSION),
+        (" in a session of Heddle", lambda agent: loaded_by(agent, committed, Place.SESSION) or (), SESSION),
     )
     if canonical is None:
         return

@@ -37,7 +37,8 @@ class RuleFile:
     """A file of guidance. `path` is from the top of the repository, `size` in bytes.
 
     `link`: where a symbolic link leads within the repository; its text is that of what is there.
-    `trouble`: why `text` is not (all of) what an agent would read; "" when it is.
+    `trouble`: why `text` is not (all of) what an agent would read; "" when it is. `ignored`: git ignores it, so that it is
+    never committed, and no session has it.
     """
 
     path: str
@@ -45,6 +46,7 @@ class RuleFile:
     size: int = 0
     link: str = ""
     trouble: str = ""
+    ignored: bool = False
 
     @property
     def real(self) -> str:

@@ -12,6 +12,8 @@ from heddle.core.rules.loading import Place, file_names, loaded_by
 
 SHIM = f"@{CANONICAL}\n"
 
+UNSEEN = "git ignores it, so no session would have it: take it out of what is ignored first"
+
 NEEDS_SHIM = {
     "claude": (CLAUDE, "in a session of Heddle claude reads CLAUDE.md alone, by itself AGENTS.md only from 2.1.277 on"),
     "gemini": (GEMINI, "gemini reads GEMINI.md, and no settings of the repository in a session of Heddle"),
@@ -55,17 +57,23 @@ class SyncPlan:
 
 
 def plan(
-    files: Sequence[RuleFile], paths: Collection[str], agents: Iterable[str], wanted: str, targets: Iterable[str] = ()
+    files: Sequence[RuleFile],
+    paths: Collection[str],
+    agents: Iterable[str],
+    wanted: str,
+    targets: Iterable[str] = (),
+    ignored: Collection[str] = (),
 ) -> SyncPlan:
     """What to write for these agents, so that AGENTS.md holds the `wanted` block and each of them reads it.
 
-    `paths`: what is there already. Raises UserError(slug="broken-fence").
+    `paths`: what is there already; `ignored`: what git ignores, or would. Raises UserError(slug="broken-fence").
     """
     found = [
         *_canonical(files, wanted),
         *(one for agent in agents if agent in NEEDS_SHIM for one in _shim(agent, files)),
         *(one for target in targets for one in _compiled(target, files, paths)),
     ]
+    found = [Left(one.path, UNSEEN) if one.path in ignored else one for one in found]
     writes = tuple(one for one in found if isinstance(one, Write) and one.text != one.before)
     return SyncPlan(writes, tuple(one for one in found if isinstance(one, Left)))
 
@@ -84,7 +92,7 @@ def _canonical(files: Iterable[RuleFile], wanted: str) -> Iterator[Write | Left]
 
 def _shim(agent: str, files: Sequence[RuleFile]) -> Iterator[Write | Left]:
     path, why = NEEDS_SHIM[agent]
-    by_path = {file.path: file for file in files}
+    by_path = {file.path: file for file in files if not file.ignored}
     there = next((name for name in (path, f".claude/{path}") if name in by_path), "")
     if not there:
         settings = by_path.get(GEMINI_SETTINGS)
@@ -93,7 +101,7 @@ def _shim(agent: str, files: Sequence[RuleFile]) -> Iterator[Write | Left]:
             yield Left(path, f"{GEMINI_SETTINGS} names both: with a shim gemini would load {CANONICAL} twice")
         else:
             yield Write(path, SHIM, why, None)
-    elif not _reaches(agent, files, by_path):
+    elif not _reaches(agent, tuple(by_path.values()), by_path):
         yield Left(there, f"it does not import {CANONICAL}, and what is in it is yours: add the line {SHIM.strip()}")
 
 
