@@ -95,6 +95,7 @@ PROMISES: dict[str, Promise] = {
         (
             f"{GIT}/test_git_landing.py::test_landings_leave_unsaved_work_as_it_is",
             f"{GIT}/test_git_landing.py::test_unsaved_work_in_the_way_holds_the_landing",
+            "tests/e2e/test_rules.py::test_w11_what_is_uncommitted_is_refused_and_nothing_is_written",
         ),
     ),
     "C1": Promise(

@@ -28,6 +28,7 @@ from heddle.adapters.installs.registries import ToolRegistries
 from heddle.adapters.journal.sqlite import SqliteJournal
 from heddle.adapters.previews import LocalPreviews
 from heddle.adapters.previews.server import Wish
+from heddle.adapters.rules import FolderCheckout
 from heddle.adapters.sandbox import machine
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.sandbox.confined import Confined
@@ -339,6 +340,10 @@ async def build(
         commit = await repository.resolve("HEAD") if repository else ""
         return [asdict(value) for value in await config.explain(repository, commit, key)]
 
+    async def rules(root: str) -> FolderCheckout:
+        repository = await open_repository(Path(root))
+        return FolderCheckout(repository.top, repository)
+
     def wish() -> Wish:
         now = {value.key: value.value for value in resolve(config.own_layers())}
         return Wish(now["preview.enabled"], now["preview.port"])
@@ -357,6 +362,7 @@ async def build(
         live=enclosures.none.live,
         previews=Previews(runs, LocalPreviews(wish)),
         lists=TaskLists(environment),
+        rules=rules,
         started_at=clock.now(),
     )
     return House(desk, journal, enclosures, dispatcher)

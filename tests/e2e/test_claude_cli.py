@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from claude_cli import agent
+from heddle.core.rules.files import RuleFile
+from heddle.core.rules.loading import Place as RulesPlace
+from heddle.core.rules.loading import loaded_by
 from heddle.core.session import (
     Access,
     AgentReady,
@@ -278,3 +282,30 @@ async def test_the_version_that_is_checked_is_the_one_that_answers(place: Claude
         await play.close()
     assert ready.version == await agent(place.server.url).check()
     assert [said.text for said in play.of(Said)] == ["Hello."]
+
+
+RULE_FILES = {
+    "agents": {"AGENTS.md": "RULE-A\n", "CLAUDE.local.md": "RULE-B\n"},
+    "shim": {"AGENTS.md": "RULE-A\n", "CLAUDE.md": "@AGENTS.md\n"},
+    "own": {"AGENTS.md": "RULE-A\n", ".claude/CLAUDE.md": "RULE-B\n", ".claude/rules/x.md": "RULE-C\n"},
+    "code": {"AGENTS.md": "RULE-A\n", "CLAUDE.md": "RULE-B `@AGENTS.md`\n\n    @AGENTS.md\n\n```\n@AGENTS.md\n```\n"},
+    "hops": {
+        "CLAUDE.md": "@a.md\n",
+        **{f"{one}.md": f"RULE-{one.upper()} @{two}.md\n" for one, two in zip("abcde", "bcdef", strict=True)},
+    },
+}
+
+
+@pytest.mark.parametrize("name", RULE_FILES)
+async def test_it_loads_the_rules_that_heddle_says_it_loads(place: Claude, name: str) -> None:
+    """What `heddle rules show` goes by."""
+    for path, text in RULE_FILES[name].items():
+        write(place.tree / path, text)
+    files = [RuleFile(path, text) for path, text in RULE_FILES[name].items()]
+    loads = {one.path for one in loaded_by("claude", files, RulesPlace.SESSION) or ()}
+    place.server.play("rules", Turn("Yes."))
+    async with place.play(place.brief("[[scn:rules]]")) as play:
+        await play.until(TurnEnded)
+        await play.close()
+    wanted = {rule for file in files if file.path in loads for rule in re.findall("RULE-.", file.text)}
+    assert set(re.findall("RULE-.", place.server.calls()[0].context)) == wanted

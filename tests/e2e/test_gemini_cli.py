@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from gemini_cli import agent, environment, write_brand
+from heddle.core.rules.files import RuleFile
+from heddle.core.rules.loading import Place as RulesPlace
+from heddle.core.rules.loading import loaded_by
 from heddle.core.session import (
     Access,
     AgentReady,
@@ -296,3 +300,25 @@ async def test_a_task_goes_through_the_whole_cycle_and_lands(
     assert kinds.count("session-started") == 3
     assert (repository / "b.txt").read_text() == "written\n"
     assert git(repository, "log", "-1", "--format=%an") == "Ada"
+
+
+RULE_FILES = {
+    "agents": {"AGENTS.md": "RULE-A\n"},
+    "shim": {"AGENTS.md": "RULE-A\n", "GEMINI.md": "RULE-G\n@AGENTS.md\n"},
+    "settings": {"AGENTS.md": "RULE-A\n", ".gemini/settings.json": '{"context": {"fileName": ["AGENTS.md"]}}'},
+}
+
+
+@pytest.mark.parametrize("name", RULE_FILES)
+async def test_it_loads_the_rules_that_heddle_says_it_loads(place: Gemini, name: str) -> None:
+    """What `heddle rules show` goes by."""
+    for path, text in RULE_FILES[name].items():
+        write(place.tree / path, text)
+    files = [RuleFile(path, text) for path, text in RULE_FILES[name].items()]
+    loads = {one.path for one in loaded_by("gemini", files, RulesPlace.SESSION) or ()}
+    place.server.play("rules", Turn("Yes."))
+    async with place.play(place.brief("[[scn:rules]]")) as play:
+        await play.until(TurnEnded)
+        await play.close()
+    wanted = {rule for file in files if file.path in loads for rule in re.findall("RULE-.", file.text)}
+    assert set(re.findall("RULE-.", place.server.calls()[0].context)) == wanted

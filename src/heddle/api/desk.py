@@ -11,13 +11,13 @@ from heddle.engine.fleet import Fleet
 from heddle.engine.previews import Previews
 from heddle.engine.runs import Runs
 from heddle.engine.site import Site
-from heddle.ports import Trackers
+from heddle.ports import RulesCheckout, Trackers
 
 
 @dataclass(slots=True)
 class Desk:
     """Handed to every method. `by` names the person; `transcript` finds a session's raw stream; `lacks`: what the sandbox's
-    tier promises and is not to be had.
+    tier promises and is not to be had; `rules` opens the checkout that a path lies in.
     """
 
     fleet: Fleet
@@ -32,6 +32,7 @@ class Desk:
     live: Callable[[], Awaitable[tuple[str, ...]]]
     previews: Previews
     lists: Trackers
+    rules: Callable[[str], Awaitable[RulesCheckout]]
     started_at: float = 0.0
     lacks: str = ""
     notes: list[str] = field(default_factory=list)

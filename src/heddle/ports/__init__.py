@@ -24,6 +24,7 @@ from heddle.ports.processes import (
 )
 from heddle.ports.registries import Reach, Registries, reach_of
 from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
+from heddle.ports.rules import RulesCheckout
 from heddle.ports.tools import NoTools, Opening, SessionTools
 from heddle.ports.trackers import FORMATS, Exported, ExportFormat, Listed, Trackers
 from heddle.ports.workspaces import Caution, Changes, Collected, Removal, Workspace, WorkspaceOrder, Workspaces
@@ -68,6 +69,7 @@ __all__ = [
     "Registries",
     "Removal",
     "Repository",
+    "RulesCheckout",
     "Sandbox",
     "SessionTools",
     "SetAside",

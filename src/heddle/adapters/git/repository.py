@@ -6,10 +6,10 @@ names, objects full ids, and the one free text, a revision, follows `--end-of-op
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from heddle.adapters.git import checkouts, commits, hooks, merge, trees
+from heddle.adapters.git import checkouts, commits, hooks, listing, merge, trees
 from heddle.adapters.git.landing import BRANCHES, Landing
 from heddle.adapters.git.objects import Store, require_id
 from heddle.core.errors import Bug, Refused, UserError
@@ -109,6 +109,23 @@ class GitRepository:
         """Paths of the checkout that are not as committed, staged and untracked ones included; takes no
         lock."""
         return await checkouts.unsaved(self.store, self._checkout)
+
+    @property
+    def top(self) -> Path:
+        """The folder of the checkout it was opened from."""
+        return self._checkout.path
+
+    async def listed(self) -> tuple[tuple[str, ...], bool]:
+        """Tracked paths of the checkout and untracked ones that are not ignored; and whether these are all."""
+        return await listing.listed(self.store, self._checkout)
+
+    async def ignores(self, paths: Iterable[str]) -> frozenset[str]:
+        """Those of the paths that git would ignore in the checkout."""
+        return await listing.ignored_among(self.store, self._checkout, paths)
+
+    async def at_head(self, path: str) -> bytes | None:
+        """What the checkout's current commit holds at a path; None: no plain file, or no commit yet."""
+        return await listing.at_head(self.store, self._checkout, path)
 
     async def merge(self, ours: str, theirs: str, ancestor: str) -> Merged | Conflicted:
         """See the port."""
