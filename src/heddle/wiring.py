@@ -317,19 +317,9 @@ async def build(
     sites = Sites(home, enclosures, own)
     keep = {"keep_memory_mb": own["limits.keep_memory_mb"], "keep_disk_mb": own["limits.keep_disk_mb"]}
     room = Headroom(home, **keep)
-    outside = Outside(
-        sites.site,
-        config,
-        agents,
-        _texts(),
-        clock,
-        enclosures.tier,
-        room,
-        ToolRegistries(environment),
-        tools or NoTools(),
-    )
+    known = (sites.site, config, agents, _texts(), clock, enclosures.tier, room, ToolRegistries(environment))
     dispatcher = LocalDispatcher()
-    fleet = Fleet(runs, outside, dispatcher)
+    fleet = Fleet(runs, Outside(*known, tools or NoTools()), dispatcher)
 
     async def programs() -> list[dict[str, object]]:
         wanted = settings(config.own_layers()).agents_wanted
@@ -339,14 +329,6 @@ async def build(
         repository = (await sites.site(root)).repository if root else None
         commit = await repository.resolve("HEAD") if repository else ""
         return [asdict(value) for value in await config.explain(repository, commit, key)]
-
-    async def rules(root: str) -> FolderCheckout:
-        repository = await open_repository(Path(root))
-        return FolderCheckout(repository.top, repository)
-
-    def wish() -> Wish:
-        now = {value.key: value.value for value in resolve(config.own_layers())}
-        return Wish(now["preview.enabled"], now["preview.port"])
 
     desk = Desk(
         fleet=fleet,
@@ -360,12 +342,23 @@ async def build(
         explain=explain,
         close=close,
         live=enclosures.none.live,
-        previews=Previews(runs, LocalPreviews(wish)),
+        previews=Previews(runs, LocalPreviews(lambda: _wish(config))),
         lists=TaskLists(environment),
-        rules=rules,
+        rules=_rules,
         started_at=clock.now(),
     )
     return House(desk, journal, enclosures, dispatcher)
+
+
+async def _rules(root: str) -> FolderCheckout:
+    repository = await open_repository(Path(root))
+    return FolderCheckout(repository.top, repository)
+
+
+def _wish(config: Config) -> Wish:
+    """What the person wants of previews now."""
+    now = {value.key: value.value for value in resolve(config.own_layers())}
+    return Wish(now["preview.enabled"], now["preview.port"])
 
 
 async def _git_finding(environment: Mapping[str, str]) -> dict[str, object]:

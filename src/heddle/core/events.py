@@ -10,9 +10,18 @@ from typing import TypeAlias, get_args
 
 from heddle.core.extent import Extent
 from heddle.core.gate import Verdict
-from heddle.core.notes import Given, Note
 from heddle.core.plan import Plan
-from heddle.core.session import TurnOutcome, Usage
+from heddle.core.session_events import (
+    AgentAnswered,
+    LimitRecorded,
+    NotesGiven,
+    NoteWritten,
+    PermissionDecided,
+    SessionEnded,
+    ToolUsed,
+    TurnRecorded,
+    UsageRecorded,
+)
 from heddle.core.task import Stage, Task
 
 # ------------------------------------------------------------------------------------ stream task:<id>
@@ -412,95 +421,6 @@ class CommandsApproved:
     """A person allowed commands of the repository's configuration (or of a task) to run."""
 
     commands: tuple[str, ...]
-
-
-# --------------------------------------------------------------------------------- stream session:<id>
-
-
-@dataclass(frozen=True, slots=True)
-class AgentAnswered:
-    """The agent is up; `agent_session` is the vendor's id of the conversation, needed to resume it."""
-
-    offset: int
-    agent_session: str
-    model: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToolUsed:
-    """The agent began a tool call."""
-
-    offset: int
-    kind: str
-    title: str
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PermissionDecided:
-    """A request of the agent was answered."""
-
-    offset: int
-    request: str
-    title: str
-    allowed: bool
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class UsageRecorded:
-    """What a turn used, as a delta."""
-
-    offset: int
-    usage: Usage
-
-
-@dataclass(frozen=True, slots=True)
-class LimitRecorded:
-    """The vendor signalled a limit."""
-
-    offset: int
-    kind: str
-    detail: str
-    resets_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class TurnRecorded:
-    """A turn ended."""
-
-    offset: int
-    outcome: TurnOutcome
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEnded:
-    """The agent's process is gone and nothing of it is left."""
-
-    code: int | None
-    signal: int | None
-    why: str
-
-
-# ------------------------------------------------------------------------------ stream notes:<repository>
-
-
-@dataclass(frozen=True, slots=True)
-class NoteWritten:
-    """A session, or a person, left a fact for others."""
-
-    note: Note
-
-
-@dataclass(frozen=True, slots=True)
-class NotesGiven:
-    """A session is given notes, in the message that follows its turn of that number (0: its first message; -1: its tools);
-    decided before they are sent, so that a restart sends the same ones and none twice.
-    """
-
-    given: Given
 
 
 Event: TypeAlias = (

@@ -126,16 +126,8 @@ class AgentStage:
         access = Access.READ if self.stage in READ_ONLY else Access.WRITE
         opening = await self.outside.tools.open(self.task, id)
         notes = await self.noting.at_start(self.run, id, self._scope())
-        brief = Brief(
-            id,
-            self._text_for(number, resume, workspace.out) + noted(notes),
-            access,
-            workspace.tree,
-            workspace.out,
-            choice.model,
-            resume,
-            tools=bool(opening.socket),
-        )
+        text, places = self._text_for(number, resume, workspace.out) + noted(notes), (workspace.tree, workspace.out)
+        brief = Brief(id, text, access, *places, choice.model, resume, tools=bool(opening.socket))
         command = with_tools(await self.installer.for_session(agent.command(brief), id), opening)
         held = await workspace.enter(command)
         started = e.SessionStarted(id, agent.name, workspace.id, self.stage, self.attempt, self.outside.tier)
