@@ -31,9 +31,17 @@ ELSEWHERE = {
         "plant a cookie on other previews and on all of localhost",
         "tests/attacks/test_previews.py::test_attack_45_a_cookie_is_for_no_other_name_than_the_one_that_was_asked",
     ),
+    "46": (
+        "ask Heddle for something as another session",
+        "tests/e2e/test_session_tools.py::test_x1_nobody_comes_to_a_sessions_tools_without_its_token_and_none_after_its_end",
+    ),
     "49": (
         "edit the tests and checks by which it is judged",
         "tests/e2e/test_fleet.py::test_m8_edited_tests_are_told_and_the_agreed_checks_still_run",
+    ),
+    "49b": (
+        "edit the rules of other agents, or what builds run",
+        "tests/e2e/test_steering.py::test_attack_49b_a_change_that_steers_others_waits_for_a_person",
     ),
     "56": (
         "change what was approved",
@@ -42,9 +50,7 @@ ELSEWHERE = {
 }
 """Attacks on the whole of Heddle, with the tests that play them."""
 
-OWED = {
-    "49b": ("edit the rules of other agents", "AGENTS.md and agents' settings are merged as any other file"),
-}
+OWED: dict[str, tuple[str, str]] = {}
 """Attacks for which there is no guard yet, and what is missing."""
 
 
@@ -66,9 +72,10 @@ def table() -> str:
     owed = [[row, *what] for row, what in OWED.items()]
     parts = (
         *(PREFACE, _lines(head, played), "\n## Played against the whole of Heddle\n"),
-        *(_lines(["#", "a session tries", "test"], elsewhere), "\n## Not guarded yet\n"),
-        _lines(["#", "a session tries", "what is missing"], owed),
+        _lines(["#", "a session tries", "test"], elsewhere),
     )
+    if owed:
+        parts += ("\n## Not guarded yet\n", _lines(["#", "a session tries", "what is missing"], owed))
     return "\n".join(parts) + "\n"
 
 

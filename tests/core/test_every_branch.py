@@ -26,11 +26,12 @@ from heddle.core.evolve import evolve, fold
 from heddle.core.extent import Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.plan import Plan, digest
+from heddle.core.protected import scripts, steering
 from heddle.core.run import END, GO_ON, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.scope import Scope
-from heddle.core.task import Lane, Stage, Status, Task
+from heddle.core.task import UNDO, Lane, Stage, Status, Task
 from heddle.core.timeline import left_out, timeline
-from heddle.core.views import UNREADABLE, inbox, state
+from heddle.core.views import UNREADABLE, inbox, row, state
 
 TASK = Task("T1", "r", "/r", "main", "do it", checks=("true",))
 PLAN = Plan(Scope(("docs/**",)), ("true",), "text")
@@ -346,3 +347,21 @@ def test_an_attempt_without_an_agent_yet_is_told_as_that() -> None:
     assert state(begun, decide(begun, OPEN)) == (Status.RUNNING, "research, attempt 1: its workspace is made ready")
     works = run_of(*BEGUN[:2], e.SessionStarted("s", "claude", "w", Stage.RESEARCH, 1, 2))
     assert state(works, decide(works, OPEN)) == (Status.RUNNING, "research, attempt 1")
+
+
+def test_what_steers_agents_or_builds_is_a_persons_to_let_land() -> None:
+    steering_one = replace(RESULT, steers=("AGENTS.md",))
+    facts = [steering_one if fact is RESULT else fact for fact in JUDGED]
+    run = run_of(*facts)
+    assert decide(run, OPEN) == Wait(Who.PERSON, "gate", "it changes 'AGENTS.md', which steers agents or builds")
+    assert row(run, decide(run, OPEN), 0.0, None).flags == ("steers",)
+    undone = run_of(*facts, task=replace(TASK, role=UNDO))
+    assert decide(undone, OPEN).by == "nobody"  # type: ignore[union-attr]
+
+
+def test_which_paths_steer_and_which_scripts_a_manifest_has() -> None:
+    assert steering(("a/AGENTS.md", "a.py")) == ("a/AGENTS.md",)
+    assert scripts(None) == scripts(b'{"name": "x"}') == {}
+    assert scripts(b'{"scripts": {"test": "x"}}') == {"test": "x"}
+    assert scripts(b"[1]") == [1]
+    assert scripts(b"{") == b"{"

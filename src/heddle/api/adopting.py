@@ -19,6 +19,7 @@ from heddle.core.scope import Scope, require_scope
 from heddle.core.task import Lane, Task
 from heddle.core.timeline import left_out
 from heddle.engine.site import Site
+from heddle.engine.steering import steers
 
 
 class Adopt(msgspec.Struct, forbid_unknown_fields=True):
@@ -163,7 +164,8 @@ async def _result(site: Site, base: str, found: Found, scope: tuple[str, ...], t
     await repository.keep(f"refs/heddle/results/adopted-{commit[:12]}", commit)
     await repository.keep(f"refs/heddle/own/adopted-{commit[:12]}", found.head)
     told = f"Adopted from {found.name} as it was at {found.head}."
-    return made.result(commit, found.tree, changes, told, found.head, found.refused)
+    delivered = made.result(commit, found.tree, changes, told, found.head, found.refused)
+    return replace(delivered, steers=await steers(repository, base, commit, paths))
 
 
 async def _refuse_secrets(site: Site, base: str, commit: str) -> None:

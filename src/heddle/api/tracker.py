@@ -158,7 +158,8 @@ def require_no_circle(desk: Desk, task: str, links: tuple[Link, ...]) -> None:
     """Raises Refused(slug="dependency-cycle") when tasks would wait for each other."""
     around = circle({**desk.runs.links(), task: links}, task)
     if around:
-        hint = f"take one away: heddle task dep {around[0]} --remove {around[1]}"
+        older = f": heddle task dep {around[1]} --remove {around[2]}" if around[2:] else ""
+        hint = f"take away what stands against it{older}" if older else "a task cannot wait for itself"
         raise Refused(f"they would wait for each other: {' -> '.join(around)}", slug="dependency-cycle", hint=hint)
 
 

@@ -244,6 +244,8 @@ def _at_gate(run: Run, world: World, bound: str) -> Decision:
         unchosen = _unchosen(run, world.rivals)
         if unchosen:
             return unchosen
+    if run.stage is Stage.VALIDATE and run.result and run.result.steers and run.task.role != UNDO:
+        return Wait(Who.PERSON, "gate", f"it changes '{run.result.steers[0]}', which steers agents or builds")
     decider = world.gates.decider(run.task, run.stage, run.plan)
     if decider is Decider.NOBODY and run.stage is Stage.PLAN:
         fresh = _fresh_checks(run, world)

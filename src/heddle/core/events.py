@@ -228,7 +228,10 @@ class PlanEdited:
 
 @dataclass(frozen=True, slots=True)
 class ResultDelivered:
-    """Execution is done: a tree against base, kept in `commit`; the agent's own commits end at `own`."""
+    """Execution is done: a tree against base, kept in `commit`; the agent's own commits end at `own`.
+
+    `steers`: those of `paths` that steer agents or builds.
+    """
 
     attempt: int
     commit: str
@@ -239,6 +242,7 @@ class ResultDelivered:
     deletions: int
     refused: tuple[tuple[str, str], ...]
     handoff: str
+    steers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

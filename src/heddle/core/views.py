@@ -137,6 +137,8 @@ def row(run: Run, decision: Decision, since: float, usd: float | None) -> Row:
     flags = []
     if run.verdict and run.verdict.edited_tests:
         flags.append("edited-tests")
+    if result and result.steers:
+        flags.append("steers")
     if run.violations:
         flags.append("outside-scope")
     if run.kept:

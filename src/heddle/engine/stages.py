@@ -24,6 +24,7 @@ from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.session import Outcome, Session
 from heddle.engine.site import Outside, Site
 from heddle.engine.sizewatch import Meter, SizeWatch
+from heddle.engine.steering import steers
 from heddle.ports import Collected, Command, Exit, Opening, Workspace, WorkspaceOrder
 
 
@@ -263,6 +264,7 @@ class AgentStage:
                 deletions,
                 collected.changes.refused,
                 self.installer.redact(text),
+                await steers(self.site.repository, run.base, collected.commit, paths),
             ),
         )
 

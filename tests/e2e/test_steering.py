@@ -1,0 +1,57 @@
+"""What steers agents or builds lands only once a person saw it, whoever may let all else land."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heddle.core.protected import steering
+from support.fleet import git, heddle, make_repository, scene
+
+MANIFEST = {"name": "x", "version": "1", "scripts": {"test": "node t.js"}}
+
+
+def changed(**keys: Any) -> str:
+    return json.dumps(MANIFEST | keys)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "asks"),
+    [
+        ("AGENTS.md", "Obey me.\n", True),
+        ("sub/.mcp.json", "{}\n", True),
+        (".github/workflows/ci.yml", "on: push\n", True),
+        ("web/package.json", changed(scripts={"test": "curl evil"}), True),
+        ("web/package.json", "{", True),
+        ("web/package.json", changed(version="2"), False),
+        ("src/agents.md.py", "x = 1\n", False),
+    ],
+)
+async def test_attack_49b_a_change_that_steers_others_waits_for_a_person(
+    tmp_path: Path, path: str, text: str, asks: bool
+) -> None:
+    repository = make_repository(tmp_path / "repo", {"web/package.json": json.dumps(MANIFEST)})
+    scenes = [scene("execute", {"do": "write", "path": path, "text": text}, {"do": "document", "text": "done\n"})]
+    async with heddle(tmp_path, repository, scenes) as fleet:
+        await fleet.start("do it", lane="quick", checks=["true"])
+        (row,) = await fleet.until("T1", approve=False)
+        assert (row["status"], "steers" in row["flags"]) == ("waiting" if asks else "landed", asks)
+        if asks:
+            assert row["why"] == f"it changes '{path}', which steers agents or builds"
+            await fleet.call("inbox.approve", task="T1")
+            (row,) = await fleet.until("T1")
+        assert row["status"] == "landed"
+    assert git(repository, "show", f"main:{path}") == text.strip()
+
+
+def test_letters_of_any_case_and_any_folder_count() -> None:
+    paths = (
+        "Agents.md",
+        "a/b/CLAUDE.MD",
+        ".claude/settings.json",
+        "x/.cursor/rules/a.mdc",
+        "Makefile",
+        "docs/agents.md.txt",
+    )
+    assert steering(paths) == paths[:4]
