@@ -201,6 +201,10 @@ async def test_a_stateless_request_says_what_it_is(door: Door, lacking: str, ins
     assert lacking in answer.json()["error"]["message"]
 
 
+async def test_nothing_is_discovered_where_there_are_handshakes(door: Door) -> None:
+    assert (await door.ask("server/discover"))["error"]["code"] == -32601
+
+
 # tools
 
 
