@@ -74,6 +74,12 @@ async def test_a_handshake_agrees_on_a_version(door: Door, asked: str, agreed: s
     assert "mcp-session-id" not in answer.headers
 
 
+@pytest.mark.parametrize("header", [*SUPPORTED, "2031-01-01"])
+async def test_a_handshake_is_taken_whatever_its_header_says(door: Door, header: str) -> None:
+    answer = await door.post(request("initialize", protocolVersion="2025-11-25"), {"MCP-Protocol-Version": header})
+    assert answer.json()["result"]["protocolVersion"] == "2025-11-25"
+
+
 async def test_after_a_handshake_all_goes_on(door: Door) -> None:
     note = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     answer = await door.post(note, {"MCP-Protocol-Version": "2025-11-25"})
@@ -159,6 +165,7 @@ async def test_an_unknown_version_is_told_the_known_ones(door: Door) -> None:
         ({"Mcp-Name": "fail"}, "Mcp-Name"),
         ({"Mcp-Name": "=?base64?ZmFpbA==?="}, "Mcp-Name"),
         ({"Mcp-Name": "=?base64?&&&?="}, "Mcp-Name"),
+        ({"Mcp-Name": "=?base64?ZWNo&bw==?="}, "Mcp-Name"),
         ({"Mcp-Name": "=?base64?/w==?="}, "Mcp-Name"),
     ],
 )
@@ -192,6 +199,10 @@ async def test_a_stateless_request_says_what_it_is(door: Door, lacking: str, ins
     answer = await door.say("tools/list", _meta={**STATELESS, lacking: instead})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32602)
     assert lacking in answer.json()["error"]["message"]
+
+
+async def test_nothing_is_discovered_where_there_are_handshakes(door: Door) -> None:
+    assert (await door.ask("server/discover"))["error"]["code"] == -32601
 
 
 # tools
@@ -454,6 +465,7 @@ async def test_nothing_but_http_is_served() -> None:
         (b"\xff\xfe", -32700, None),
         (b'{"jsonrpc":"2.0","id":1,"method":"\xff"}', -32700, None),
         (b'{"jsonrpc":"2.0","id":1,"method":"\\ud800"}', -32700, None),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","more":"\xff"}', -32700, None),
         (b'{"jsonrpc":"2.0","id":1,"method":"ping"} {}', -32700, None),
         (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":NaN}}', -32700, None),
         (b"[]", -32600, None),

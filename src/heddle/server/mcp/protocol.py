@@ -83,7 +83,7 @@ def refusal(status: int, why: str) -> Reply:
 
 def _is_stateless(message: Message, headers: Mapping[str, str]) -> bool:
     """Whether a request is to be taken by the rules of a stateless version: because it says so, or fits no other."""
-    if message.method == "server/discover" or wire.VERSION_KEY in _meta(message):
+    if wire.VERSION_KEY in _meta(message):
         return True
     return message.method != "initialize" and _version(headers) not in wire.HANDSHAKE
 
@@ -150,7 +150,7 @@ def _answer(offer: Offer, message: Message, stateless: bool) -> Reply | Call:
         return _call(offer, message, message.id, stateless)
     result = _told_of_itself(offer, message, stateless)
     if result is None:
-        raise Fault(wire.NO_METHOD, f"no such method: {shown(message.method)[:100]}")
+        raise Fault(wire.NO_METHOD, f"no such method: {message.method[:100]}")
     return _reply(message.id, _sealed(offer, result) if stateless else result)
 
 
@@ -191,7 +191,7 @@ def _call(offer: Offer, message: Message, id: Id, stateless: bool) -> Reply | Ca
         raise Fault(wire.BAD_PARAMETERS, "params.name must be a string and params.arguments an object")
     tool = offer.tools.get(name)
     if tool is None:
-        raise Fault(wire.BAD_PARAMETERS, f"Unknown tool: {shown(name)[:100]} (known are: {', '.join(offer.tools)})")
+        raise Fault(wire.BAD_PARAMETERS, f"Unknown tool: {name[:100]} (known are: {', '.join(offer.tools)})")
     call = Call(tool, None, id, stateless)
     try:
         return Call(tool, msgspec.convert(arguments or {}, tool.arguments), id, stateless)
