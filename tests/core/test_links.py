@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heddle.core import events as e
-from heddle.core.claim import Claim, require_token
+from heddle.core.claim import Claim, PathClaim, require_free, require_token
 from heddle.core.cycle import Blocker, Rebase, StartStage, Wait, Who, World, decide
 from heddle.core.errors import Refused
 from heddle.core.evolve import fold
@@ -189,3 +189,25 @@ def test_c1_only_the_newest_token_may_write(
     with pytest.raises(Refused) as caught:
         require_token("T1", claim, newest, token, now)
     assert caught.value.slug == slug and caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("task", "paths", "held", "now", "refused"),
+    [
+        ("T1", ("src/a.py",), ("src/**",), 0.0, True),
+        ("T1", ("src/a.py",), ("docs/**",), 0.0, False),
+        ("T1", ("src/a.py",), ("src/**",), 200.0, False),  # overdue
+        ("T2", ("src/a.py",), ("src/**",), 0.0, False),  # its own
+        ("T1", (), ("src/**",), 0.0, False),  # to claim nothing is free
+        ("T1", ("src/a.py",), (), 0.0, False),
+    ],
+)
+def test_c1_paths_that_somebody_claims_are_nobody_elses(
+    task: str, paths: tuple[str, ...], held: tuple[str, ...], now: float, refused: bool
+) -> None:
+    wanted, known = PathClaim(task, f"{task}.1", paths, 300.0), PathClaim("T2", "T2.1", held, 100.0)
+    if not refused:
+        return require_free(wanted, (known,), now)
+    with pytest.raises(Refused) as caught:
+        require_free(wanted, (known,), now)
+    assert caught.value.message == "T2 claims 'src/**', which meets 'src/a.py'"

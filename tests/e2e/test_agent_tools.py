@@ -90,3 +90,40 @@ async def test_a_note_of_one_claude_changes_what_another_one_does(
         assert row["status"] == "landed", row["why"]
     assert git(repository, "show", "main:b.txt") == ("mended" if noted else "as planned")
     assert json.dumps(note) and sum(note in call.prompt for call in model_server.calls()) == (2 if noted else 0)
+
+
+@pytest.mark.needs("claude")
+async def test_c1_eight_sessions_of_real_claude_claim_the_same_files_and_no_file_has_two(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
+    """Two for each file, all at once; all file the same task besides, which each of them does for itself."""
+    repository = make_repository(tmp_path / "repo")
+    for n in range(8):
+        model_server.play(
+            When(f"s{n}", stage="execute"),
+            Turn("", [Served("claim_paths", {"paths": [f"shared-{n // 2}.txt"]})]),
+            Turn(
+                "", [Write(f"own-{n}.txt", "x\n"), Served("file_task", {"text": f"follow {n} up"})], gate="all-claimed"
+            ),
+            Turn("", [Write("{out}/handoff.md", "done\n")]),
+            Turn("Done."),
+        )
+    claude_brand.write_brand(tmp_path)
+    async with heddle(tmp_path, repository, None, "[limits]\nsessions = 8\n", **reached(model_server)) as fleet:
+        ids = [await fleet.start(f"do {n} [[scn:s{n}]]", agent="claude", **quick(f"own-{n}.txt")) for n in range(8)]
+        try:
+            await asyncio.to_thread(model_server.wait_at, "all-claimed", 8, 30.0)
+        except TimeoutError:
+            print([(r["id"], r["status"], r["why"]) for r in (await fleet.call("board"))["tasks"]])
+            raise AssertionError from None
+        key = fleet.house.desk.runs.require(ids[0]).task.repository
+        claims = fleet.house.desk.runs.path_claims(key)
+        model_server.open("all-claimed")
+        rows = await fleet.until(*ids, limit_s=200)
+        assert {row["status"] for row in rows} == {"landed"}, [row["why"] for row in rows]
+        assert fleet.house.desk.runs.path_claims(key) == ()  # they end with the work
+        filed = (await fleet.call("task.list", which="ready"))["tasks"]
+    assert sorted(claim.paths for claim in claims) == [(f"shared-{n}.txt",) for n in range(4)]
+    assert len({claim.task for claim in claims}) == 4
+    found_in = sorted(link["task"] for row in filed for link in row["links"])
+    assert (len(filed), found_in) == (8, sorted(ids))

@@ -6,6 +6,7 @@ import msgspec
 
 from heddle.api.desk import Desk, require_text
 from heddle.core import events as e
+from heddle.core.claim import PathClaim
 from heddle.core.errors import Refused, UserError
 from heddle.core.links import Link, LinkKind
 from heddle.core.notes import Note, NoteKind
@@ -18,6 +19,8 @@ from heddle.engine.prompts import noted
 
 MOST_FILED = 20
 """Tasks that one session may file: more is a plan, and plans are approved."""
+
+LONGEST_CLAIM_MINUTES = 240.0
 
 RULES = ("AGENTS.md", "CLAUDE.md")
 
@@ -70,6 +73,15 @@ class Paths(msgspec.Struct, forbid_unknown_fields=True):
     """The paths or globs that you mean to write."""
 
     paths: list[str]
+
+
+class ClaimPaths(msgspec.Struct, forbid_unknown_fields=True):
+    """The paths or globs that you are about to write, all of them: they take the place of what you claimed before. None:
+    you claim nothing any more.
+    """
+
+    paths: list[str]
+    minutes: float = 30.0
 
 
 class File(msgspec.Struct, forbid_unknown_fields=True):
@@ -164,6 +176,7 @@ async def check_overlap(desk: Desk, caller: Caller, asked: Paths) -> str:
     if not scope.declared:
         raise UserError("no path is named", slug="usage", hint="name the paths that you mean to write")
     told = [_meeting(scope, run) for run in desk.runs.all() if _is_neighbour(run, mine)]
+    told += _claimed(desk, caller, mine, scope)
     site = await desk.site(mine)
     tip = await site.repository.resolve(f"refs/heads/{mine.task.branch}")
     changes = await site.repository.changes(mine.base, tip) if tip != mine.base else ()
@@ -172,8 +185,28 @@ async def check_overlap(desk: Desk, caller: Caller, asked: Paths) -> str:
     return "\n".join(line for line in told if line) or "nobody else may write there, and main did not change there"
 
 
+async def claim_paths(desk: Desk, caller: Caller, asked: ClaimPaths) -> str:
+    """Say what the session is about to write, so that others keep away from it."""
+    mine, clock = require_live(desk, caller), desk.fleet.outside.clock
+    if not 0 < asked.minutes <= LONGEST_CLAIM_MINUTES:
+        told = f"a claim lasts for at most {LONGEST_CLAIM_MINUTES} minutes"
+        raise UserError(told, slug="usage", hint="claim again to make it longer")
+    globs, now = require_scope(asked.paths).globs, clock.now()
+    claim = PathClaim(caller.task, caller.session, globs, now + asked.minutes * 60)
+    await desk.runs.claim_paths(mine.task.repository, claim, now)
+    return f"yours for {asked.minutes:g} minutes: {', '.join(globs)}" if globs else "you claim nothing"
+
+
 def _is_neighbour(run: Run, mine: Run) -> bool:
     return run.under_way and run.task.id != mine.task.id and run.task.repository == mine.task.repository
+
+
+def _claimed(desk: Desk, caller: Caller, mine: Run, scope: Scope) -> list[str]:
+    """A line for each claim of another task's session that the scope meets."""
+    now = desk.fleet.outside.clock.now()
+    claims = (claim for claim in desk.runs.path_claims(mine.task.repository) if claim.task != caller.task)
+    meeting = (claim for claim in claims if claim.until > now and scope.meeting(Scope(claim.paths)))
+    return [f"{claim.task} claims {', '.join(claim.paths)}" for claim in meeting]
 
 
 def _meeting(scope: Scope, run: Run) -> str:

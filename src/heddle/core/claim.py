@@ -1,13 +1,15 @@
-"""Who works on a task outside of a run: a fenced, time-limited right to it.
+"""Fenced, time-limited rights: to a task, for who works on it outside of a run; to paths, for a session.
 
 Each claim on a task has the next number as its token, also when the same name claims again. Every write that the
 claimant makes names its token, and a token that is not the newest is refused: whoever was late has lost, not the one who
 came after. An overdue claim only allows somebody else to take over; until then its token holds.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from heddle.core.errors import Refused
+from heddle.core.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +42,30 @@ def require_token(task: str, claim: Claim | None, newest: int, token: int, now: 
             name=claim.name,
             until=claim.until,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PathClaim:
+    """What a session says it is about to write, or nothing any more. `until`: Unix seconds; naming them again renews it."""
+
+    task: str
+    session: str
+    paths: tuple[str, ...]
+    until: float
+
+    def meets(self, other: "PathClaim") -> tuple[str, str] | None:
+        """A glob of ours and one of theirs that some path can match both of; what claims nothing meets nothing."""
+        return Scope(self.paths).meeting(Scope(other.paths)) if self.paths and other.paths else None
+
+
+def require_free(wanted: PathClaim, held: Iterable[PathClaim], now: float) -> None:
+    """Raises Refused(slug="paths-claimed") naming who holds what meets the wanted paths. The same task's is no obstacle."""
+    for other in held:
+        meeting = wanted.meets(other) if other.task != wanted.task and other.until > now else None
+        if meeting is not None:
+            raise Refused(
+                f"{other.task} claims '{meeting[1]}', which meets '{meeting[0]}'",
+                slug="paths-claimed",
+                hint="work on something else first, or leave it a note; its claim ends with its work",
+                task=other.task,
+            )

@@ -16,6 +16,7 @@ from heddle.core.session_events import (
     LimitRecorded,
     NotesGiven,
     NoteWritten,
+    PathsClaimed,
     PermissionDecided,
     SessionEnded,
     ToolUsed,
@@ -482,6 +483,7 @@ Event: TypeAlias = (
     | SessionEnded
     | NoteWritten
     | NotesGiven
+    | PathsClaimed
 )
 
 EVENTS: dict[str, type[Event]] = {

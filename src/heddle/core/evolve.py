@@ -90,6 +90,7 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             | e.SessionEnded()
             | e.NoteWritten()
             | e.NotesGiven()
+            | e.PathsClaimed()
         ):
             return run
         case _:  # pragma: no cover

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from heddle.core.claim import PathClaim
 from heddle.core.notes import Given, Note
 from heddle.core.session import TurnOutcome, Usage
 
@@ -92,3 +93,13 @@ class NotesGiven:
     """
 
     given: Given
+
+
+# ----------------------------------------------------------------------------- stream claims:<repository>
+
+
+@dataclass(frozen=True, slots=True)
+class PathsClaimed:
+    """A session claims these paths, instead of what it claimed before."""
+
+    claim: PathClaim

@@ -86,7 +86,7 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return ""
         case e.AgentAnswered() | e.ToolUsed() | e.PermissionDecided() | e.UsageRecorded() | e.LimitRecorded():
             return ""  # what a session did is in its transcript
-        case e.TurnRecorded() | e.SessionEnded() | e.NoteWritten() | e.NotesGiven():
+        case e.TurnRecorded() | e.SessionEnded() | e.NoteWritten() | e.NotesGiven() | e.PathsClaimed():
             return ""
         case _:  # pragma: no cover
             assert_never(event)

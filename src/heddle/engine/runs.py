@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from heddle.core.claim import PathClaim, require_free
 from heddle.core.contest import number, standing
 from heddle.core.errors import Refused, UserError
 from heddle.core.events import (
@@ -14,6 +15,7 @@ from heddle.core.events import (
     GatePassed,
     NotesGiven,
     NoteWritten,
+    PathsClaimed,
     Recorded,
     TurnRecorded,
     UsageRecorded,
@@ -45,6 +47,7 @@ class Runs:
         self._records: dict[str, list[Recorded]] = {}
         self._usage: dict[str, Usage] = {}
         self._approved: dict[str, set[str]] = {}
+        self._path_claims: defaultdict[str, dict[str, PathClaim]] = defaultdict(dict)
         self._notebooks: defaultdict[str, Notebook] = defaultdict(Notebook)
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -127,6 +130,15 @@ class Runs:
         """The notes of a repository."""
         return self._notebooks[repository]
 
+    def path_claims(self, repository: str) -> tuple[PathClaim, ...]:
+        """What sessions claim that still play their attempts."""
+        claims = self._path_claims[repository].values()
+        return tuple(claim for claim in claims if claim.paths and self._plays(claim.task, claim.session))
+
+    def _plays(self, task: str, session: str) -> bool:
+        run = self._runs.get(task)
+        return run is not None and run.session is not None and run.session.session == session and run.under_way
+
     def approved(self, repository: str) -> frozenset[str]:
         """The commands that a person allowed in a repository."""
         return frozenset(self._approved.get(repository, ()))
@@ -177,6 +189,13 @@ class Runs:
             if events:
                 await self._append(stream, events, by, "")
 
+    async def claim_paths(self, repository: str, claim: PathClaim, now: float) -> None:
+        """Put a claim in the place of the session's earlier one. Raises Refused(slug="paths-claimed")."""
+        stream = f"claims:{repository}"
+        async with self._lock(stream):
+            require_free(claim, self.path_claims(repository), now)
+            await self._append(stream, (PathsClaimed(claim),), claim.session, "")
+
     async def _append(self, stream: str, events: Sequence[Event], by: str, cause: str) -> None:
         name = stream.removeprefix("task:")
         if name in self.unreadable:
@@ -222,6 +241,8 @@ class Runs:
                 self._usage[task] = known.plus(usage) if known else usage
             case NoteWritten(note):
                 self._notebooks[name].notes[note.id] = note
+            case PathsClaimed(claim):
+                self._path_claims[name][claim.session] = claim
             case NotesGiven(given):
                 self._notebooks[name].given.append(given)
             case CommandsApproved(commands):

@@ -29,6 +29,9 @@ REQUEST_S = 30.0
 """How long a request may take, all of it: one that drips wins no time."""
 
 CONNECT_S = 20.0
+LINGER_S = 5.0
+"""How long somebody is heard who was turned away."""
+
 PAUSE_S = 0.05
 """Before accepting again when there was no descriptor or no memory for a connection."""
 
@@ -185,8 +188,7 @@ class Egress:
             try:
                 server.connect(path)
             except OSError:  # the daemon starts anew
-                client.settimeout(REQUEST_S)
-                return client.sendall(AWAY)
+                return _turn_away(client)
             pump(client, server)
 
     def _knows(self, head: bytes) -> bool:
@@ -211,6 +213,16 @@ class Egress:
             client.sendall(greeting)
             server.sendall(rest)
             pump(client, server)
+
+
+def _turn_away(client: socket.socket) -> None:
+    """Say that nobody is there, and hear the client out: closed on while it speaks, it would not read what was said."""
+    client.settimeout(LINGER_S)
+    client.sendall(AWAY)
+    client.shutdown(socket.SHUT_WR)
+    due = time.monotonic() + LINGER_S
+    while time.monotonic() < due and client.recv(CHUNK):
+        pass
 
 
 class _Way:

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,10 +37,10 @@ class Listeners:
 
     async def open(self, task: str, session: str) -> Opening:
         """See the port. Raises OSError."""
-        socket, token = self._socket(session), self._token(session)
+        path, token = self._socket(session), self._token(session)
         if session not in self._servers:
-            self._servers[session] = await self._serve(Caller(task, session), socket, token)
-        return Opening(str(socket), token)
+            self._servers[session] = await self._serve(Caller(task, session), path, token)
+        return Opening(str(path), token)
 
     async def close(self, session: str) -> None:
         """See the port."""
@@ -66,14 +67,7 @@ class Listeners:
             made: asyncio.Protocol = config.http_protocol_class(config=config, server_state=state, app_state={})  # type: ignore[call-arg]
             return made
 
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            path.unlink()  # of a daemon before
-        mask = os.umask(0o177)
-        try:
-            return await asyncio.get_running_loop().create_unix_server(protocol, str(path))
-        finally:
-            os.umask(mask)
+        return await asyncio.get_running_loop().create_unix_server(protocol, sock=_bound(path))
 
     def _socket(self, session: str) -> Path:
         """Named after the state folder, too: two installations may share a runtime folder and their sessions' names."""
@@ -85,6 +79,17 @@ class Listeners:
         if not self._key:
             self._key = _kept_key(self.home / "tools.key")
         return hmac.new(self._key, session.encode(), "sha256").hexdigest()
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket in a folder that nobody else may enter. No umask: it would hold for all that other threads make meanwhile."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):
+        path.unlink()  # of a daemon before
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.bind(str(path))
+    path.chmod(0o600)
+    return made
 
 
 def _kept_key(path: Path) -> bytes:
