@@ -1,5 +1,6 @@
 """Every kept promise is proved by tests that were seen to fail under its deliberate break."""
 
+import os
 import re
 import subprocess
 import sys
@@ -40,7 +41,8 @@ def test_every_break_belongs_to_a_kept_promise() -> None:
 def run(nodes: tuple[str, ...], broken: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", "-q", "--timeout", "100", "-o", "addopts=", "--import-mode=importlib"]
     command += ["-p", "no:cacheprovider", "--break", broken, *nodes]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    env = os.environ | {"HEDDLE_TEST_BROKEN": broken}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=env)
     return done.returncode, done.stdout + done.stderr
 
 
