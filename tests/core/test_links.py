@@ -152,6 +152,7 @@ def test_the_timeline_tells_of_the_tracker() -> None:
             e.ClaimReleased(1, "given up"),
             e.TaskClosed("person:p", "done"),
             e.RunRebased("m1"),
+            e.RulesGiven("s", 1, "m2"),
         )
     )
     assert [line.text for line in told] == [
@@ -162,6 +163,7 @@ def test_the_timeline_tells_of_the_tracker() -> None:
         "claim 1 ended: given up",
         "closed: done",
         "main moved before it began: it begins on m1",
+        "its agent is told how the rules changed up to m2",
     ]
 
 

@@ -187,3 +187,33 @@ async def test_a_note_about_code_that_changed_since_is_given_to_nobody_who_begin
         told = said(fleet, "T2", "execute-1")
     assert given == {"N2"}
     assert "c is empty" in told and "b is empty" not in told
+
+
+@pytest.mark.parametrize("changes", [True, False])
+async def test_a_rule_that_changes_on_main_reaches_the_session_that_works(tmp_path: Path, changes: bool) -> None:
+    """It believed it was done; without a change, which is the control, it is."""
+    repository = make_repository(tmp_path / "repo", {"AGENTS.md": "Use tabs.\n", "a.py": "x = 1\n"})
+    waits = f"until [ -e {tmp_path}/ruled ]; do sleep 0.02; done"
+    heard = [{"do": "write", "path": "b.txt", "text": "with spaces\n"}, {"do": "document", "text": "mended\n"}]
+    scenes = [
+        scene("execute", *heard, task=r"\+Use spaces\."),
+        scene(
+            "execute",
+            {"do": "write", "path": "b.txt", "text": "with tabs\n"},
+            {"do": "run", "command": waits},
+            {"do": "document", "text": "done\n"},
+        ),
+    ]
+    async with heddle(tmp_path, repository, scenes, '[sandbox]\ntier = "0"\n') as fleet:
+        await fleet.start("write b", lane="quick", scope=["b.txt"], checks=["test -s b.txt"])
+        await fleet.until_kind("T1", "session-started")
+        (repository / ("AGENTS.md" if changes else "a.py")).write_text("Use spaces.\n")
+        git(repository, "commit", "-qam", "the rules are others now")
+        (tmp_path / "ruled").touch()
+        (row,) = await fleet.until("T1")
+        assert row["status"] == "landed", row["why"]
+        await fleet.start("write more", lane="quick", scope=["b.txt"], checks=["true"])
+        kinds, told = await fleet.kinds("T1"), (await fleet.call("task.show", task="T1"))["timeline"]
+    assert git(repository, "show", "main:b.txt") == ("with spaces" if changes else "with tabs")
+    assert kinds.count("rules-given") == int(changes)
+    assert any("told how the rules changed" in line["text"] for line in told) == changes

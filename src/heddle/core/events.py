@@ -149,6 +149,17 @@ class AgentPassedOver:
 
 
 @dataclass(frozen=True, slots=True)
+class RulesGiven:
+    """A session is told how the repository's rules on `commit` differ from those it knew, in the message that follows its
+    turn of that number (0: its first message); decided before it is sent.
+    """
+
+    session: str
+    turn: int
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
 class QuestionAsked:
     """The agent waits for an answer."""
 
@@ -447,6 +458,7 @@ Event: TypeAlias = (
     | SessionParked
     | SessionUnparked
     | AgentPassedOver
+    | RulesGiven
     | WritesDiscarded
     | ScopeViolated
     | ResearchDelivered

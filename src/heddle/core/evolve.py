@@ -78,6 +78,7 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             e.TaskAdded()
             | e.TearDownFailed()
             | e.AgentPassedOver()
+            | e.RulesGiven()
             | e.WritesDiscarded()
             | e.RepositoryAdded()
             | e.CommandsApproved()

@@ -42,7 +42,9 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"main moved before it began: it begins on {base[:12]}"
         case e.StageStarted(stage, attempt, _):
             return f"{stage} begins (attempt {attempt})"
-        case e.SessionStarted() | e.SessionFrozen() | e.SessionParked() | e.SessionUnparked() | e.AgentPassedOver():
+        case e.SessionStarted() | e.SessionFrozen() | e.SessionParked() | e.SessionUnparked():
+            return _of_session(event)
+        case e.AgentPassedOver() | e.RulesGiven():
             return _of_session(event)
         case e.RivalsStarted(tasks):
             return f"{', '.join(tasks)} compete with it"
@@ -126,7 +128,7 @@ def _steered(
 
 
 def _of_session(
-    event: e.SessionStarted | e.SessionFrozen | e.SessionParked | e.SessionUnparked | e.AgentPassedOver,
+    event: e.SessionStarted | e.SessionFrozen | e.SessionParked | e.SessionUnparked | e.AgentPassedOver | e.RulesGiven,
 ) -> str:
     match event:
         case e.SessionStarted(_, agent, _, _, _, tier):
@@ -139,6 +141,8 @@ def _of_session(
             return "its session goes on"
         case e.AgentPassedOver(_, _, agent, why):
             return f"agent {agent} was not taken: {why}"
+        case e.RulesGiven(_, _, commit):
+            return f"its agent is told how the rules changed up to {commit[:12]}"
         case _:  # pragma: no cover
             assert_never(event)
 

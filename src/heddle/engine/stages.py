@@ -18,7 +18,8 @@ from heddle.engine.documents import NAMES, document, load_plan, require_document
 from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
 from heddle.engine.noting import Noting
-from heddle.engine.prompts import going_on, news, noted, prompt, repair, resumption
+from heddle.engine.prompts import going_on, news, noted, prompt, repair, resumption, ruled
+from heddle.engine.ruling import Ruling
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.session import Outcome, Session
@@ -36,7 +37,7 @@ class AgentStage:
         self.task, self.stage, self.key = run.task.id, run.stage, key
         self.attempt = run.attempt(run.stage)
         self.installer = Installer(outside, site, settings)
-        self.noting = Noting(runs, site)
+        self.noting, self.ruling = Noting(runs, site), Ruling(runs, site)
 
     @property
     def run(self) -> Run:
@@ -127,7 +128,9 @@ class AgentStage:
         access = Access.READ if self.stage in READ_ONLY else Access.WRITE
         opening = await self.outside.tools.open(self.task, id)
         notes = await self.noting.at_start(self.run, id, self._scope())
-        text, places = self._text_for(number, resume, workspace.out) + noted(notes), (workspace.tree, workspace.out)
+        rules = await self.ruling.at_start(self.run, id)
+        text = self._text_for(number, resume, workspace.out) + noted(notes) + ruled(rules)
+        places = (workspace.tree, workspace.out)
         brief = Brief(id, text, access, *places, choice.model, resume, tools=bool(opening.socket))
         command = with_tools(await self.installer.for_session(agent.command(brief), id), opening)
         held = await workspace.enter(command)
@@ -145,8 +148,9 @@ class AgentStage:
         async def heard(turn: int) -> str:
             if access is Access.READ:
                 return ""
-            new = await self.noting.after(self.run, id, turn, self._scope(), look)
-            return news(self.run, self.stage, new, workspace.out) if new else ""
+            notes = await self.noting.after(self.run, id, turn, self._scope(), look)
+            rules = await self.ruling.after(self.run, id, turn)
+            return news(self.run, self.stage, notes, rules, workspace.out)
 
         scope = self._scope() if access is Access.WRITE else Scope()
         session = Session(
