@@ -50,6 +50,7 @@ from heddle.config import Config, person_file, resolve, settings
 from heddle.core.errors import HeddleError, SetupError
 from heddle.engine.fleet import Fleet
 from heddle.engine.previews import Previews
+from heddle.engine.roles import OWN
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.ports import Agent, AgentFound, NoTools, SessionTools, Workspaces
@@ -317,7 +318,8 @@ async def build(
     sites = Sites(home, enclosures, own)
     keep = {"keep_memory_mb": own["limits.keep_memory_mb"], "keep_disk_mb": own["limits.keep_disk_mb"]}
     room = Headroom(home, **keep)
-    known = (sites.site, config, agents, _texts(), clock, enclosures.tier, room, ToolRegistries(environment))
+    texts = {**_texts(), **_own_roles(person_file(environment).parent / "roles")}
+    known = (sites.site, config, agents, texts, clock, enclosures.tier, room, ToolRegistries(environment))
     dispatcher = LocalDispatcher()
     fleet = Fleet(runs, Outside(*known, tools or NoTools()), dispatcher)
 
@@ -376,6 +378,12 @@ def _texts() -> dict[str, str]:
             name = entry.name.removesuffix(".md")
             texts[name if name.startswith("stage-") else f"role-{name}"] = entry.read_text()
     return texts
+
+
+def _own_roles(folder: Path) -> dict[str, str]:
+    """The person's own, beside their configuration."""
+    files = sorted(folder.glob("*.md")) if folder.is_dir() else ()
+    return {f"{OWN}{path.stem}": path.read_text(errors="replace") for path in files}
 
 
 def _person() -> str:

@@ -27,6 +27,7 @@ from heddle.core.extent import Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.plan import Plan, digest
 from heddle.core.protected import scripts, steering
+from heddle.core.role import Role
 from heddle.core.run import END, GO_ON, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.scope import Scope
 from heddle.core.task import UNDO, Lane, Stage, Status, Task
@@ -365,3 +366,11 @@ def test_which_paths_steer_and_which_scripts_a_manifest_has() -> None:
     assert scripts(b'{"scripts": {"test": "x"}}') == {"test": "x"}
     assert scripts(b"[1]") == [1]
     assert scripts(b"{") == b"{"
+
+
+def test_a_role_says_what_it_is_and_how_far_it_reaches() -> None:
+    role = Role("docs", "You write. Well.\nMore", ("docs/**",))
+    assert role.about == "You write"
+    assert role.objection(("docs/a.md", "docs/**")) == ""
+    assert role.objection(("src/**",)) == "'src/**' lies outside of what the role 'docs' writes: docs/**"
+    assert Role("feature", "x").objection(("src/**",)) == ""

@@ -74,6 +74,7 @@ commands:
   session      list sessions and show their transcripts
   agent        list the agents that are here and show what they can do
   rules        check, sync and show the guidance that agents read
+  role         list and show what agents can be asked to be
   tmux         lay out the board and live tasks in panes of a tmux of its own
   config       explain values, allow the repository's commands
   daemon       start, stop and show the daemon

@@ -18,6 +18,7 @@ from heddle.core.run import Run
 from heddle.core.scope import Scope, require_scope
 from heddle.core.task import Lane, Task
 from heddle.core.timeline import left_out
+from heddle.engine.roles import Roles
 from heddle.engine.site import Site
 from heddle.engine.steering import steers
 
@@ -60,6 +61,7 @@ async def adopt(desk: Desk, asked: Adopt) -> dict[str, Any]:
     branch = asked.branch or await repository.current_branch()
     tip = await repository.resolve(f"refs/heads/{branch}")
     await desk.fleet.outside.settings.settings(repository, tip)
+    await Roles(desk.fleet.outside.texts, repository).load(tip, asked.role)
     if asked.agent:
         desk.fleet.outside.agents.agent(asked.agent)
     scope = require_scope(asked.scope).globs

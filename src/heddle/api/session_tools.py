@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from heddle.api.desk import Desk, require_text
+from heddle.api.tracker import require_role
 from heddle.core import events as e
 from heddle.core.claim import PathClaim
 from heddle.core.errors import Refused, UserError
@@ -231,6 +232,8 @@ async def file_task(desk: Desk, caller: Caller, asked: File) -> str:
         raise Refused(told, slug="too-many-tasks", hint="write what else you found into your document")
     if not 0 <= asked.priority <= 4:
         raise UserError(f"{asked.priority} is no priority", slug="bad-priority", hint="0 goes first, 4 goes last")
+
+    await require_role(desk, mine, asked.role)
 
     def make(id: str) -> list[e.Event]:
         where = (mine.task.repository, mine.task.root, mine.task.branch)

@@ -19,6 +19,7 @@ from heddle.core.scope import require_scope
 from heddle.core.task import Lane, Stage, Task
 from heddle.core.timeline import timeline
 from heddle.core.views import inbox, state
+from heddle.engine.roles import Roles
 
 LOOK_S = 0.5
 """How long a board waits for the engine's look at what has just happened."""
@@ -132,11 +133,14 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
     branch = asked.branch or await repository.current_branch()
     base = await repository.resolve(f"refs/heads/{branch}")
     await desk.fleet.outside.settings.settings(repository, base)
+    role = await Roles(desk.fleet.outside.texts, repository).load(base, asked.role)
     for brand, _ in _players(asked):
         if brand:
             desk.fleet.outside.agents.agent(brand)
     text, count = require_text(asked.text), _rivals(asked)
     lane, scope = require_lane(asked.lane), require_scope(asked.scope).globs
+    scope = role.scope if lane is Lane.QUICK and not scope else scope
+    brand, model = _players(asked)[0]
     priority, links = require_priority(asked.priority), known_links(desk, asked.links)
 
     def make(id: str) -> list[e.Event]:
@@ -148,7 +152,8 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
             text,
             lane,
             asked.role,
-            *_players(asked)[0],
+            brand or role.agent,
+            model if brand else model or role.model,
             scope,
             tuple(asked.checks),
             best_of=count,

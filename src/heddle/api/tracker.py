@@ -15,6 +15,7 @@ from heddle.core.errors import Refused, UserError
 from heddle.core.links import Link, circle
 from heddle.core.run import LandedAt, Run, Unstarted
 from heddle.core.scope import require_scope
+from heddle.engine.roles import Roles
 
 LONGEST_CLAIM_S = 7 * 86_400.0
 
@@ -113,6 +114,8 @@ async def edit(desk: Desk, asked: Edit) -> dict[str, Any]:
     if asked.agent:
         desk.fleet.outside.agents.agent(asked.agent)
     changes = _changes(asked)
+    if asked.role is not None:
+        await require_role(desk, desk.require(id), asked.role)
 
     def choose(run: Run) -> list[e.Event]:
         _require_token(desk, run, asked.token)
@@ -136,6 +139,13 @@ def _changes(asked: Edit) -> dict[str, Any]:
     if not changes:
         raise UserError("nothing is named that is to change", slug="usage", hint="see: heddle task edit --help")
     return changes
+
+
+async def require_role(desk: Desk, run: Run, name: str) -> None:
+    """Raises UserError(slug="no-such-role") for one that the branch of a task does not have."""
+    repository = (await desk.site(run)).repository
+    tip = await repository.resolve(f"refs/heads/{run.task.branch}")
+    await Roles(desk.fleet.outside.texts, repository).load(tip, name)
 
 
 async def depend(desk: Desk, asked: Depend) -> dict[str, Any]:

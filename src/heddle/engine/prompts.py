@@ -4,22 +4,25 @@ from collections.abc import Mapping, Sequence
 
 from heddle.core.events import SessionParked
 from heddle.core.notes import Note
+from heddle.core.role import Role
 from heddle.core.run import PLAN, Run
 from heddle.core.settings import Settings
 from heddle.core.task import Stage
 from heddle.engine.documents import NAMES
 
 
-def prompt(run: Run, stage: Stage, settings: Settings, texts: Mapping[str, str], out: str) -> str:
+def prompt(run: Run, stage: Stage, role: Role, settings: Settings, texts: Mapping[str, str], out: str) -> str:
     """The first turn of a session at `stage`."""
     parts = [
         _head(run, stage, out),
-        texts.get(f"role-{run.task.role}", texts["role-feature"]).strip(),
+        role.text,
         texts[f"stage-{stage}"].strip(),
         fenced("task", run.task.text),
     ]
     if stage is not Stage.RESEARCH and run.research:
         parts.append(fenced("research", run.research))
+    if stage is Stage.PLAN and role.scope:
+        parts.append(f"Your role writes only inside: {', '.join(role.scope)}")
     if stage is Stage.PLAN:
         parts.append(fenced("known checks", "\n".join(settings.checks) or "(none)"))
     if stage is Stage.EXECUTE and run.plan is not None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from heddle.core import events as e
 from heddle.core.errors import MACHINE, HeddleError, OutsideError, UserError
 from heddle.core.plan import digest
+from heddle.core.role import Role
 from heddle.core.run import Run
 from heddle.core.scope import Scope
 from heddle.core.session import TOOLS, TOOLS_TOKEN, TOOLS_URL, Access, Brief, TurnOutcome
@@ -19,6 +20,7 @@ from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
 from heddle.engine.noting import Noting
 from heddle.engine.prompts import going_on, news, noted, prompt, repair, resumption, ruled
+from heddle.engine.roles import Roles
 from heddle.engine.ruling import Ruling
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
@@ -36,6 +38,7 @@ class AgentStage:
         self.runs, self.outside, self.site, self.settings = runs, outside, site, settings
         self.task, self.stage, self.key = run.task.id, run.stage, key
         self.attempt = run.attempt(run.stage)
+        self.role = Role(run.task.role, "")
         self.installer = Installer(outside, site, settings)
         self.noting, self.ruling = Noting(runs, site), Ruling(runs, site)
 
@@ -47,6 +50,7 @@ class AgentStage:
     async def play(self) -> None:
         """To a delivered document or result, or a recorded failure. Raises what the machine lacks (errors.MACHINE)."""
         try:
+            self.role = await Roles(self.outside.texts, self.site.repository).load(self.run.base, self.run.task.role)
             choice = await choose(self.runs, self.outside.agents, self.run, self.settings, self.key)
             await self.installer.learn_secrets(self.run.base)
             workspace = await workspace_for(self.runs, self.installer, self.run, self.stage, self.key)
@@ -194,7 +198,7 @@ class AgentStage:
     def _text_for(self, number: int, resume: str, out: str) -> str:
         """The first turn of the attempt's session of that number."""
         run, parked = self.run, self._parked()
-        whole = "" if resume else prompt(run, self.stage, self.settings, self.outside.texts, out)
+        whole = "" if resume else prompt(run, self.stage, self.role, self.settings, self.outside.texts, out)
         if number == 1:
             return whole
         if parked and parked.session == f"{self.key}.{number - 1}":
@@ -213,11 +217,13 @@ class AgentStage:
         return outcome.offered or (outcome.turn.text if outcome.turn else "")
 
     async def _complaint(self, workspace: Workspace, outcome: Outcome) -> str:
+        text = await self._text(workspace, outcome)
         try:
-            require_document(self.stage, await self._text(workspace, outcome))
+            require_document(self.stage, text)
+            plan = load_plan(text, ()) if self.stage is Stage.PLAN and not self.run.task.scope else None
         except UserError as error:
             return error.message
-        return ""
+        return self.role.objection(plan.scope.globs) if plan else ""
 
     async def _deliver(self, workspace: Workspace, text: str) -> None:
         await self.installer.close(
