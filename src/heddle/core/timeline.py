@@ -74,12 +74,8 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"{stage} rejected: {reason}"
         case e.PlanOutdated(base, why):
             return f"plan is made anew on {base[:12]}: {why}"
-        case e.LandingStarted(_, branch, _, new, _):
-            return f"landing {new[:12]} on {branch}"
-        case e.MainMoved(onto):
-            return f"the branch moved to {onto[:12]}: validated again"
-        case e.Landed(commit, branch, checkout):
-            return f"landed on {branch} as {commit[:12]} (checkout {checkout})"
+        case e.LandingStarted() | e.MainMoved() | e.Landed():
+            return _landing(event)
         case e.RunHeld() | e.RunReleased() | e.RunPaused() | e.RunResumed() | e.StopRequested() | e.RunStopped():
             return _steered(event)
         case e.WorkspaceRemoved() | e.WorkspaceKept() | e.TearDownFailed() | e.WorkspaceEntered() | e.WorkspaceLeft():
@@ -105,6 +101,18 @@ def _tracked(event: e.TaskEdited | e.TaskClosed | e.TaskClaimed | e.ClaimRelease
             return f"claimed by {name} under token {token}"
         case e.ClaimReleased(token, why):
             return f"claim {token} ended: {why}"
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _landing(event: e.LandingStarted | e.MainMoved | e.Landed) -> str:
+    match event:
+        case e.LandingStarted(_, branch, _, new, _):
+            return f"landing {new[:12]} on {branch}"
+        case e.MainMoved(onto):
+            return f"the branch moved to {onto[:12]}: validated again"
+        case e.Landed(commit, branch, checkout):
+            return f"landed on {branch} as {commit[:12]} (checkout {checkout})"
         case _:  # pragma: no cover
             assert_never(event)
 
