@@ -105,6 +105,13 @@ def test_what_was_stopped_is_the_persons_to_settle() -> None:
     assert inbox(run_of(), decide(run_of(), world)) == ()
 
 
+def test_c4_what_cannot_be_read_is_not_taken_for_settled() -> None:
+    begun, world = run_of(e.RunStarted(1, "base")), replace(OPEN, blockers=(Blocker("T3", lost=True),))
+    (item,) = inbox(begun, decide(begun, world))
+    assert (item.text, item.act[0]) == ("waits for T3, which cannot be read", "heddle doctor")
+    assert state(run_of(), decide(run_of(), world)) == (Status.BLOCKED, item.text)
+
+
 def test_a_run_begins_on_main_as_it_is_then() -> None:
     begun, moved = run_of(e.RunStarted(1, "m0")), replace(OPEN, moved="m1")
     assert decide(begun, moved) == Rebase("m1")

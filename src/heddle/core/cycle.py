@@ -20,6 +20,9 @@ ROOM = "room"
 DEPENDENCY = "dependency"
 """The reason of a wait for another task."""
 
+LOST = "dependency-lost"
+"""The reason of a wait for another task whose facts cannot be read: nobody knows whether it is settled."""
+
 CLAIMED = "claimed"
 """The reason of a wait for somebody who works on the task outside of a run."""
 
@@ -46,10 +49,13 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A task that must be settled first; `ended`: it was stopped, and nothing more will come of it by itself."""
+    """A task that must be settled first; `ended`: it was stopped, and nothing more will come of it by itself. `lost`: its
+    facts cannot be read, so that nobody knows whether it is settled.
+    """
 
     task: str
     ended: bool = False
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +227,8 @@ def _unstarted(run: Run, world: World) -> Wait:
 def _blocked(world: World) -> Wait | None:
     """What must be settled first. Only a person can help when that was given up."""
     for blocker in world.blockers:
+        if blocker.lost:
+            return Wait(Who.PERSON, LOST, f"waits for {blocker.task}, which cannot be read", blocker.task)
         if blocker.ended:
             return Wait(Who.PERSON, DEPENDENCY, f"waits for {blocker.task}, which was stopped", blocker.task)
     if not world.blockers:

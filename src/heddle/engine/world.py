@@ -68,8 +68,10 @@ class Worlds:
         )
 
     def _blockers(self, run: Run) -> tuple[Blocker, ...]:
-        ahead = (other for other in self._runs.ahead_of(run) if not other.settled_well)
-        return tuple(Blocker(other.task.id, ended=other.over) for other in ahead)
+        lost = self._runs.lost_ahead_of(run)
+        ahead = [other for other in self._runs.ahead_of(run) if not self._runs.settled(other)]
+        known = (Blocker(other.task.id, ended=other.over) for other in ahead if other.task.id not in lost)
+        return (*(Blocker(id, lost=True) for id in lost), *known)
 
     async def _moved(self, run: Run) -> str:
         """Rivals begin where their first one began, or they could not be compared."""
