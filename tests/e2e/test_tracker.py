@@ -72,6 +72,27 @@ async def test_a_task_that_waits_for_one_that_was_stopped_asks(tmp_path: Path) -
         assert (await statuses(fleet))["T1"] == "closed"
 
 
+async def test_a_run_that_has_not_begun_leaves_broken_settings_behind_when_main_mends_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No fact of Heddle's tells that main moved: it looks again by itself."""
+    monkeypatch.setattr("heddle.engine.fleet.RETRY_S", 0.2)
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        await add(fleet, "write a")
+        await fleet.start("write b", lane="quick", checks=["test -s b.txt"], links=blocked_by("T1"))
+        (repository / "heddle.toml").write_text("[nonsense\n")
+        git(repository, "add", "-A")
+        git(repository, "commit", "-q", "-m", "break it")
+        await fleet.call("task.close", task="T1")
+        assert (await fleet.until("T2"))[0]["status"] == "waiting"
+        assert (await fleet.call("task.why", task="T2"))["slug"] == "problem"
+        (repository / "heddle.toml").write_text("")
+        git(repository, "commit", "-q", "-a", "-m", "mend it")
+        await fleet.until_kind("T2", "landed")
+        assert (await fleet.kinds("T2")).count("run-rebased") == 2
+
+
 async def test_the_most_urgent_goes_first(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     scenes = [one for name in "abc" for one in writes(f"{name}.txt", task=f"write {name}")]

@@ -320,6 +320,8 @@ def _fresh_checks(run: Run, world: World) -> tuple[str, ...]:
 def _idle(run: Run, world: World) -> Decision:
     if run.paused:
         return Wait(Who.PERSON, "paused", f"go on with: heddle resume {run.task.id}")
+    if world.moved and (world.problem or world.unapproved):  # what stands in its way may not be there any more
+        return Rebase(world.moved)
     if world.problem:
         return Wait(Who.PERSON, PROBLEM, world.problem)
     if world.unapproved:
@@ -329,14 +331,14 @@ def _idle(run: Run, world: World) -> Decision:
     waits = _exhausted(run, world) or (_blocked(world) if run.stage in WITH_AGENT else None)
     if waits:
         return waits
+    if world.moved:
+        return Rebase(world.moved)
     if run.stage is Stage.EXECUTE and run.task.role == UNDO:
         return Hold("undo-failed", f"taking it back does not hold: {_first_line(run.evidence)}")
     if run.stage is Stage.EXECUTE:
         blocked = _before_execute(run, world)
         if blocked:
             return blocked
-    if world.moved:
-        return Rebase(world.moved)
     room = _room(run, world)
     return room or StartStage(run.stage, run.attempt(run.stage) + 1, run.key)
 

@@ -9,7 +9,6 @@ from functools import lru_cache
 
 from heddle.core.errors import UserError
 
-
 LONGEST = 1_000
 """Characters of a glob."""
 
@@ -102,10 +101,12 @@ def _covers(glob: tuple[str, ...], path: tuple[str, ...]) -> bool:
 def _past_any(glob: tuple[str, ...], places: set[int]) -> set[int]:
     """Those places, and those after a `**` that stands there for no part."""
     found = set(places)
-    for place in sorted(places):
-        while place < len(glob) and glob[place] == "**":
-            place += 1
-            found.add(place)
+    front = list(places)
+    while front:
+        place = front.pop()
+        if place < len(glob) and glob[place] == "**" and place + 1 not in found:
+            found.add(place + 1)
+            front.append(place + 1)
     return found
 
 

@@ -54,7 +54,9 @@ RECOVERY = "refs/heddle/recovery"
 """Below it, and the workspace's id, the providers keep what a removed workspace held, counted up from 1."""
 
 RETRY_S = 15.0
-"""After a failure of the journal or the disk, or without room: how long until work is tried again."""
+"""After a failure of the journal or the disk, without room, or with a problem that a person mends outside: how long until
+work is tried again.
+"""
 
 
 class Fleet:
@@ -101,10 +103,11 @@ class Fleet:
             await self.visits.close()
 
     async def _pause(self) -> None:
-        """Until there is news; with trouble, or without room, also after a while."""
-        full = any(isinstance(known, Wait) and known.reason == ROOM for _, known in self.decisions.values())
+        """Until there is news; with what no fact tells the end of, also after a while."""
+        waits = (known for _, known in self.decisions.values() if isinstance(known, Wait))
+        again = any(wait.reason in (ROOM, PROBLEM) for wait in waits)
         try:
-            await asyncio.wait_for(self._news.wait(), timeout=RETRY_S if full or self._troubles.get("") else None)
+            await asyncio.wait_for(self._news.wait(), timeout=RETRY_S if again or self._troubles.get("") else None)
         except TimeoutError:
             return
 

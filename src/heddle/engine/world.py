@@ -43,7 +43,11 @@ class Worlds:
         try:
             return await self._world(run)
         except HeddleError as error:
-            return World(problem=f"{error.message}; {error.hint}" if error.hint else error.message)
+            told = f"{error.message}; {error.hint}" if error.hint else error.message
+        try:
+            return World(problem=told, moved=await self._moved(run))
+        except HeddleError:
+            return World(problem=told)
 
     async def _world(self, run: Run) -> World:
         settings = await self.settings(run)
