@@ -366,6 +366,7 @@ def test_which_paths_steer_and_which_scripts_a_manifest_has() -> None:
     assert scripts(b'{"scripts": {"test": "x"}}') == {"test": "x"}
     assert scripts(b"[1]") == [1]
     assert scripts(b"{") == b"{"
+    assert scripts(b"[" * 100_000) == b"[" * 100_000
 
 
 def test_a_role_says_what_it_is_and_how_far_it_reaches() -> None:

@@ -15,7 +15,7 @@ from heddle.core.evolve import fold
 from heddle.core.gate import Gates
 from heddle.core.links import Link, LinkKind, circle, first_circle, ordered, waits_for
 from heddle.core.run import ClosedFor, Run, Unstarted
-from heddle.core.task import Stage, Status, Task
+from heddle.core.task import Lane, Stage, Status, Task
 from heddle.core.timeline import timeline
 from heddle.core.views import inbox, state
 
@@ -103,6 +103,40 @@ def test_what_was_stopped_is_the_persons_to_settle() -> None:
     (item,) = inbox(begun, decide(begun, world))
     assert item.act == ("heddle start T3", "heddle task dep T1 --remove T3", "heddle stop T1")
     assert inbox(run_of(), decide(run_of(), world)) == ()
+
+
+def test_what_stands_in_the_way_of_a_run_that_has_not_begun_is_looked_at_on_main_as_it_is_now() -> None:
+    begun = run_of(e.RunStarted(1, "m0"))
+    for hindered in (replace(OPEN, problem="no settings"), replace(OPEN, unapproved=("make",))):
+        assert isinstance(decide(begun, hindered), Wait)
+        assert decide(begun, replace(hindered, moved="m1")) == Rebase("m1")
+
+
+def test_a_run_without_a_plan_that_waits_for_room_never_has_one_go_out_of_date() -> None:
+    """It would count as a plan made anew, and be held after a few landings of others."""
+    run = run_of(e.RunStarted(1, "m0"), task=replace(TASK, lane=Lane.QUICK))
+    world = replace(OPEN, moved="m1", outdated=("m1", "'a.py' changed"), free_sessions=0)
+    assert decide(run, world) == Rebase("m1")
+
+
+def test_an_edit_does_not_change_the_stages_of_a_run_that_is_under_way() -> None:
+    edited = e.TaskEdited(replace(TASK, lane=Lane.QUICK, priority=0))
+    begun = (e.RunStarted(1, "m0"), e.StageStarted(Stage.RESEARCH, 1, "k"), e.ResearchDelivered(1, "facts"))
+    run = run_of(*begun, edited, e.GatePassed(Stage.RESEARCH, "research-1", "nobody"))
+    assert (run.task.lane, run.task.priority, run.stage) == (Lane.STANDARD, 0, Stage.PLAN)
+    assert run_of(edited).task.lane is Lane.QUICK
+
+
+def test_c1_what_was_stopped_is_nobodys_any_more() -> None:
+    run = run_of(e.TaskClaimed(1, "ada", 1e9), e.StopRequested("person", "no"), e.RunStopped("no"))
+    assert (run.claim, run.claims) == (None, 1)
+
+
+def test_c4_what_cannot_be_read_is_not_taken_for_settled() -> None:
+    begun, world = run_of(e.RunStarted(1, "base")), replace(OPEN, blockers=(Blocker("T3", lost=True),))
+    (item,) = inbox(begun, decide(begun, world))
+    assert (item.text, item.act[0]) == ("waits for T3, which cannot be read", "heddle doctor")
+    assert state(run_of(), decide(run_of(), world)) == (Status.BLOCKED, item.text)
 
 
 def test_a_run_begins_on_main_as_it_is_then() -> None:

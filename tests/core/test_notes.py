@@ -43,6 +43,8 @@ def test_a_notebook_knows_what_each_session_was_given() -> None:
     assert book.given_at("s", 1) is None
     assert [one.id for one in book.unread("s", "T2")] == ["N3"]
     assert [one.id for one in book.unread("other", "T1")] == ["N2"]
+    del book.notes["N1"]  # its record cannot be read
+    assert book.next_id == "N4"
 
 
 def test_what_is_no_note_is_refused_with_the_reason() -> None:

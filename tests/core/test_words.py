@@ -75,6 +75,27 @@ def test_a_scope_that_leads_out_is_refused(glob: str) -> None:
     assert "\n" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("glob", "path"),
+    [
+        ("/".join(["**"] * 40 + ["x"]), "/".join("abcdefghijklmnopqrst")),
+        ("*a" * 200 + "b", "a" * 400),
+        ("/".join(["a"] * 3000 + ["x"]), "/".join(["a"] * 3000)),
+        ("a" * 3000, "a" * 2999),
+    ],
+)
+def test_no_glob_takes_long_or_goes_deep(glob: str, path: str) -> None:
+    """An agent may write it into a note or ask it about an overlap: others must not wait for the answer, or fail at it."""
+    assert not Scope((glob,)).covers(path)
+    assert Scope((path,)).meeting(Scope((glob,))) in (None, (path, glob))
+
+
+def test_a_glob_that_nobody_could_read_is_refused() -> None:
+    with pytest.raises(UserError, match="more than 1000 characters") as caught:
+        require_scope(["a/" * 600])
+    assert caught.value.slug == "bad-scope" and len(caught.value.message) < 200
+
+
 def test_a_scope_is_tidied() -> None:
     assert require_scope(["./src/", "src", "a/b"]).globs == ("src", "a/b")
     assert Scope(("src",)).outside(["src/x", "y"]) == ("y",)

@@ -82,6 +82,9 @@ async def test_a_rule_chooses(tmp_path: Path, pick: str, winner: str) -> None:
         await until_validated(fleet, *(RIVALS if winner else ()))
         await fleet.until_kind("T1", "rivals-started")
         rows = await fleet.until(*RIVALS)
+        await fleet.start("after it", run=False, links=[{"kind": "blocks", "task": "T1"}])
+        assert [row["id"] for row in (await fleet.call("task.list", which="ready"))["tasks"]] == ["T4"]
+        assert (await fleet.call("task.why", task="T4"))["reason"] == "not started"
     landed = [row["id"] for row in rows if row["status"] == "landed"]
     assert len(landed) == 1 and landed[0] in (winner or landed[0])
     assert {row["status"] for row in rows} == {"landed", "stopped"}

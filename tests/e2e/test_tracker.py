@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,27 @@ async def test_a_task_that_waits_for_one_that_was_stopped_asks(tmp_path: Path) -
         await fleet.call("task.close", task="T1", why="done by hand")
         assert (await fleet.until("T2"))[0]["status"] == "landed"
         assert (await statuses(fleet))["T1"] == "closed"
+
+
+async def test_a_run_that_has_not_begun_leaves_broken_settings_behind_when_main_mends_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No fact of Heddle's tells that main moved: it looks again by itself."""
+    monkeypatch.setattr("heddle.engine.fleet.RETRY_S", 0.2)
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        await add(fleet, "write a")
+        await fleet.start("write b", lane="quick", checks=["test -s b.txt"], links=blocked_by("T1"))
+        (repository / "heddle.toml").write_text("[nonsense\n")
+        git(repository, "add", "-A")
+        git(repository, "commit", "-q", "-m", "break it")
+        await fleet.call("task.close", task="T1")
+        assert (await fleet.until("T2"))[0]["status"] == "waiting"
+        assert (await fleet.call("task.why", task="T2"))["slug"] == "problem"
+        (repository / "heddle.toml").write_text("")
+        git(repository, "commit", "-q", "-a", "-m", "mend it")
+        await fleet.until_kind("T2", "landed")
+        assert (await fleet.kinds("T2")).count("run-rebased") == 2
 
 
 async def test_the_most_urgent_goes_first(tmp_path: Path) -> None:
@@ -163,6 +186,35 @@ async def test_c1_what_a_claimant_made_lands_under_the_newest_token_alone(tmp_pa
         assert (await fleet.until("T1"))[0]["status"] == "landed"
         assert await slug_of(fleet.call("task.adopt", what="late", **adopt)) == "task-not-open"
     assert git(repository, "show", "main:b.txt") == "early"
+
+
+async def test_a_task_whose_claimant_never_came_back_is_offered_again(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository) as fleet:
+        await add(fleet, "write b")
+        await fleet.call("task.claim", task="T1", name="ada", seconds=1e-6)
+        assert await statuses(fleet, "ready") == {"T1": "claimed"}
+
+
+async def test_c4_a_task_waits_for_one_that_cannot_be_read_and_a_person_may_undo_that(tmp_path: Path) -> None:
+    """Whether the other one is settled is unknown; so it is not begun, not ready, and not to be claimed."""
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository) as fleet:
+        await add(fleet, "write a")
+        await add(fleet, "write c", links=blocked_by("T1"))
+        home = fleet.house.desk.home
+    with closing(sqlite3.connect(home / "journal.db")) as journal, journal:
+        changed = journal.execute("UPDATE events SET data = '{' WHERE stream = 'task:T1'").rowcount
+    assert changed == 1
+    async with heddle(tmp_path, repository, writes("b.txt")) as fleet:
+        await fleet.start("write b", lane="quick", checks=["test -s b.txt"], links=[{"kind": "parent", "task": "T2"}])
+        assert await statuses(fleet, "blocked") == {"T2": "blocked", "T3": "waiting"}
+        assert await statuses(fleet, "ready") == {}
+        assert await slug_of(fleet.call("task.claim", task="T2", name="ada")) == "task-blocked"
+        item = (await fleet.call("inbox"))["items"][0]
+        assert (item["text"], item["act"][0]) == ("waits for T1, which cannot be read", "heddle doctor")
+        await fleet.call("task.dep", task="T2", remove=["t1"])
+        assert (await fleet.until("T3"))[0]["status"] == "landed"
 
 
 async def test_c7_a_task_closes_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from heddle.api.desk import Desk, require_text
 from heddle.api.tasks import LOOK_S, Linked, desk_row, known_links, require_lane, require_priority
 from heddle.core import events as e
 from heddle.core.claim import require_token
-from heddle.core.cycle import CLAIMED, DEPENDENCY, Wait
+from heddle.core.cycle import DEPENDENCY, LOST, Wait
 from heddle.core.errors import Refused, UserError
 from heddle.core.links import Link, circle
 from heddle.core.run import LandedAt, Run, Unstarted
@@ -90,14 +90,15 @@ async def listed(desk: Desk, asked: Which) -> dict[str, Any]:
 
 
 def _is_ready(desk: Desk, run: Run) -> bool:
-    decision = desk.fleet.decision(run)
-    waits = isinstance(decision, Wait) and decision.reason in (DEPENDENCY, CLAIMED)
-    return isinstance(run.activity, Unstarted) and not waits
+    """Told from the facts: a task that nobody has looked at yet, or that cannot be read, is not said to be ready."""
+    free = isinstance(run.activity, Unstarted) and not run.stopping and run.task.id not in desk.runs.unreadable
+    claimed = run.claim is not None and run.claim.until > desk.fleet.outside.clock.now()
+    return free and not claimed and not desk.runs.blocked(run)
 
 
 def _is_blocked(desk: Desk, run: Run) -> bool:
     decision = desk.fleet.decision(run)
-    return isinstance(decision, Wait) and decision.reason == DEPENDENCY
+    return isinstance(decision, Wait) and decision.reason in (DEPENDENCY, LOST)
 
 
 _KINDS: dict[str, Callable[[Desk, Run], bool]] = {
@@ -151,7 +152,7 @@ async def require_role(desk: Desk, run: Run, name: str) -> None:
 async def depend(desk: Desk, asked: Depend) -> dict[str, Any]:
     """Change how a task hangs together with others. Raises Refused(slug="dependency-cycle") naming the circle."""
     id = desk.require(asked.task).task.id
-    gone = {desk.require(task).task.id for task in asked.remove}
+    gone = {_linked(desk, desk.require(id), task) for task in asked.remove}
     fresh = known_links(desk, asked.add)
 
     def choose(run: Run) -> list[e.Event]:
@@ -162,6 +163,12 @@ async def depend(desk: Desk, asked: Depend) -> dict[str, Any]:
         return [e.TaskEdited(replace(run.task, links=links))] if links != run.task.links else []
 
     return desk_row(desk, await desk.runs.record_linked(id, choose, by=desk.by))
+
+
+def _linked(desk: Desk, run: Run, task: str) -> str:
+    """The id of a task to which there may be a link, also when it cannot be read. Raises UserError(slug="no-such-task")."""
+    named = task.strip().upper()
+    return named if any(link.task == named for link in run.task.links) else desk.require(task).task.id
 
 
 def require_no_circle(desk: Desk, task: str, links: tuple[Link, ...]) -> None:

@@ -20,6 +20,9 @@ ROOM = "room"
 DEPENDENCY = "dependency"
 """The reason of a wait for another task."""
 
+LOST = "dependency-lost"
+"""The reason of a wait for another task whose facts cannot be read: nobody knows whether it is settled."""
+
 CLAIMED = "claimed"
 """The reason of a wait for somebody who works on the task outside of a run."""
 
@@ -46,10 +49,13 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A task that must be settled first; `ended`: it was stopped, and nothing more will come of it by itself."""
+    """A task that must be settled first; `ended`: it was stopped, and nothing more will come of it by itself. `lost`: its
+    facts cannot be read, so that nobody knows whether it is settled.
+    """
 
     task: str
     ended: bool = False
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +227,8 @@ def _unstarted(run: Run, world: World) -> Wait:
 def _blocked(world: World) -> Wait | None:
     """What must be settled first. Only a person can help when that was given up."""
     for blocker in world.blockers:
+        if blocker.lost:
+            return Wait(Who.PERSON, LOST, f"waits for {blocker.task}, which cannot be read", blocker.task)
         if blocker.ended:
             return Wait(Who.PERSON, DEPENDENCY, f"waits for {blocker.task}, which was stopped", blocker.task)
     if not world.blockers:
@@ -312,6 +320,8 @@ def _fresh_checks(run: Run, world: World) -> tuple[str, ...]:
 def _idle(run: Run, world: World) -> Decision:
     if run.paused:
         return Wait(Who.PERSON, "paused", f"go on with: heddle resume {run.task.id}")
+    if world.moved and (world.problem or world.unapproved):  # what stands in its way may not be there any more
+        return Rebase(world.moved)
     if world.problem:
         return Wait(Who.PERSON, PROBLEM, world.problem)
     if world.unapproved:
@@ -321,14 +331,14 @@ def _idle(run: Run, world: World) -> Decision:
     waits = _exhausted(run, world) or (_blocked(world) if run.stage in WITH_AGENT else None)
     if waits:
         return waits
+    if world.moved:
+        return Rebase(world.moved)
     if run.stage is Stage.EXECUTE and run.task.role == UNDO:
         return Hold("undo-failed", f"taking it back does not hold: {_first_line(run.evidence)}")
     if run.stage is Stage.EXECUTE:
         blocked = _before_execute(run, world)
         if blocked:
             return blocked
-    if world.moved:
-        return Rebase(world.moved)
     room = _room(run, world)
     return room or StartStage(run.stage, run.attempt(run.stage) + 1, run.key)
 

@@ -100,8 +100,8 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
 
 def _tracked(run: Run, event: e.TaskEdited | e.TaskClosed | e.TaskClaimed | e.ClaimReleased) -> Run:
     match event:
-        case e.TaskEdited(task):
-            return replace(run, task=task)
+        case e.TaskEdited(task):  # which stages there are stays as it is while one of them is played
+            return replace(run, task=replace(task, lane=run.task.lane) if run.under_way else task)
         case e.TaskClosed(_, why):
             return run if run.under_way else replace(run, activity=ClosedFor(why), stopping="", claim=None)
         case e.TaskClaimed(token, name, until):
@@ -255,7 +255,7 @@ def _steer(
         case e.StopRequested(by, why):
             return run if run.over else replace(run, stopping=why or f"stopped by {by}")
         case e.RunStopped(why):
-            return replace(run, activity=StoppedFor(why), stopping="", questions=(), ticket=None)
+            return replace(run, activity=StoppedFor(why), stopping="", questions=(), ticket=None, claim=None)
         case _:  # pragma: no cover
             assert_never(event)
 

@@ -66,7 +66,7 @@ class Notebook:
     @property
     def next_id(self) -> str:
         """The name of the next note."""
-        return f"N{len(self.notes) + 1}"
+        return f"N{1 + max((int(id[1:]) for id in self.notes if id[1:].isdecimal()), default=0)}"
 
     def known_to(self, session: str) -> frozenset[str]:
         """Ids of the notes that a session was given."""

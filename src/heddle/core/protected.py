@@ -46,5 +46,5 @@ def scripts(manifest: bytes | None) -> object:
     try:
         told = json.loads(manifest or b"{}")
         return told.get("scripts", {}) if isinstance(told, dict) else told
-    except ValueError:
+    except (ValueError, RecursionError):
         return manifest

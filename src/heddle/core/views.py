@@ -3,7 +3,19 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from heddle.core.cycle import ASKED, ATTACHED, CLAIMED, DEPENDENCY, PROBLEM, RIVALS, Decision, Wait, Who, parked_for
+from heddle.core.cycle import (
+    ASKED,
+    ATTACHED,
+    CLAIMED,
+    DEPENDENCY,
+    LOST,
+    PROBLEM,
+    RIVALS,
+    Decision,
+    Wait,
+    Who,
+    parked_for,
+)
 from heddle.core.links import Link
 from heddle.core.run import Active, AtGate, ClosedFor, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import Stage, Status
@@ -84,7 +96,7 @@ def state(run: Run, decision: Decision) -> tuple[Status, str]:
 
 
 def _open(decision: Decision) -> tuple[Status, str]:
-    if isinstance(decision, Wait) and decision.reason == DEPENDENCY:
+    if isinstance(decision, Wait) and decision.reason in (DEPENDENCY, LOST):
         return Status.BLOCKED, decision.detail
     if isinstance(decision, Wait) and decision.reason == CLAIMED:
         return Status.CLAIMED, decision.detail
@@ -201,8 +213,9 @@ def _wait_item(run: Run, wait: Wait) -> Item | None:
         return Item(task, "commands", task, run.task.title, wait.detail, act=(approve, f"heddle stop {task}"))
     if wait.reason in ("paused", ASKED, ATTACHED):  # asked for, told by the question itself, or they are in it
         return None
-    if wait.reason == DEPENDENCY:
-        act = (f"heddle start {wait.other}", f"heddle task dep {task} --remove {wait.other}", f"heddle stop {task}")
+    if wait.reason in (DEPENDENCY, LOST):
+        first = "heddle doctor" if wait.reason == LOST else f"heddle start {wait.other}"
+        act = (first, f"heddle task dep {task} --remove {wait.other}", f"heddle stop {task}")
         return Item(task, "dependency", task, run.task.title, wait.detail, act=act)
     if wait.reason == RIVALS:
         act = (f"heddle compare {task}", approve, f"heddle stop {task}")

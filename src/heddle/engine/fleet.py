@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from heddle.core import events as e
-from heddle.core.contest import inherited, player
+from heddle.core.contest import inherited, number, player
 from heddle.core.cycle import (
     PROBLEM,
     ROOM,
@@ -54,7 +54,9 @@ RECOVERY = "refs/heddle/recovery"
 """Below it, and the workspace's id, the providers keep what a removed workspace held, counted up from 1."""
 
 RETRY_S = 15.0
-"""After a failure of the journal or the disk, or without room: how long until work is tried again."""
+"""After a failure of the journal or the disk, without room, or with a problem that a person mends outside: how long until
+work is tried again.
+"""
 
 
 class Fleet:
@@ -101,10 +103,11 @@ class Fleet:
             await self.visits.close()
 
     async def _pause(self) -> None:
-        """Until there is news; with trouble, or without room, also after a while."""
-        full = any(isinstance(known, Wait) and known.reason == ROOM for _, known in self.decisions.values())
+        """Until there is news; with what no fact tells the end of, also after a while."""
+        waits = (known for _, known in self.decisions.values() if isinstance(known, Wait))
+        again = any(wait.reason in (ROOM, PROBLEM) for wait in waits)
         try:
-            await asyncio.wait_for(self._news.wait(), timeout=RETRY_S if full or self._troubles.get("") else None)
+            await asyncio.wait_for(self._news.wait(), timeout=RETRY_S if again or self._troubles.get("") else None)
         except TimeoutError:
             return
 
@@ -128,6 +131,8 @@ class Fleet:
                 self.decisions[id] = (self._stamp(run), decide(run, self.worlds.still(run)))
                 continue
             stamp = self._stamp(run)
+            if not run.number and self.decisions.get(id, ((),))[0] == stamp and not run.stopping:
+                continue  # it was not asked for: nothing beyond these facts has a say
             world = await self.worlds.world(run)
             if self._stamp(self.runs.require(id)) != stamp:  # a fact came while we looked: this world is another run's
                 settled = False
@@ -315,8 +320,9 @@ class Fleet:
         return decision
 
     def _stamp(self, run: Run) -> tuple[int, ...]:
-        """How far the facts go on which its decision rests: its own, those of its rivals and of what it waits for."""
-        return (run.seq, *(other.seq for other in (*self.runs.rivals(run), *self.runs.ahead_of(run))))
+        """How far the facts go on which its decision rests: its own and those of all that bear on it, each with its name."""
+        known = (mark for other in self.runs.bearing_on(run) for mark in (number(other.task.id), other.seq))
+        return (run.seq, *known, *map(number, self.runs.lost_ahead_of(run)))
 
     def forget(self, repository: str) -> None:
         """What a decision about a repository's runs rested on changed: until the next look there is none."""

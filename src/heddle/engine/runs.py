@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from weakref import WeakValueDictionary
 
 from heddle.core.claim import PathClaim, require_free
@@ -23,7 +24,7 @@ from heddle.core.events import (
 from heddle.core.evolve import evolve, fold
 from heddle.core.links import Link, waits_for
 from heddle.core.notes import Notebook
-from heddle.core.run import Run
+from heddle.core.run import LandedAt, Run
 from heddle.core.session import Usage
 from heddle.core.task import Stage
 from heddle.ports import Fence, Journal
@@ -48,6 +49,8 @@ class Runs:
         self._usage: dict[str, Usage] = {}
         self._approved: dict[str, set[str]] = {}
         self._path_claims: defaultdict[str, dict[str, PathClaim]] = defaultdict(dict)
+        self._links: dict[str, tuple[Link, ...]] = {}
+        self._contests: defaultdict[str, list[str]] = defaultdict(list)
         self._notebooks: defaultdict[str, Notebook] = defaultdict(Notebook)
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -82,25 +85,42 @@ class Runs:
         """Every run in the order in which they take what there is room for."""
         return tuple(sorted(self._runs.values(), key=lambda run: (run.task.priority, number(run.task.id))))
 
-    def links(self) -> dict[str, tuple[Link, ...]]:
+    def links(self) -> Mapping[str, tuple[Link, ...]]:
         """How all tasks hang together."""
-        return {id: run.task.links for id, run in self._runs.items()}
+        return MappingProxyType(self._links)
 
     def ahead_of(self, run: Run) -> tuple[Run, ...]:
-        """What must be settled before it, whether it is or not."""
-        if not run.task.links:
-            return ()
-        return tuple(self._runs[id] for id in waits_for(self.links(), run.task.id) if id in self._runs)
+        """What must be settled before it, whether it is or not; without what cannot be read."""
+        return tuple(self._runs[id] for id in self._waits_for(run) if id in self._runs)
+
+    def lost_ahead_of(self, run: Run) -> tuple[str, ...]:
+        """What must be settled before it, and of which nobody can say whether it is."""
+        ahead = self._waits_for(run)
+        return tuple(id for id in ahead if id not in self._runs or (id in self.unreadable and not self._settled(id)))
 
     def blocked(self, run: Run) -> bool:
         """Whether something must be settled before it."""
-        return any(not other.settled_well for other in self.ahead_of(run))
+        return any(id not in self._runs or not self._settled(id) for id in self._waits_for(run))
+
+    def settled(self, run: Run) -> bool:
+        """Whether what was asked with it is there: it landed, another of its contest did, or it was closed."""
+        return run.settled_well or any(isinstance(other.activity, LandedAt) for other in self.rivals(run))
+
+    def _settled(self, id: str) -> bool:
+        return self.settled(self._runs[id])
+
+    def _waits_for(self, run: Run) -> tuple[str, ...]:
+        return waits_for(self._links, run.task.id) if run.task.links else ()
 
     def rivals(self, run: Run) -> tuple[Run, ...]:
         """The others of its contest, also while the first one does not list them yet, or has begun anew."""
-        contest = run.task.contest
-        others = (other for other in self._runs.values() if contest and other.task.contest == contest)
-        return tuple(other for other in others if other.task.id != run.task.id)
+        members = self._contests[run.task.contest] if run.task.contest else ()
+        return tuple(self._runs[id] for id in members if id != run.task.id)
+
+    def bearing_on(self, run: Run) -> tuple[Run, ...]:
+        """All others on whose facts it rests whether it may go on: rivals, what it waits for, and the rivals of that."""
+        ahead = self.ahead_of(run)
+        return (*self.rivals(run), *ahead, *(rival for other in ahead for rival in self.rivals(other)))
 
     def passing(self, run: Run, bound: str, by: str) -> list[Event]:
         """What passes the gate that a run is at. Raises Refused(slug="rival-chosen") when another one has won."""
@@ -222,7 +242,9 @@ class Runs:
             run = self._runs.get(name)
             fresh = fold([record]) if run is None else evolve(run, record)
             if fresh is not None:
-                self._runs[name] = fresh
+                if run is None and fresh.task.contest:
+                    self._contests[fresh.task.contest].append(name)
+                self._runs[name], self._links[name] = fresh, fresh.task.links
                 if fresh.parked is not None and fresh.parked.session in self._parking:
                     self._parking[fresh.parked.session].set()
                 self._learn_approval(fresh, record.event)

@@ -43,7 +43,11 @@ class Worlds:
         try:
             return await self._world(run)
         except HeddleError as error:
-            return World(problem=f"{error.message}; {error.hint}" if error.hint else error.message)
+            told = f"{error.message}; {error.hint}" if error.hint else error.message
+        try:
+            return World(problem=told, moved=await self._moved(run))
+        except HeddleError:
+            return World(problem=told)
 
     async def _world(self, run: Run) -> World:
         settings = await self.settings(run)
@@ -68,8 +72,10 @@ class Worlds:
         )
 
     def _blockers(self, run: Run) -> tuple[Blocker, ...]:
-        ahead = (other for other in self._runs.ahead_of(run) if not other.settled_well)
-        return tuple(Blocker(other.task.id, ended=other.over) for other in ahead)
+        lost = self._runs.lost_ahead_of(run)
+        ahead = [other for other in self._runs.ahead_of(run) if not self._runs.settled(other)]
+        known = (Blocker(other.task.id, ended=other.over) for other in ahead if other.task.id not in lost)
+        return (*(Blocker(id, lost=True) for id in lost), *known)
 
     async def _moved(self, run: Run) -> str:
         """Rivals begin where their first one began, or they could not be compared."""
