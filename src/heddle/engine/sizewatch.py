@@ -201,7 +201,8 @@ class SizeWatch:
             await self.runs.record_if(self.task, lambda run: _withdrawal(run, last.question))
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.runs.journal.wait(position), PAUSE_S if for_disk else None)
+            async with asyncio.timeout(PAUSE_S if for_disk else None):
+                await self.runs.journal.wait(position)
 
     async def _end(self, excess: Excess) -> None:
         self.ended_for = excess
