@@ -36,7 +36,7 @@ class Listeners:
 
     async def open(self, task: str, session: str) -> Opening:
         """See the port. Raises OSError."""
-        socket, token = self._socket(session), self._token(session)
+        socket, token = self._socket(session), self.token(session)
         if session not in self._servers:
             self._servers[session] = await self._serve(Caller(task, session), socket, token)
         return Opening(str(socket), token)
@@ -80,8 +80,8 @@ class Listeners:
         name = hashlib.sha256(f"{self.home}\0{session}".encode()).hexdigest()[:16]
         return self.runtime / f"{name}.t"
 
-    def _token(self, session: str) -> str:
-        """The same for the same session for ever, and nobody's to guess."""
+    def token(self, session: str) -> str:
+        """See the port. Nobody can guess it."""
         if not self._key:
             self._key = _kept_key(self.home / "tools.key")
         return hmac.new(self._key, session.encode(), "sha256").hexdigest()
