@@ -93,6 +93,23 @@ async def test_a_run_that_has_not_begun_leaves_broken_settings_behind_when_main_
         assert (await fleet.kinds("T2")).count("run-rebased") == 2
 
 
+async def test_a_known_task_does_not_start_otherwise_than_was_said(tmp_path: Path) -> None:
+    """`heddle start T2 --blocked-by T1` would begin at once what was to wait."""
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository) as fleet:
+        await add(fleet, "write a")
+        await add(fleet, "write b")
+        said: tuple[dict[str, Any], ...] = (
+            {"links": blocked_by("T1")},
+            {"scope": ["a"]},
+            {"run": False},
+            {"priority": 0},
+        )
+        for more in said:
+            assert await slug_of(fleet.call("task.start", root=str(repository), task="T2", **more)) == "usage"
+        assert await statuses(fleet) == {"T1": "open", "T2": "open"}
+
+
 async def test_the_most_urgent_goes_first(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     scenes = [one for name in "abc" for one in writes(f"{name}.txt", task=f"write {name}")]
