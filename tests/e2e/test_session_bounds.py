@@ -147,6 +147,23 @@ async def test_x7_the_token_of_a_session_is_not_told_from_its_transcript(tmp_pat
     assert len(token) == 64 and "it is <[redacted]>" in text and token not in text
 
 
+async def test_no_file_that_is_made_meanwhile_loses_its_mode_to_a_listener(tmp_path: Path) -> None:
+    """The mask belongs to the whole process; a folder made under that of a socket could not be entered."""
+    made: list[int] = []
+
+    async def make() -> None:
+        for n in range(20):
+            (tmp_path / f"folder-{n}").mkdir()
+            made.append((tmp_path / f"folder-{n}").stat().st_mode & 0o700)
+            await asyncio.sleep(0)
+
+    async with heddle(tmp_path, make_repository(tmp_path / "repo")) as fleet:
+        making = asyncio.create_task(make())
+        opening = await fleet.house.desk.fleet.outside.tools.open("T1", "T1-1-execute-1.1")
+        await making
+    assert set(made) == {0o700} and opening.token
+
+
 async def test_d4_a_session_that_could_not_begin_leaves_no_door_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from heddle.core.errors import Bug
 from heddle.ports import Opening
 from heddle.server.mcp.app import application
 from heddle.server.mcp.toolbox import INSTRUCTIONS, toolbox
+from heddle.server.sockets import listen
 
 KEY_BYTES = 32
 
@@ -67,13 +68,7 @@ class Listeners:
             return made
 
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            path.unlink()  # of a daemon before
-        mask = os.umask(0o177)
-        try:
-            return await asyncio.get_running_loop().create_unix_server(protocol, str(path))
-        finally:
-            os.umask(mask)
+        return await asyncio.get_running_loop().create_unix_server(protocol, sock=listen(str(path)))
 
     def _socket(self, session: str) -> Path:
         """Named after the state folder, too: two installations may share a runtime folder and their sessions' names."""
