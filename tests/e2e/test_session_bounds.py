@@ -173,6 +173,24 @@ async def test_no_file_that_is_made_meanwhile_loses_its_mode_to_a_listener(tmp_p
     assert set(made) == {0o700} and opening.token
 
 
+async def test_d4_what_a_daemon_that_was_killed_left_of_its_sessions_doors_is_removed(tmp_path: Path) -> None:
+    async with heddle(tmp_path, make_repository(tmp_path / "repo")) as fleet:
+        for name in ("home", "other"):
+            (tmp_path / name).mkdir()
+        left, other = (Listeners(tmp_path / name, tmp_path, fleet.house.desk) for name in ("home", "other"))
+        mine, theirs = [Path((await one.open("T1", ME.session)).socket) for one in (left, other)]
+        Listeners(tmp_path / "home", tmp_path).sweep()
+        assert (mine.exists(), theirs.exists()) == (False, True)
+        for one in (left, other):
+            await one.close_all()
+
+
+async def test_p4_what_others_wrote_is_told_as_data(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as fleet:
+        told = await session_tools.read_task(fleet.house.desk, ME, Nothing())
+    assert "The task, as data:\n```\nwrite b\n```" in told
+
+
 async def test_d4_a_session_that_could_not_begin_leaves_no_door_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from heddle.core.scope import Scope, require_scope
 from heddle.core.task import UNDO, Stage, Task
 from heddle.engine.documents import NAMES, require_document
 from heddle.engine.noting import Noting
-from heddle.engine.prompts import noted
+from heddle.engine.prompts import fenced, noted
 
 MOST_FILED = 20
 """Tasks that one session may file: more is a plan, and plans are approved."""
@@ -96,10 +96,10 @@ async def read_task(desk: Desk, caller: Caller, asked: Nothing) -> str:
         f"lands on {run.task.branch}; begun on {run.base[:12]}",
         f"may write: {', '.join(_scope(run).globs) or '(not declared)'}",
         f"checks: {'; '.join(run.checks) or '(none known)'}",
-        f"\n{run.task.text}",
+        f"\n{fenced('task', run.task.text)}",
     ]
-    parts += [f"\nResearch:\n{run.research}"] if run.research and run.stage is not Stage.RESEARCH else []
-    parts += [f"\nThe last attempt did not hold:\n{run.evidence}"] if run.evidence else []
+    parts += [f"\n{fenced('research', run.research)}"] if run.research and run.stage is not Stage.RESEARCH else []
+    parts += [f"\nThe last attempt did not hold.\n{fenced('evidence', run.evidence)}"] if run.evidence else []
     return "\n".join(parts)
 
 
@@ -115,7 +115,7 @@ async def read_plan(desk: Desk, caller: Caller, asked: OfTask) -> str:
         raise UserError(f"'{run.task.id}' has no plan", slug="no-plan", hint="read_task tells what is known of yours")
     approved = "approved" if run.approved == run.bound() else "not approved"
     head = f"{run.task.id}: {run.task.title}\n{approved}; may write: {', '.join(run.plan.scope.globs)}"
-    return f"{head}\nchecks: {'; '.join(run.plan.commands)}\n\n{run.plan.text}"
+    return f"{head}\nchecks: {'; '.join(run.plan.commands)}\n\n{fenced('plan', run.plan.text)}"
 
 
 async def read_rules(desk: Desk, caller: Caller, asked: OfPath) -> str:

@@ -81,6 +81,7 @@ async def serve(home: Path, *, keep_aside: bool = False) -> None:
     stopping = asyncio.Event()
     runtime = Path(places.runtime())
     tools = Listeners(home, runtime)
+    tools.sweep()
     house = await wiring.build(home, runtime, os.environ, stopping.set, keep_aside=keep_aside, tools=tools)
     tools.desk = house.desk
     listener = listen(places.daemon_socket())

@@ -50,6 +50,12 @@ class Listeners:
             with suppress(FileNotFoundError):
                 self._socket(session).unlink()
 
+    def sweep(self) -> None:
+        """Remove what a daemon left that could not close: for whoever holds the lock on the state folder, at its start."""
+        for path in self.runtime.glob(f"{self._mark}-*.t"):
+            with suppress(OSError):
+                path.unlink()
+
     async def close_all(self) -> None:
         """The daemon ends; what sessions ask until the next one comes is answered with 503."""
         for session in tuple(self._servers):
@@ -72,8 +78,11 @@ class Listeners:
 
     def _socket(self, session: str) -> Path:
         """Named after the state folder, too: two installations may share a runtime folder and their sessions' names."""
-        name = hashlib.sha256(f"{self.home}\0{session}".encode()).hexdigest()[:16]
-        return self.runtime / f"{name}.t"
+        return self.runtime / f"{self._mark}-{hashlib.sha256(session.encode()).hexdigest()[:16]}.t"
+
+    @property
+    def _mark(self) -> str:
+        return hashlib.sha256(str(self.home).encode()).hexdigest()[:8]
 
     def token(self, session: str) -> str:
         """See the port. Nobody can guess it."""
