@@ -195,6 +195,10 @@ async def test_c1_what_a_claimant_made_lands_under_the_newest_token_alone(tmp_pa
         await fleet.call("task.claim", task="T1", name="ada", seconds=1e-6)
         await fleet.call("task.claim", task="T1", name="eve")
         adopt: dict[str, Any] = {"root": str(repository), "task": "T1"}
+        await add(fleet, "first this")
+        await fleet.call("task.dep", task="T1", add=blocked_by("T2"), token=2)
+        assert await slug_of(fleet.call("task.adopt", what="early", token=2, **adopt)) == "task-blocked"
+        await fleet.call("task.dep", task="T1", remove=["T2"], token=2)
         assert await slug_of(fleet.call("task.adopt", what="late", token=1, **adopt)) == "stale-token"
         assert await slug_of(fleet.call("task.adopt", what="late", **adopt)) == "task-claimed"
         told = await fleet.call("task.adopt", what="early", token=2, **adopt)

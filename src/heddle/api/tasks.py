@@ -194,7 +194,7 @@ def _require_bare(asked: Start) -> None:
     plain = Start(root=asked.root, task=asked.task, token=asked.token, pick=asked.pick)
     said = [name for name in Start.__struct_fields__ if getattr(asked, name) != getattr(plain, name)]
     if said:
-        hint = f"change it first: heddle task edit {asked.task} --help, heddle task dep {asked.task} --help"
+        hint = "change it first, with its edit or dep: heddle task --help"
         raise UserError(f"a task that is known starts as it is: {', '.join(said)}", slug="usage", hint=hint)
 
 
