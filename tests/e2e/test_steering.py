@@ -45,6 +45,18 @@ async def test_attack_49b_a_change_that_steers_others_waits_for_a_person(
     assert git(repository, "show", f"main:{path}") == text.strip()
 
 
+async def test_attack_49b_a_manifest_that_is_a_link_is_one_too(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    links = {
+        "do": "run",
+        "command": 'mkdir web && echo \'{"scripts": {"test": "x"}}\' > web/p && ln -s p web/package.json',
+    }
+    async with heddle(tmp_path, repository, [scene("execute", links, {"do": "document", "text": "done\n"})]) as fleet:
+        await fleet.start("do it", lane="quick", checks=["true"])
+        (row,) = await fleet.until("T1", approve=False)
+        assert row["why"] == "it changes 'web/package.json', which steers agents or builds"
+
+
 def test_letters_of_any_case_and_any_folder_count() -> None:
     paths = (
         "Agents.md",

@@ -12,6 +12,8 @@ async def steers(repository: Repository, base: str, commit: str, paths: Sequence
     for path in paths:
         if path.rpartition("/")[2] == MANIFEST:
             before, after = await repository.read_file(base, path), await repository.read_file(commit, path)
-            if scripts(before) != scripts(after):
+            if after is None or scripts(before) != scripts(
+                after
+            ):  # a link, whose scripts lie elsewhere, is no plain file
                 found.add(path)
     return tuple(path for path in paths if path in found)
