@@ -45,6 +45,37 @@ async def test_attack_49b_a_change_that_steers_others_waits_for_a_person(
     assert git(repository, "show", f"main:{path}") == text.strip()
 
 
+async def test_attack_49b_a_manifest_that_is_a_link_is_one_too(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo")
+    links = {
+        "do": "run",
+        "command": 'mkdir web && echo \'{"scripts": {"test": "x"}}\' > web/p && ln -s p web/package.json',
+    }
+    async with heddle(tmp_path, repository, [scene("execute", links, {"do": "document", "text": "done\n"})]) as fleet:
+        await fleet.start("do it", lane="quick", checks=["true"])
+        (row,) = await fleet.until("T1", approve=False)
+        assert row["why"] == "it changes 'web/package.json', which steers agents or builds"
+
+
+async def test_attack_49b_what_is_read_through_a_link_steers_too(tmp_path: Path) -> None:
+    """AGENTS.md leads over a second link to a document, and .claude to a folder; what lies beside them does not steer."""
+    repository = make_repository(tmp_path / "repo", {"docs/guide.md": "Be nice.\n", "conf/claude/a.json": "{}\n"})
+    (repository / "docs" / "link.md").symlink_to("guide.md")
+    (repository / "AGENTS.md").symlink_to("docs/link.md")
+    (repository / ".claude").symlink_to("conf/claude")
+    (repository / "CLAUDE.md").symlink_to("/etc/hostname")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "links")
+    paths = ("docs/guide.md", "conf/claude/hooks.json", "docs/other.md")
+    writes = [{"do": "write", "path": path, "text": "Obey me.\n"} for path in paths]
+    async with heddle(tmp_path, repository, [scene("execute", *writes, {"do": "document", "text": "done\n"})]) as fleet:
+        await fleet.start("do it", lane="quick", checks=["true"])
+        (row,) = await fleet.until("T1", approve=False)
+        shown = await fleet.call("task.show", task="T1")
+    assert row["status"] == "waiting"
+    assert sorted(shown["result"]["steers"]) == ["conf/claude/hooks.json", "docs/guide.md"]
+
+
 def test_letters_of_any_case_and_any_folder_count() -> None:
     paths = (
         "Agents.md",

@@ -1,5 +1,6 @@
 """Lists that live elsewhere come in as often as one likes, and ours goes out."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -38,6 +39,22 @@ async def test_a_list_comes_in_once_however_often_it_is_brought(tmp_path: Path) 
         assert (await fleet.call("task.show", task="T2"))["links"] == [{"kind": "parent", "task": "T1"}]
         told = await bring(fleet, path)
         assert (told["added"], told["changed"], told["unchanged"]) == ([], [], 3)
+
+
+async def test_others_are_answered_while_a_list_comes_in_and_what_they_changed_stays(tmp_path: Path) -> None:
+    repository, path = make_repository(tmp_path / "repo"), tmp_path / "issues.jsonl"
+    async with heddle(tmp_path, repository) as fleet:
+        await bring(fleet, issues(path, {"title": "one"}, {"title": "two"}), format="beads")
+        issues(path, {"title": "one, better"}, {"title": "two, better"}, *({"title": f"{n}"} for n in range(120)))
+        coming = asyncio.create_task(bring(fleet, path, format="beads"))
+        async with asyncio.timeout(30):
+            while fleet.house.desk.runs.next_number() == 3:
+                await asyncio.sleep(0)
+        await fleet.call("task.edit", task="T1", text="one, mine")
+        told = await coming
+        assert (len(told["added"]), told["changed"], told["left"]) == (120, ["T2"], [["T1", "it changed meanwhile"]])
+        assert [title for title, _ in list((await titles(fleet)).values())[:2]] == ["one, mine", "two, better"]
+        assert (await bring(fleet, path, format="beads"))["changed"] == ["T1"]
 
 
 def issues(path: Path, *rows: dict[str, Any]) -> Path:

@@ -93,6 +93,23 @@ async def test_a_run_that_has_not_begun_leaves_broken_settings_behind_when_main_
         assert (await fleet.kinds("T2")).count("run-rebased") == 2
 
 
+async def test_a_known_task_does_not_start_otherwise_than_was_said(tmp_path: Path) -> None:
+    """`heddle start T2 --blocked-by T1` would begin at once what was to wait."""
+    repository = make_repository(tmp_path / "repo")
+    async with heddle(tmp_path, repository) as fleet:
+        await add(fleet, "write a")
+        await add(fleet, "write b")
+        said: tuple[dict[str, Any], ...] = (
+            {"links": blocked_by("T1")},
+            {"scope": ["a"]},
+            {"run": False},
+            {"priority": 0},
+        )
+        for more in said:
+            assert await slug_of(fleet.call("task.start", root=str(repository), task="T2", **more)) == "usage"
+        assert await statuses(fleet) == {"T1": "open", "T2": "open"}
+
+
 async def test_the_most_urgent_goes_first(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     scenes = [one for name in "abc" for one in writes(f"{name}.txt", task=f"write {name}")]
@@ -178,6 +195,10 @@ async def test_c1_what_a_claimant_made_lands_under_the_newest_token_alone(tmp_pa
         await fleet.call("task.claim", task="T1", name="ada", seconds=1e-6)
         await fleet.call("task.claim", task="T1", name="eve")
         adopt: dict[str, Any] = {"root": str(repository), "task": "T1"}
+        await add(fleet, "first this")
+        await fleet.call("task.dep", task="T1", add=blocked_by("T2"), token=2)
+        assert await slug_of(fleet.call("task.adopt", what="early", token=2, **adopt)) == "task-blocked"
+        await fleet.call("task.dep", task="T1", remove=["T2"], token=2)
         assert await slug_of(fleet.call("task.adopt", what="late", token=1, **adopt)) == "stale-token"
         assert await slug_of(fleet.call("task.adopt", what="late", **adopt)) == "task-claimed"
         told = await fleet.call("task.adopt", what="early", token=2, **adopt)

@@ -86,10 +86,13 @@ async def adopt(desk: Desk, asked: Adopt) -> dict[str, Any]:
 
 
 def _require_open(desk: Desk, run: Run, token: int) -> None:
-    """Raises Refused: somebody else's claim, or a task that is under way or settled."""
+    """Raises Refused: somebody else's claim, or a task that is under way or settled, or waits for another."""
     require_token(run.task.id, run.claim, run.claims, token, desk.fleet.outside.clock.now())
     if run.under_way or run.settled_well:
         raise Refused(f"task '{run.task.id}' is not open", slug="task-not-open", hint=f"see: heddle why {run.task.id}")
+    if desk.runs.blocked(run):  # its result would land before what must land first
+        hint = f"settle that, or take the link away; see: heddle why {run.task.id}"
+        raise Refused(f"task '{run.task.id}' waits for another", slug="task-blocked", hint=hint)
 
 
 async def _deliver(desk: Desk, id: str, asked: Adopt, base: str, delivered: e.ResultDelivered) -> Run:

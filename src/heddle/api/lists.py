@@ -1,5 +1,6 @@
 """Task lists that live elsewhere: bring one in, as often as one likes, and write ours out."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,10 @@ from heddle.ports import Exported, Listed
 
 OWN = "jsonl:"
 """Begins the source of a task that an export of ours names, when it came from no list."""
+
+
+AT_ONCE = 50
+"""Tasks that are added before others may ask for something."""
 
 
 class Import(msgspec.Struct, forbid_unknown_fields=True):
@@ -45,7 +50,8 @@ class Export(msgspec.Struct, forbid_unknown_fields=True):
 class Intake:
     """What a list comes to. `left`: ids of tasks that changed in the list and cannot be changed now, each with the reason.
 
-    `passed_over` counts what was closed there before we knew it, `dangling` links to what is in no list of ours.
+    `passed_over` counts what was closed there before we knew it, `dangling` links to what is in no list of ours. `seen`: how
+    far the facts of a known task went when this was made.
     """
 
     added: list[Task] = field(default_factory=list)
@@ -55,6 +61,7 @@ class Intake:
     unchanged: int = 0
     passed_over: int = 0
     dangling: int = 0
+    seen: dict[str, int] = field(default_factory=dict)
 
 
 async def bring_in(desk: Desk, asked: Import) -> dict[str, Any]:
@@ -99,6 +106,7 @@ class _Planning:
 
     def _compare(self, run: Run, one: Listed, ids: Mapping[str, str]) -> None:
         task, found = self._as_listed(run.task, one, ids), self.found
+        found.seen[run.task.id] = run.seq
         why_not = "somebody works on it" if run.claim else "it is under way" if run.under_way else ""
         closes = one.closed and not run.settled_well
         changes = task.listed != run.task.listed and replace(task, listed="") != replace(run.task, listed="")
@@ -148,12 +156,30 @@ def _require_no_circle(desk: Desk, plan: Intake) -> None:
 async def _carry_out(desk: Desk, plan: Intake) -> None:
     """What others wait for first: a crash leaves no task that waits for one that is not there."""
     added = {task.id: task for task in plan.added}
-    for id in ordered({id: task.links for id, task in added.items()}):
+    for count, id in enumerate(ordered({id: task.links for id, task in added.items()})):
+        if count % AT_ONCE == 0:
+            await asyncio.sleep(0)
         await desk.runs.record(id, e.TaskAdded(added[id]), by=desk.by)
-    for task in plan.changed:
-        await desk.runs.record(task.id, e.TaskEdited(task), by=desk.by)
-    for id in plan.closed:
-        await desk.runs.record(id, e.TaskClosed(desk.by, "closed in the list it came from"), by=desk.by)
+    facts: list[tuple[str, e.Event]] = [(task.id, e.TaskEdited(task)) for task in plan.changed]
+    facts += [(id, e.TaskClosed(desk.by, "closed in the list it came from")) for id in plan.closed]
+    for id, fact in facts:
+        await _record_as_planned(desk, plan, id, fact)
+
+
+async def _record_as_planned(desk: Desk, plan: Intake, id: str, fact: e.Event) -> None:
+    """Unless somebody started, took or changed the task since the plan was made: then the next import sees to it."""
+    seen, as_planned = plan.seen[id], True
+
+    def choose(run: Run) -> list[e.Event]:
+        nonlocal as_planned
+        as_planned = run.seq == seen
+        return [fact] if as_planned else []
+
+    await desk.runs.record_if(id, choose, by=desk.by)
+    if not as_planned:
+        plan.left.append((id, "it changed meanwhile"))
+        plan.changed = [task for task in plan.changed if task.id != id]
+        plan.closed = [one for one in plan.closed if one != id]
 
 
 def _told(plan: Intake) -> dict[str, Any]:

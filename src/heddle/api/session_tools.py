@@ -10,18 +10,24 @@ from heddle.core import events as e
 from heddle.core.claim import PathClaim
 from heddle.core.errors import Refused, UserError
 from heddle.core.links import Link, LinkKind
-from heddle.core.notes import Note, NoteKind
+from heddle.core.notes import MOST_PATHS, Note, NoteKind
+from heddle.core.redaction import Redactor
 from heddle.core.run import Active, Run
 from heddle.core.scope import Scope, require_scope
 from heddle.core.task import Stage, Task
 from heddle.engine.documents import NAMES, require_document
 from heddle.engine.noting import Noting
-from heddle.engine.prompts import noted
+from heddle.engine.prompts import fenced, noted
 
 MOST_FILED = 20
 """Tasks that one session may file: more is a plan, and plans are approved."""
 
 LONGEST_CLAIM_MINUTES = 240.0
+MOST_READ = 50
+"""Notes that are read at once: the newest."""
+
+DEEPEST = 40
+"""Folders of a path in which rules are looked for."""
 
 RULES = ("AGENTS.md", "CLAUDE.md")
 
@@ -102,10 +108,10 @@ async def read_task(desk: Desk, caller: Caller, asked: Nothing) -> str:
         f"lands on {run.task.branch}; begun on {run.base[:12]}",
         f"may write: {', '.join(_scope(run).globs) or '(not declared)'}",
         f"checks: {'; '.join(run.checks) or '(none known)'}",
-        f"\n{run.task.text}",
+        f"\n{fenced('task', run.task.text)}",
     ]
-    parts += [f"\nResearch:\n{run.research}"] if run.research and run.stage is not Stage.RESEARCH else []
-    parts += [f"\nThe last attempt did not hold:\n{run.evidence}"] if run.evidence else []
+    parts += [f"\n{fenced('research', run.research)}"] if run.research and run.stage is not Stage.RESEARCH else []
+    parts += [f"\nThe last attempt did not hold.\n{fenced('evidence', run.evidence)}"] if run.evidence else []
     return "\n".join(parts)
 
 
@@ -121,14 +127,14 @@ async def read_plan(desk: Desk, caller: Caller, asked: OfTask) -> str:
         raise UserError(f"'{run.task.id}' has no plan", slug="no-plan", hint="read_task tells what is known of yours")
     approved = "approved" if run.approved == run.bound() else "not approved"
     head = f"{run.task.id}: {run.task.title}\n{approved}; may write: {', '.join(run.plan.scope.globs)}"
-    return f"{head}\nchecks: {'; '.join(run.plan.commands)}\n\n{run.plan.text}"
+    return f"{head}\nchecks: {'; '.join(run.plan.commands)}\n\n{fenced('plan', run.plan.text)}"
 
 
 async def read_rules(desk: Desk, caller: Caller, asked: OfPath) -> str:
     """The guidance that holds for a path on the commit that the run began on: nearest file first."""
     run = require_live(desk, caller)
     site, globs = await desk.site(run), require_scope([asked.path] if asked.path else []).globs
-    parts = globs[0].split("/") if globs else []
+    parts = globs[0].split("/")[:DEEPEST] if globs else []
     folders = ["/".join(parts[:length]) for length in range(len(parts), -1, -1)]
     found = []
     for folder in folders:
@@ -165,7 +171,7 @@ async def read_notes(desk: Desk, caller: Caller, asked: About) -> str:
     """Every note that still holds, newest first."""
     run = require_live(desk, caller)
     noting = Noting(desk.runs, await desk.site(run))
-    notes = (await noting.current(run, require_scope(asked.paths).globs))[:50]
+    notes = await noting.current(run, require_paths(asked.paths).globs, most=MOST_READ)
     await noting.fetched(run, caller.session, notes)
     return noted(notes) or "no notes"
 
@@ -173,7 +179,7 @@ async def read_notes(desk: Desk, caller: Caller, asked: About) -> str:
 async def check_overlap(desk: Desk, caller: Caller, asked: Paths) -> str:
     """Which tasks under way may write the same, and whether main changed there since the run began."""
     mine = require_live(desk, caller)
-    scope = require_scope(asked.paths)
+    scope = require_paths(asked.paths)
     if not scope.declared:
         raise UserError("no path is named", slug="usage", hint="name the paths that you mean to write")
     told = [_meeting(scope, run) for run in desk.runs.all() if _is_neighbour(run, mine)]
@@ -192,10 +198,17 @@ async def claim_paths(desk: Desk, caller: Caller, asked: ClaimPaths) -> str:
     if not 0 < asked.minutes <= LONGEST_CLAIM_MINUTES:
         told = f"a claim lasts for at most {LONGEST_CLAIM_MINUTES} minutes"
         raise UserError(told, slug="usage", hint="claim again to make it longer")
-    globs, now = require_scope(asked.paths).globs, clock.now()
+    globs, now = require_paths(asked.paths).globs, clock.now()
     claim = PathClaim(caller.task, caller.session, globs, now + asked.minutes * 60)
     await desk.runs.claim_paths(mine.task.repository, claim, now)
     return f"yours for {asked.minutes:g} minutes: {', '.join(globs)}" if globs else "you claim nothing"
+
+
+def require_paths(paths: list[str]) -> Scope:
+    """Checked globs, as many as anybody means. Raises UserError (slug bad-scope, usage)."""
+    if len(paths) > MOST_PATHS:
+        raise UserError(f"{len(paths)} paths are named", slug="usage", hint="name folders, as in 'src/api/**'")
+    return require_scope(paths)
 
 
 def _is_neighbour(run: Run, mine: Run) -> bool:
@@ -221,33 +234,36 @@ def _meeting(scope: Scope, run: Run) -> str:
 
 async def file_task(desk: Desk, caller: Caller, asked: File) -> str:
     """Put what was found into the tracker; nobody starts it but a person."""
-    mine = require_live(desk, caller)
-    filed = [run for run in desk.runs.all() if Link(LinkKind.DISCOVERED_FROM, mine.task.id) in run.task.links]
-    text = require_text(asked.text)
-    same = next((run for run in filed if run.task.text == text), None)
+    mine, text = require_live(desk, caller), require_text(asked.text)
+    if not 0 <= asked.priority <= 4:
+        raise UserError(f"{asked.priority} is no priority", slug="bad-priority", hint="0 goes first, 4 goes last")
+    await require_role(desk, mine, asked.role)
+    site = await desk.site(mine)
+    words = Redactor(await site.workspaces.secrets(mine.base))(text)
+    async with desk.runs.adding():  # one at a time counts what was filed, and adds to it
+        return await _filed(desk, caller, mine, File(words, asked.role, asked.priority))
+
+
+async def _filed(desk: Desk, caller: Caller, mine: Run, asked: File) -> str:
+    link = Link(LinkKind.DISCOVERED_FROM, mine.task.id)
+    filed = [run for run in desk.runs.all() if link in run.task.links]
+    same = next((run for run in filed if run.task.text == asked.text), None)
     if same is not None:  # asked again after an answer that was lost
         return f"{same.task.id} is in the tracker"
     if len(filed) >= MOST_FILED:
         told = f"{len(filed)} tasks were filed from {mine.task.id} already"
         raise Refused(told, slug="too-many-tasks", hint="write what else you found into your document")
-    if not 0 <= asked.priority <= 4:
-        raise UserError(f"{asked.priority} is no priority", slug="bad-priority", hint="0 goes first, 4 goes last")
-
-    await require_role(desk, mine, asked.role)
-
-    def make(id: str) -> list[e.Event]:
-        where = (mine.task.repository, mine.task.root, mine.task.branch)
-        links = (Link(LinkKind.DISCOVERED_FROM, mine.task.id),)
-        return [e.TaskAdded(Task(id, *where, text, role=asked.role, priority=asked.priority, links=links))]
-
-    return f"{(await desk.runs.add(make, by=caller.session)).task.id} is in the tracker"
+    id, where = f"T{desk.runs.next_number()}", (mine.task.repository, mine.task.root, mine.task.branch)
+    task = Task(id, *where, asked.text, role=asked.role, priority=asked.priority, links=(link,))
+    await desk.runs.record(id, e.TaskAdded(task), by=caller.session)
+    return f"{id} is in the tracker"
 
 
 def require_live(desk: Desk, caller: Caller) -> Run:
     """The run of the session that asks. Raises Refused(slug="session-over") for one that is not its run's any more."""
     run = desk.require(caller.task)
-    current = run.session is not None and run.session.session == caller.session
-    if not current or not isinstance(run.activity, Active) or run.parked is not None:
+    at = run.at_work
+    if at is None or at.session != caller.session or not isinstance(run.activity, Active) or run.parked is not None:
         raise Refused(
             f"session '{caller.session}' is over", slug="session-over", hint="end your turn; another session goes on"
         )

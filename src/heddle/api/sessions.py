@@ -85,9 +85,10 @@ async def tail(desk: Desk, asked: Tail) -> dict[str, Any]:
 
 async def _redactor(desk: Desk, session: str) -> Redactor:
     """What knows the secrets that a session of this name was given."""
+    token, secrets = desk.fleet.outside.tools.token(session), tuple[str, ...]()
     with suppress(HeddleError):  # no run's, or of a repository that is gone: it can be read all the same
         run = desk.runs.require(session.partition("-")[0])
         if run.base:
             site = await desk.fleet.outside.site(run.task.root)
-            return Redactor(await site.workspaces.secrets(run.base))
-    return Redactor()
+            secrets = await site.workspaces.secrets(run.base)
+    return Redactor((*secrets, token) if token else secrets)

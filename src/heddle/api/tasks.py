@@ -127,6 +127,7 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
         if asked.best_of or asked.agents:
             hint = "ask for it anew, with the words of the task"
             raise UserError("a task that is known cannot become a contest", slug="usage", hint=hint)
+        _require_bare(asked)
         return await _start_known(desk, asked)
     site = await desk.fleet.outside.site(asked.root)
     repository = site.repository
@@ -191,6 +192,15 @@ def _rivals(asked: Start) -> int:
         hint = "name fewer agents, or a greater --best-of"
         raise UserError(f"{len(asked.agents)} agents cannot play {count} attempts", slug="too-many-agents", hint=hint)
     return count
+
+
+def _require_bare(asked: Start) -> None:
+    """Nothing is dropped in silence that would have it run otherwise, or not yet."""
+    plain = Start(root=asked.root, task=asked.task, token=asked.token, pick=asked.pick)
+    said = [name for name in Start.__struct_fields__ if getattr(asked, name) != getattr(plain, name)]
+    if said:
+        hint = "change it first, with its edit or dep: heddle task --help"
+        raise UserError(f"a task that is known starts as it is: {', '.join(said)}", slug="usage", hint=hint)
 
 
 async def _start_known(desk: Desk, asked: Start) -> dict[str, Any]:

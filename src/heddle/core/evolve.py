@@ -294,9 +294,7 @@ def _place(
 def _presence(run: Run, event: e.SessionParked | e.SessionUnparked | e.WorkspaceEntered | e.WorkspaceLeft) -> Run:
     match event:
         case e.SessionParked(session):
-            at, attempt = run.session, (run.stage, run.attempt(run.stage))
-            current = at is not None and at.session == session and (at.stage, at.attempt) == attempt
-            return replace(run, parked=event) if current else run
+            return replace(run, parked=event) if run.at_work and run.at_work.session == session else run
         case e.SessionUnparked():
             return replace(run, parked=None)
         case e.WorkspaceEntered():

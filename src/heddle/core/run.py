@@ -188,6 +188,12 @@ class Run:
         """The name of the next attempt at the current stage."""
         return f"{self.task.id}-{self.number}-{self.stage}-{self.attempt(self.stage) + 1}"
 
+    @property
+    def at_work(self) -> e.SessionStarted | None:
+        """The session of the attempt that was begun last at the current stage; None until it is on record."""
+        at = self.session
+        return at if at is not None and (at.stage, at.attempt) == (self.stage, self.attempt(self.stage)) else None
+
     def bound(self) -> str:
         """The digest that an approval of the plan must carry at this moment."""
         return digest(self.plan, self.base) if self.plan else ""

@@ -117,9 +117,8 @@ def _active(run: Run, decision: Decision) -> tuple[Status, str]:
         case Stage.RESEARCH | Stage.PLAN | Stage.EXECUTE:
             if run.violations:
                 return Status.RUNNING, f"wrote outside its scope: {run.violations[0]}"
-            attempt, at = run.attempt(run.stage), run.session
-            begun = at is not None and (at.stage, at.attempt) == (run.stage, attempt)
-            ready = "" if begun else ": its workspace is made ready"
+            attempt = run.attempt(run.stage)
+            ready = "" if run.at_work else ": its workspace is made ready"
             return Status.RUNNING, f"{run.stage}, attempt {attempt}{ready}{note}"
         case _:  # pragma: no cover
             assert_never(run.stage)

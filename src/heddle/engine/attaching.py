@@ -98,9 +98,8 @@ class Attaching:
 
 def require_free(run: Run) -> e.SessionStarted:
     """The session that works for a run now, or is parked. Raises Refused (slug nothing-to-attach, person-inside)."""
-    at = run.session
-    current = at is not None and (at.stage, at.attempt) == (run.stage, run.attempt(run.stage))
-    if at is None or not current or not isinstance(run.activity, Active) or run.stage not in WITH_AGENT:
+    at = run.at_work
+    if at is None or not isinstance(run.activity, Active) or run.stage not in WITH_AGENT:
         raise nothing(run, "no session works for it now")
     if run.parked is not None and any(open.visit == run.parked.visit for open in run.visits):
         told = f"somebody talks to the agent of {run.task.id} already"

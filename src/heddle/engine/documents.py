@@ -38,7 +38,7 @@ def load_plan(text: str, known_checks: tuple[str, ...]) -> Plan:
     front, body = split(text)
     try:
         keys = tomllib.loads(front)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(f"the front matter is not TOML: {error}", slug="malformed-plan") from error
     checks = keys.get("checks", [])
     if isinstance(checks, list):

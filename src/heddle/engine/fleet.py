@@ -106,7 +106,9 @@ class Fleet:
         """Until there is news; with what no fact tells the end of, also after a while."""
         waits = (known for _, known in self.decisions.values() if isinstance(known, Wait))
         again = any(wait.reason in (ROOM, PROBLEM) for wait in waits)
-        with suppress(TimeoutError):  # not wait_for: before Python 3.12 it forgets a cancellation that comes with the news
+        with suppress(
+            TimeoutError
+        ):  # not wait_for: before Python 3.12 it forgets a cancellation that comes with the news
             async with asyncio.timeout(RETRY_S if again or self._troubles.get("") else None):
                 await self._news.wait()
 

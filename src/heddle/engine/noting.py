@@ -4,10 +4,12 @@ What a session is given is decided and recorded before it is sent, so that a res
 each message once.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from heddle.core import events as e
+from heddle.core.errors import HeddleError, Refused
 from heddle.core.notes import PRESSING, Given, Note, Notebook, NoteKind, require_note
+from heddle.core.redaction import Redactor
 from heddle.core.run import Run
 from heddle.core.scope import Scope, require_scope
 from heddle.engine.runs import Runs
@@ -15,6 +17,9 @@ from heddle.engine.site import Site
 
 BY_TOOLS = -1
 """The turn of what a session fetched itself."""
+
+MOST_WRITTEN = 50
+"""Notes that one session may write: more are no facts that others need, and all of them are kept."""
 
 MOST_AT_ONCE = 20
 MOST_TURNS = 2
@@ -29,13 +34,21 @@ class Noting:
     def __init__(self, runs: Runs, site: Site) -> None:
         self._runs, self._site = runs, site
         self._repository = site.repository.key
+        self._changed: dict[tuple[str, str], tuple[str, ...]] = {}
 
     async def write(self, run: Run | None, session: str, kind: NoteKind, text: str, paths: tuple[str, ...]) -> Note:
-        """Leave a fact for others; without a run it is a person's. Raises UserError (slug bad-note, bad-scope)."""
+        """Leave a fact for others; without a run it is a person's. Raises UserError (slug bad-note, bad-scope),
+        and Refused(slug="too-many-notes") to a session that has said enough.
+        """
         globs, words = require_scope(paths).globs, require_note(text, paths)
+        secrets = await self._site.workspaces.secrets(run.base) if run else ()
+        words = Redactor(secrets)(words)
         written: list[Note] = []
 
         def choose(book: Notebook) -> list[e.Event]:
+            if run and sum(note.session == session for note in book.notes.values()) >= MOST_WRITTEN:
+                told = f"session '{session}' has written {MOST_WRITTEN} notes"
+                raise Refused(told, slug="too-many-notes", hint="write what else you found into your document")
             author = (run.task.id, session, run.base) if run else ("", "", "")
             written.append(Note(book.next_id, kind, words, globs, *author))
             return [e.NoteWritten(written[0])]
@@ -72,20 +85,29 @@ class Noting:
         if fresh:
             await self._give(run, session, BY_TOOLS, fresh)
 
-    async def current(self, run: Run, paths: tuple[str, ...] = ()) -> tuple[Note, ...]:
-        """Every note that still holds for a run, newest first; of those paths alone when some are named."""
+    async def current(self, run: Run, paths: tuple[str, ...] = (), *, most: int) -> tuple[Note, ...]:
+        """The newest notes that still hold for a run, newest first; of those paths alone when some are named."""
         notes = reversed(self._runs.notebook(self._repository).notes.values())
-        meeting = (note for note in notes if not paths or note.concerns(Scope(paths)))
-        return tuple([note for note in meeting if not await self._outdated(note, run)])
+        return await self._holding(run, (note for note in notes if not paths or note.concerns(Scope(paths))), most)
 
     async def _new(
         self, run: Run, session: str, scope: Scope, touched: Touched, kinds: frozenset[NoteKind]
     ) -> tuple[Note, ...]:
         unread = self._runs.notebook(self._repository).unread(session, run.task.id)
-        candidates = [note for note in unread if note.kind in kinds]
+        candidates = [note for note in reversed(unread) if note.kind in kinds]
         paths = await touched() if candidates else ()
-        concerning = [note for note in candidates if note.concerns(scope, paths)]
-        return tuple([note for note in concerning if not await self._outdated(note, run)][-MOST_AT_ONCE:])
+        found = await self._holding(run, (note for note in candidates if note.concerns(scope, paths)), MOST_AT_ONCE)
+        return found[::-1]
+
+    async def _holding(self, run: Run, notes: Iterable[Note], most: int) -> tuple[Note, ...]:
+        """The first notes of these that still hold for a run; no more are looked at than it takes to find so many."""
+        found: list[Note] = []
+        for note in notes:
+            if len(found) == most:
+                break
+            if not await self._outdated(note, run):
+                found.append(note)
+        return tuple(found)
 
     async def _give(self, run: Run, session: str, turn: int, new: tuple[Note, ...]) -> tuple[Note, ...]:
         """Decide it once; what was decided before stands."""
@@ -99,14 +121,25 @@ class Noting:
         return self._runs.notebook(self._repository).given_at(session, turn) or ()
 
     async def _outdated(self, note: Note, run: Run) -> bool:
-        """Whether the run begins on code that changed since the note spoke of it."""
-        repository = self._site.repository
+        """Whether the run begins on code that changed since the note spoke of it. Where nobody can say, as when the commit
+        it spoke of is gone, it is no reason to keep a fact from anybody.
+        """
         if not note.base or not note.paths or note.base == run.base:
             return False
-        if not await repository.is_ancestor(note.base, run.base):
-            return False
-        changed = await repository.changes(note.base, run.base)
-        return any(Scope(note.paths).covers(change.path) for change in changed)
+        between = (note.base, run.base)
+        if between not in self._changed:
+            try:
+                self._changed[between] = await self._changes(*between)
+            except HeddleError:
+                self._changed[between] = ()
+        return any(Scope(note.paths).covers(path) for path in self._changed[between])
+
+    async def _changes(self, old: str, new: str) -> tuple[str, ...]:
+        """What the newer commit changed; nothing where it does not follow from the older one."""
+        repository = self._site.repository
+        if not await repository.is_ancestor(old, new):
+            return ()
+        return tuple(change.path for change in await repository.changes(old, new))
 
 
 async def _nothing_yet() -> tuple[str, ...]:

@@ -64,6 +64,10 @@ class Runs:
             for record in records:
                 self._take(record)
             after = records[-1].position
+        for stream in (*await self.journal.streams("notes:"), *await self.journal.streams("repository:")):
+            self._tallies[stream].seq = await self.journal.head(
+                stream
+            )  # its last records may be ones that cannot be read
         for stream in await self.journal.streams("task:"):
             if await self.journal.head(stream) != self._seq(stream):
                 self.unreadable[stream.removeprefix("task:")] = "its last records cannot be read"
@@ -157,7 +161,8 @@ class Runs:
 
     def _plays(self, task: str, session: str) -> bool:
         run = self._runs.get(task)
-        return run is not None and run.session is not None and run.session.session == session and run.under_way
+        at = run.at_work if run is not None else None
+        return at is not None and at.session == session
 
     def approved(self, repository: str) -> frozenset[str]:
         """The commands that a person allowed in a repository."""

@@ -339,7 +339,9 @@ class Session:
         self.outcome.turn = ended
         replayed = self.runs.tally(self.stream).turns
         await self._record(e.TurnRecorded(self._offset, ended.outcome, self.redact(ended.error)[:2000]))
-        if self._turns < replayed:  # a later turn is on record: this one was answered with a repair
+        if self._turns < replayed:  # a later turn is on record: this one was answered with a repair, or with news
+            if ended.outcome is TurnOutcome.ENDED and not await self.review(self.outcome):
+                self.outcome.offered = self.outcome.offered or ended.text
             return await self._send(self.conversation.prompt("", self._turns + 1))
         complaint = await self.review(self.outcome) if ended.outcome is TurnOutcome.ENDED else ""
         if complaint and self._turns <= self.repairs:

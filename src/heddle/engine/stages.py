@@ -6,6 +6,7 @@ from dataclasses import replace
 from heddle.core import events as e
 from heddle.core.errors import MACHINE, HeddleError, OutsideError, UserError
 from heddle.core.plan import digest
+from heddle.core.redaction import Redactor
 from heddle.core.role import Role
 from heddle.core.run import Run
 from heddle.core.scope import Scope
@@ -126,11 +127,23 @@ class AgentStage:
         return Failure(f"turn-{turn.outcome}", turn.error or f"the turn was {turn.outcome}")
 
     async def _session(self, choice: Choice, workspace: Workspace, number: int, resume: str) -> tuple[Outcome, str]:
-        id, agent = f"{self.key}.{number}", choice.agent
+        id = f"{self.key}.{number}"
         if self.run.parked is not None:  # a person was faster
             return Outcome(parked=True), ""
-        access = Access.READ if self.stage in READ_ONLY else Access.WRITE
         opening = await self.outside.tools.open(self.task, id)
+        try:
+            outcome = await self._served(choice, workspace, number, resume, opening)
+        finally:
+            await self.outside.tools.close(id)
+        return outcome, await self._text(workspace, outcome)
+
+    async def _served(
+        self, choice: Choice, workspace: Workspace, number: int, resume: str, opening: Opening
+    ) -> Outcome:
+        """One session from its first message to its end, while its tools are served."""
+        id, agent = f"{self.key}.{number}", choice.agent
+        access = Access.READ if self.stage in READ_ONLY else Access.WRITE
+        redact = Redactor((*self.installer.redact.values, *filter(None, (opening.token,))))
         notes = await self.noting.at_start(self.run, id, self._scope())
         rules = await self.ruling.at_start(self.run, id)
         text = self._text_for(number, resume, workspace.out) + noted(notes) + ruled(rules)
@@ -141,7 +154,7 @@ class AgentStage:
         started = e.SessionStarted(id, agent.name, workspace.id, self.stage, self.attempt, self.outside.tier)
         if not await self._begin(started):
             await held.stop(grace_s=2.0)
-            return Outcome(parked=True), ""
+            return Outcome(parked=True)
 
         async def review(outcome: Outcome) -> str:
             return await self._complaint(workspace, outcome)
@@ -172,15 +185,11 @@ class AgentStage:
             repairs=self.settings.repairs,
             stall_s=self.settings.stall_s,
             park_s=self.settings.park_s if agent.capabilities.resume else 0.0,
-            redact=self.installer.redact,
+            redact=redact,
             news=heard,
             repair=lambda complaint: repair(self.stage, complaint, workspace.out),
         )
-        try:
-            outcome = await session.play()
-        finally:
-            await self.outside.tools.close(id)
-        return outcome, await self._text(workspace, outcome)
+        return await session.play()
 
     async def _begin(self, started: e.SessionStarted) -> bool:
         """Put a session on record before it is told anything. False when a person took the conversation over meanwhile: then

@@ -89,6 +89,14 @@ class Repository(Protocol):
         """A blob of a commit; None when there is no such file."""
         ...
 
+    async def links(self, commit: str) -> tuple[str, ...]:
+        """Every path of a commit that is a symbolic link."""
+        ...
+
+    async def link_target(self, commit: str, path: str) -> str:
+        """What a symbolic link of a commit says, as it says it; "" where there is none at that path."""
+        ...
+
     async def list_files(self, commit: str) -> tuple[str, ...]:
         """Every tracked path of a commit."""
         ...

@@ -26,6 +26,10 @@ class SessionTools(Protocol):
         """Serve them no more. Idempotent."""
         ...
 
+    def token(self, session: str) -> str:
+        """What whoever asks for a session's tools names, also when they are not served now; "" where none ever are."""
+        ...
+
 
 class NoTools:
     """No session has tools."""
@@ -36,3 +40,7 @@ class NoTools:
 
     async def close(self, session: str) -> None:
         """See SessionTools."""
+
+    def token(self, session: str) -> str:
+        """See SessionTools."""
+        return ""

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from heddle import places, wiring
 from heddle.core.errors import Bug, HeddleError, SetupError
 from heddle.server.app import application
 from heddle.server.mcp.listening import Listeners
+from heddle.server.sockets import listen
 
 log = logging.getLogger("heddle.daemon")
 
@@ -81,9 +81,10 @@ async def serve(home: Path, *, keep_aside: bool = False) -> None:
     stopping = asyncio.Event()
     runtime = Path(places.runtime())
     tools = Listeners(home, runtime)
+    tools.sweep()
     house = await wiring.build(home, runtime, os.environ, stopping.set, keep_aside=keep_aside, tools=tools)
     tools.desk = house.desk
-    listener = _listen(places.daemon_socket())
+    listener = listen(places.daemon_socket())
     config = uvicorn.Config(application(house.desk), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     server = Listener(config)
     loop = asyncio.get_running_loop()
@@ -102,19 +103,6 @@ async def serve(home: Path, *, keep_aside: bool = False) -> None:
     await house.close()
     if fleet in done and not fleet.cancelled() and fleet.exception() is not None:
         raise fleet.exception() or Bug("the fleet ended")
-
-
-def _listen(path: str) -> socket.socket:
-    with suppress(FileNotFoundError):
-        os.unlink(path)  # we hold the lock: whoever made it is gone
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(path)
-    finally:
-        os.umask(mask)
-    listener.listen(128)
-    return listener
 
 
 def _log_to_stderr() -> None:

@@ -89,6 +89,14 @@ class GitRepository:
         """See the port."""
         return await trees.read_file(self.store, commit, path)
 
+    async def links(self, commit: str) -> tuple[str, ...]:
+        """See the port."""
+        return await trees.list_links(self.store, commit)
+
+    async def link_target(self, commit: str, path: str) -> str:
+        """See the port."""
+        return await trees.link_target(self.store, commit, path)
+
     async def list_files(self, commit: str) -> tuple[str, ...]:
         """See the port."""
         return await trees.list_files(self.store, commit)

@@ -9,6 +9,7 @@ from heddle.ports import Change
 Kind = Literal["added", "modified", "deleted", "type"]
 
 _DIFF = ("diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--no-color", "--end-of-options")
+LINK = "120000"
 PLAIN_FILES = ("100644", "100755")
 
 
@@ -85,6 +86,23 @@ async def read_file(store: Store, commit: str, path: str) -> bytes | None:
         if name == path and mode in PLAIN_FILES:
             return (await store.run("cat-file", "blob", blob)).out
     return None
+
+
+async def list_links(store: Store, commit: str) -> tuple[str, ...]:
+    """Every path of a commit that is a symbolic link."""
+    records = (await store.run("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", require_id(commit))).fields
+    return tuple(record.partition("\t")[2] for record in records if record.startswith(f"{LINK} "))
+
+
+async def link_target(store: Store, commit: str, path: str) -> str:
+    """What a symbolic link says, as it says it; "" where there is none."""
+    listing = await store.run("ls-tree", "-z", "--full-tree", "--end-of-options", require_id(commit), "--", path)
+    for record in listing.fields:
+        about, _, name = record.partition("\t")
+        mode, _, blob = about.split(" ")[:3]
+        if name == path and mode == LINK:
+            return (await store.run("cat-file", "blob", blob)).out.decode(errors="replace")
+    return ""
 
 
 async def list_files(store: Store, commit: str) -> tuple[str, ...]:

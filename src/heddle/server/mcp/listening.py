@@ -37,7 +37,7 @@ class Listeners:
 
     async def open(self, task: str, session: str) -> Opening:
         """See the port. Raises OSError."""
-        path, token = self._socket(session), self._token(session)
+        path, token = self._socket(session), self.token(session)
         if session not in self._servers:
             self._servers[session] = await self._serve(Caller(task, session), path, token)
         return Opening(str(path), token)
@@ -49,6 +49,12 @@ class Listeners:
             server.close()
             with suppress(FileNotFoundError):
                 self._socket(session).unlink()
+
+    def sweep(self) -> None:
+        """Remove what a daemon left that could not close: for whoever holds the lock on the state folder, at its start."""
+        for path in self.runtime.glob(f"{self._mark}-*.t"):
+            with suppress(OSError):
+                path.unlink()
 
     async def close_all(self) -> None:
         """The daemon ends; what sessions ask until the next one comes is answered with 503."""
@@ -71,11 +77,14 @@ class Listeners:
 
     def _socket(self, session: str) -> Path:
         """Named after the state folder, too: two installations may share a runtime folder and their sessions' names."""
-        name = hashlib.sha256(f"{self.home}\0{session}".encode()).hexdigest()[:16]
-        return self.runtime / f"{name}.t"
+        return self.runtime / f"{self._mark}-{hashlib.sha256(session.encode()).hexdigest()[:16]}.t"
 
-    def _token(self, session: str) -> str:
-        """The same for the same session for ever, and nobody's to guess."""
+    @property
+    def _mark(self) -> str:
+        return hashlib.sha256(str(self.home).encode()).hexdigest()[:8]
+
+    def token(self, session: str) -> str:
+        """See the port. Nobody can guess it."""
         if not self._key:
             self._key = _kept_key(self.home / "tools.key")
         return hmac.new(self._key, session.encode(), "sha256").hexdigest()
