@@ -54,8 +54,10 @@ async def test_a_session_reads_its_task_hands_in_its_plan_and_files_what_it_foun
         found = await fleet.call("task.show", task="T2")
         told = {stage: said(fleet, "T1", f"{stage}-1") for stage in ("research", "plan", "execute")}
         tasks = (await fleet.call("task.list", which="all"))["tasks"]
+        handed = (await fleet.call("task.handoff", task="T1"))["text"]
     assert "T1: write b\nstage research, attempt 1" in told["research"]
     assert told["research"].index("lib/AGENTS.md:\nNo tabs here.") < told["research"].index("AGENTS.md:\nUse tabs.")
+    assert handed.startswith("T1: write b\nstage land, attempt 1") and handed.endswith("Handoff:\ndone")
     assert "the plan has no front matter" in told["plan"]
     assert "nobody else may write there" in told["plan"]
     assert "approved; may write: b.txt" in told["execute"]

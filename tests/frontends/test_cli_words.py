@@ -56,6 +56,7 @@ commands:
   attach       talk to a task's agent on its own screen, and hand back
   wait         wait until tasks end or need a person
   why          tell why a task is where it is
+  handoff      tell what whoever goes on with a task has to know
   diff         show what a task changed
   compare      show rival attempts at a task side by side
   open         lay out what a task's workspace holds as a plain git worktree

@@ -34,6 +34,7 @@ METHODS: dict[str, Method] = {
     "task.compare": (contests.compared, tasks.One),
     "task.adopt": (adopting.adopt, adopting.Adopt),
     "task.show": (tasks.show, tasks.One),
+    "task.handoff": (tasks.handed_on, tasks.One),
     "task.why": (tasks.why, tasks.One),
     "task.wait": (tasks.wait, tasks.Until),
     "task.stop": (tasks.stop, tasks.Because),

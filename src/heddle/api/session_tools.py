@@ -9,12 +9,13 @@ from heddle.api.tracker import require_role
 from heddle.core import events as e
 from heddle.core.claim import PathClaim
 from heddle.core.errors import Refused, UserError
+from heddle.core.handoff import handoff
 from heddle.core.links import Link, LinkKind
 from heddle.core.notes import MOST_PATHS, Note, NoteKind
 from heddle.core.redaction import Redactor
 from heddle.core.run import Active, Run
 from heddle.core.scope import Scope, require_scope
-from heddle.core.task import Stage, Task
+from heddle.core.task import Task
 from heddle.engine.documents import NAMES, require_document
 from heddle.engine.noting import Noting
 from heddle.engine.prompts import fenced, noted
@@ -102,17 +103,7 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
 async def read_task(desk: Desk, caller: Caller, asked: Nothing) -> str:
     """What was asked, where the run stands, and what was found so far."""
     run = require_live(desk, caller)
-    parts = [
-        f"{run.task.id}: {run.task.title}",
-        f"stage {run.stage}, attempt {run.attempt(run.stage)}; lane {run.task.lane}; role {run.task.role}",
-        f"lands on {run.task.branch}; begun on {run.base[:12]}",
-        f"may write: {', '.join(_scope(run).globs) or '(not declared)'}",
-        f"checks: {'; '.join(run.checks) or '(none known)'}",
-        f"\n{fenced('task', run.task.text)}",
-    ]
-    parts += [f"\n{fenced('research', run.research)}"] if run.research and run.stage is not Stage.RESEARCH else []
-    parts += [f"\nThe last attempt did not hold.\n{fenced('evidence', run.evidence)}"] if run.evidence else []
-    return "\n".join(parts)
+    return handoff(run, desk.fleet.decision(run))
 
 
 async def read_plan(desk: Desk, caller: Caller, asked: OfTask) -> str:

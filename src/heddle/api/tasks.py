@@ -13,6 +13,7 @@ from heddle.core.claim import require_token
 from heddle.core.contest import Pick, player
 from heddle.core.cycle import Wait, Who
 from heddle.core.errors import Refused, UserError
+from heddle.core.handoff import handoff
 from heddle.core.links import Link, LinkKind
 from heddle.core.run import AtGate, HeldUp, LandedAt, Run, Unstarted
 from heddle.core.scope import require_scope
@@ -262,6 +263,12 @@ async def show(desk: Desk, asked: One) -> dict[str, Any]:
         "claim": asdict(run.claim) if run.claim else None,
         "timeline": [asdict(line) for line in timeline(desk.runs.history(run.task.id))],
     }
+
+
+async def handed_on(desk: Desk, asked: One) -> dict[str, Any]:
+    """What whoever goes on with the task has to know."""
+    run = desk.require(asked.task)
+    return {"schema": "heddle.handoff/1", "task": run.task.id, "text": handoff(run, desk.fleet.decision(run))}
 
 
 async def why(desk: Desk, asked: One) -> dict[str, Any]:

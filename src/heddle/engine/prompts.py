@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from heddle.core.events import SessionParked
+from heddle.core.handoff import handoff
 from heddle.core.notes import Note
 from heddle.core.role import Role
 from heddle.core.run import PLAN, Run
@@ -83,7 +84,7 @@ def news(run: Run, stage: Stage, notes: Sequence[Note], rules: str, out: str) ->
 def resumption(run: Run, stage: Stage, out: str) -> str:
     """The turn with which a conversation goes on whose agent was lost under it."""
     told = "Your process was lost in the middle of this stage. Look at what is there and go on where you left off."
-    return f"{_head(run, stage, out)}\n\n{told}\n\n{fenced('task', run.task.text)}\n"
+    return f"{_head(run, stage, out)}\n\n{told}\n\n{fenced('handoff', handoff(run))}\n"
 
 
 def going_on(run: Run, stage: Stage, parked: SessionParked, answers: Sequence[tuple[str, str]], out: str) -> str:
