@@ -103,7 +103,7 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
 async def read_task(desk: Desk, caller: Caller, asked: Nothing) -> str:
     """What was asked, where the run stands, and what was found so far."""
     run = require_live(desk, caller)
-    return handoff(run, desk.fleet.decision(run))
+    return fenced("task as it stands", handoff(run, desk.fleet.decision(run)))
 
 
 async def read_plan(desk: Desk, caller: Caller, asked: OfTask) -> str:

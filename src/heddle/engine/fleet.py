@@ -103,9 +103,9 @@ class Fleet:
             await self.visits.close()
 
     async def _pause(self) -> None:
-        """Until there is news; with what no fact tells the end of, also after a while."""
-        waits = (known for _, known in self.decisions.values() if isinstance(known, Wait))
-        again = any(wait.reason in (ROOM, PROBLEM) for wait in waits)
+        """Until there is news; with what no fact tells the end of, also after a while. Work that failed comes again by itself."""
+        known = ((id, decision) for id, (_, decision) in self.decisions.items() if id not in self._troubles)
+        again = any(isinstance(one, Wait) and one.reason in (ROOM, PROBLEM) for _, one in known)
         with suppress(
             TimeoutError
         ):  # not wait_for: before Python 3.12 it forgets a cancellation that comes with the news
