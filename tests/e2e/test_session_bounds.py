@@ -13,6 +13,7 @@ import pytest
 from heddle.api import session_tools
 from heddle.api.session_tools import About, Caller, File, Nothing, Paths, Write
 from heddle.core import events as e
+from heddle.core.claim import PathClaim
 from heddle.core.errors import HeddleError, OutsideError, UserError
 from heddle.core.notes import Note, NoteKind
 from heddle.core.task import Stage
@@ -135,6 +136,20 @@ async def test_w9_notes_go_on_after_one_that_cannot_be_read(tmp_path: Path) -> N
         await fleet.call("note.add", text="three", **where)
         told = (await fleet.call("note.list", **where))["notes"]
     assert [note["text"] for note in told] == ["one", "three"]
+
+
+async def test_w9_paths_are_claimed_after_a_claim_that_cannot_be_read(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as fleet:
+        for path in ("a.txt", "b.txt"):
+            await session_tools.claim_paths(fleet.house.desk, ME, session_tools.ClaimPaths([path]))
+        home = fleet.house.desk.home
+    with closing(sqlite3.connect(home / "journal.db")) as journal, journal:
+        damaged = journal.execute("UPDATE events SET data = '{' WHERE stream LIKE 'claims:%' AND seq = 2")
+        assert damaged.rowcount == 1
+    async with heddle(tmp_path, tmp_path / "repo") as fleet:
+        key = fleet.house.desk.runs.require("T1").task.repository
+        await fleet.house.desk.runs.claim_paths(key, PathClaim("T1", "s", ("c.txt",), 1.0), 0.0)
+        assert await fleet.house.journal.head(f"claims:{key}") == 3
 
 
 async def test_x7_the_token_of_a_session_is_not_told_from_its_transcript(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
+from heddle.core.errors import MACHINE, OutsideError
 from heddle.server.mcp.listening import Listeners
 
 
@@ -40,6 +43,15 @@ async def test_what_others_make_meanwhile_has_the_modes_that_it_should(tmp_path:
         await ours.close_all()
     assert wrong == []
     assert len({opening.socket for opening in openings}) == len({opening.token for opening in openings}) == 40
+
+
+async def test_what_keeps_tools_from_being_served_is_the_machines_lack_and_no_attempts_fault(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    ours = listeners(tmp_path)
+    ours.runtime = tmp_path / ("long" * 40)
+    with pytest.raises(OutsideError) as caught:
+        await ours.open("T1", "s")
+    assert caught.value.slug in MACHINE and "AF_UNIX path too long" in caught.value.message
 
 
 async def test_a_session_finds_its_tools_where_they_were_after_a_restart_of_the_daemon(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ Expected outcomes of the cycle (a red check, a rejected plan) are events, never 
 
 from typing import ClassVar
 
-MACHINE = frozenset({"disk-full", "read-only", "sandbox-unavailable"})
+MACHINE = frozenset({"disk-full", "read-only", "sandbox-unavailable", "no-listener"})
 """Slugs of what the machine lacks: no attempt failed by it; the work waits until the machine has it."""
 
 

@@ -64,10 +64,9 @@ class Runs:
             for record in records:
                 self._take(record)
             after = records[-1].position
-        for stream in (*await self.journal.streams("notes:"), *await self.journal.streams("repository:")):
-            self._tallies[stream].seq = await self.journal.head(
-                stream
-            )  # its last records may be ones that cannot be read
+        for kind in ("notes:", "claims:", "repository:"):
+            for stream in await self.journal.streams(kind):  # its last records may be ones that cannot be read
+                self._tallies[stream].seq = await self.journal.head(stream)
         for stream in await self.journal.streams("task:"):
             if await self.journal.head(stream) != self._seq(stream):
                 self.unreadable[stream.removeprefix("task:")] = "its last records cannot be read"

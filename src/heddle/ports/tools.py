@@ -19,7 +19,10 @@ class SessionTools(Protocol):
     """Serves each session its tools on a listener of its own: who comes there is that session."""
 
     async def open(self, task: str, session: str) -> Opening:
-        """Serve them from now on; the same socket and token for the same session for ever. Idempotent."""
+        """Serve them from now on; the same socket and token for the same session for ever. Idempotent.
+
+        Raises OutsideError(slug="no-listener").
+        """
         ...
 
     async def close(self, session: str) -> None:

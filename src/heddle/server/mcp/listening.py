@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 
 from heddle.api.desk import Desk
 from heddle.api.session_tools import Caller
-from heddle.core.errors import Bug
+from heddle.core.errors import Bug, OutsideError
 from heddle.ports import Opening
 from heddle.server.mcp.app import application
 from heddle.server.mcp.toolbox import INSTRUCTIONS, toolbox
@@ -36,10 +36,14 @@ class Listeners:
     _key: bytes = b""
 
     async def open(self, task: str, session: str) -> Opening:
-        """See the port. Raises OSError."""
-        path, token = self._socket(session), self.token(session)
-        if session not in self._servers:
-            self._servers[session] = await self._serve(Caller(task, session), path, token)
+        """See the port. Raises OutsideError(slug="no-listener")."""
+        try:
+            path, token = self._socket(session), self.token(session)
+            if session not in self._servers:
+                self._servers[session] = await self._serve(Caller(task, session), path, token)
+        except OSError as error:
+            told = f"the tools of session '{session}' cannot be served: {error.strerror or error}"
+            raise OutsideError(told, slug="no-listener", hint="see: heddle doctor") from error
         return Opening(str(path), token)
 
     async def close(self, session: str) -> None:
@@ -52,7 +56,7 @@ class Listeners:
 
     def sweep(self) -> None:
         """Remove what a daemon left that could not close: for whoever holds the lock on the state folder, at its start."""
-        for path in self.runtime.glob(f"{self._mark}-*.t"):
+        for path in self.runtime.glob(f"{self._mark}*.t"):
             with suppress(OSError):
                 path.unlink()
 
@@ -76,12 +80,14 @@ class Listeners:
         return await asyncio.get_running_loop().create_unix_server(protocol, sock=_bound(path))
 
     def _socket(self, session: str) -> Path:
-        """Named after the state folder, too: two installations may share a runtime folder and their sessions' names."""
-        return self.runtime / f"{self._mark}-{hashlib.sha256(session.encode()).hexdigest()[:16]}.t"
+        """Named after the state folder, too: two installations may share a runtime folder and their sessions' names. As long as
+        the other sockets there: what has room for theirs has it for ours.
+        """
+        return self.runtime / f"{self._mark}{hashlib.sha256(session.encode()).hexdigest()[:10]}.t"
 
     @property
     def _mark(self) -> str:
-        return hashlib.sha256(str(self.home).encode()).hexdigest()[:8]
+        return hashlib.sha256(str(self.home).encode()).hexdigest()[:6]
 
     def token(self, session: str) -> str:
         """See the port. Nobody can guess it."""
