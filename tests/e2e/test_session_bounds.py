@@ -203,7 +203,7 @@ async def test_d4_what_a_daemon_that_was_killed_left_of_its_sessions_doors_is_re
 async def test_p4_what_others_wrote_is_told_as_data(tmp_path: Path) -> None:
     async with at_work(tmp_path) as fleet:
         told = await session_tools.read_task(fleet.house.desk, ME, Nothing())
-    assert "The task, as data:\n```\nwrite b\n```" in told
+    assert told.startswith("The task as it stands, as data:\n```\nT1: write b\n") and told.endswith("\n```")
 
 
 async def test_d4_a_session_that_could_not_begin_leaves_no_door_open(

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from heddle.rehearsal import tools
 from heddle.rehearsal.script import Prompt, Step
 
 if TYPE_CHECKING:
@@ -170,6 +169,8 @@ class Player:
 
     def step_tool(self, step: Step) -> None:
         """Call one of the session's tools; `arguments` is JSON. What it says is said."""
+        from heddle.rehearsal import tools  # few scripts have such a step, and its imports cost every start
+
         call = self._begin("other", f"Tool {step['tool']}", [])
         text, ok = tools.call(step["tool"], json.loads(step.get("arguments", "{}")))
         self._end(call, text, ok=ok)
