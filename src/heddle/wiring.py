@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from heddle.adapters.sandbox.none import Unconfined
 from heddle.adapters.sandbox.policy import Shown
 from heddle.adapters.sandbox.seatbelt import Seatbelt
 from heddle.adapters.sandbox.strong import StrongBox, unbounded
+from heddle.adapters.texts import Texts
 from heddle.adapters.trackers import TaskLists
 from heddle.adapters.workspaces import choice
 from heddle.adapters.workspaces.apart import PortBlocks
@@ -318,7 +318,7 @@ async def build(
     sites = Sites(home, enclosures, own)
     keep = {"keep_memory_mb": own["limits.keep_memory_mb"], "keep_disk_mb": own["limits.keep_disk_mb"]}
     room = Headroom(home, **keep)
-    texts = {**_texts(), **_own_roles(person_file(environment).parent / "roles")}
+    texts = Texts(person_file(environment).parent / "roles", OWN)
     known = (sites.site, config, agents, texts, clock, enclosures.tier, room, ToolRegistries(environment))
     dispatcher = LocalDispatcher()
     fleet = Fleet(runs, Outside(*known, tools or NoTools()), dispatcher)
@@ -368,22 +368,6 @@ async def _git_finding(environment: Mapping[str, str]) -> dict[str, object]:
         return {"what": "git", "ok": True, "detail": await require_version(Git(environment))}
     except HeddleError as error:
         return {"what": "git", "ok": False, "detail": f"{error.message}; {error.hint}"}
-
-
-def _texts() -> dict[str, str]:
-    folder = files("heddle.data.roles")
-    texts = {}
-    for entry in folder.iterdir():
-        if entry.name.endswith(".md"):
-            name = entry.name.removesuffix(".md")
-            texts[name if name.startswith("stage-") else f"role-{name}"] = entry.read_text()
-    return texts
-
-
-def _own_roles(folder: Path) -> dict[str, str]:
-    """The person's own, beside their configuration."""
-    files = sorted(folder.glob("*.md")) if folder.is_dir() else ()
-    return {f"{OWN}{path.stem}": path.read_text(errors="replace") for path in files}
 
 
 def _person() -> str:

@@ -2,15 +2,11 @@
 
 import asyncio
 import json
-import re
 from pathlib import Path
 
 import pytest
 
 from claude_cli import agent
-from heddle.core.rules.files import RuleFile
-from heddle.core.rules.loading import Place as RulesPlace
-from heddle.core.rules.loading import loaded_by
 from heddle.core.session import (
     Access,
     AgentReady,
@@ -30,6 +26,7 @@ from heddle.core.session import (
 )
 from modelserver import Edit, Error, ModelServer, Raw, Read, Shell, Turn, When, Write
 from support.agent_play import Answer, Place, Play, allow
+from support.rules_play import require_loads
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.needs("claude"), pytest.mark.timeout(180)]
 
@@ -299,13 +296,4 @@ RULE_FILES = {
 @pytest.mark.parametrize("name", RULE_FILES)
 async def test_it_loads_the_rules_that_heddle_says_it_loads(place: Claude, name: str) -> None:
     """What `heddle rules show` goes by."""
-    for path, text in RULE_FILES[name].items():
-        write(place.tree / path, text)
-    files = [RuleFile(path, text) for path, text in RULE_FILES[name].items()]
-    loads = {one.path for one in loaded_by("claude", files, RulesPlace.SESSION) or ()}
-    place.server.play("rules", Turn("Yes."))
-    async with place.play(place.brief("[[scn:rules]]")) as play:
-        await play.until(TurnEnded)
-        await play.close()
-    wanted = {rule for file in files if file.path in loads for rule in re.findall("RULE-.", file.text)}
-    assert set(re.findall("RULE-.", place.server.calls()[0].context)) == wanted
+    await require_loads(place, "claude", RULE_FILES[name])

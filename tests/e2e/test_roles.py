@@ -97,6 +97,24 @@ async def test_a_repository_brings_roles_and_a_person_has_their_own(tmp_path: Pa
     assert (run.task.agent, run.task.model) == ("rehearsal", "large")
 
 
+async def test_a_role_of_ones_own_holds_as_its_file_is_now_and_one_that_cannot_be_read_harms_no_other(
+    tmp_path: Path,
+) -> None:
+    repository = make_repository(tmp_path / "repo")
+    (tmp_path / "roles" / "folder.md").mkdir(parents=True)
+    async with heddle(tmp_path, repository) as fleet:
+        (tmp_path / "roles" / "mine.md").write_text("You are new.\n")
+        told = {role["name"]: role for role in (await fleet.call("role.list", root=str(repository)))["roles"]}
+        assert told["mine"]["about"] == "You are new"
+        assert "its text has 0 characters" in told["folder"]["trouble"]
+        (tmp_path / "roles" / "mine.md").write_text("You are newer.\n")
+        (role,) = (await fleet.call("role.list", root=str(repository), name="mine"))["roles"]
+        assert role["text"] == "You are newer."
+        with pytest.raises(HeddleError) as caught:
+            await fleet.start("do it", role="folder")
+        assert caught.value.slug == "bad-role"
+
+
 def test_what_is_no_role_says_why() -> None:
     for document in (
         "",
