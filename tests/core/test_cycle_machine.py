@@ -191,6 +191,7 @@ class Cycle(RuleBasedStateMachine):
     @precondition(lambda self: self.run is not None)
     @rule(
         meets=st.booleans(),
+        claimed=st.booleans(),
         outdated=st.booleans(),
         sessions=st.integers(0, 1),
         validations=st.integers(0, 1),
@@ -201,7 +202,7 @@ class Cycle(RuleBasedStateMachine):
         blockers=st.sampled_from([(), (), (Blocker("T3"),), (Blocker("T3"), Blocker("T4", ended=True))]),
     )
     def world_turns(
-        self, meets, outdated, sessions, validations, no_room, ahead, problem, unapproved, blockers
+        self, meets, claimed, outdated, sessions, validations, no_room, ahead, problem, unapproved, blockers
     ) -> None:  # type: ignore[no-untyped-def]
         self.world = replace(
             self.world,
@@ -211,6 +212,7 @@ class Cycle(RuleBasedStateMachine):
             no_room=no_room,
             ahead=ahead,
             meets=("T2", "a", "a") if meets else None,
+            claimed=("T2", "a", "a") if claimed else None,
             outdated=(f"m{self.main}", "moved") if outdated else None,
             problem=problem,
             now=float(len(self.records)),

@@ -8,6 +8,7 @@ from heddle.core import events as e
 from heddle.core.cycle import (
     ASKED,
     ATTACHED,
+    PATHS,
     PROBLEM,
     Bounds,
     Hold,
@@ -112,6 +113,9 @@ def test_execute_starts_only_apart_from_others_and_on_a_base_that_holds() -> Non
     run = run_of(*PLANNED)
     assert decide(run, replace(OPEN, outdated=("m1", "moved"))) == Replan("m1", "moved")
     assert decide(run, replace(OPEN, meets=("T0", "a", "b"))).reason == "overlap"  # type: ignore[union-attr]
+    claimed = decide(run, replace(OPEN, claimed=("T0", "docs/**", "docs/a")))
+    told = "kept apart from T0: 'docs/**' meets 'docs/a', which its session claims"
+    assert claimed == Wait(Who.TASK, PATHS, told, "T0")
     assert decide(replace(run, base="other"), OPEN).reason == "approval-void"  # type: ignore[union-attr]
     quick = run_of(e.RunStarted(1, "base"), task=replace(TASK, lane=Lane.QUICK))
     assert decide(quick, OPEN).stage is Stage.EXECUTE  # type: ignore[union-attr]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heddle.core import events as e
-from heddle.core.claim import Claim, PathClaim, require_free, require_token
+from heddle.core.claim import Claim, PathClaim, PathClaims, require_free, require_token
 from heddle.core.cycle import Blocker, Rebase, StartStage, Wait, Who, World, decide
 from heddle.core.errors import Refused
 from heddle.core.evolve import fold
@@ -228,22 +228,39 @@ def test_c1_only_the_newest_token_may_write(
 
 
 @pytest.mark.parametrize(
-    ("task", "paths", "held", "now", "refused"),
+    ("task", "paths", "held", "refused"),
     [
-        ("T1", ("src/a.py",), ("src/**",), 0.0, True),
-        ("T1", ("src/a.py",), ("docs/**",), 0.0, False),
-        ("T1", ("src/a.py",), ("src/**",), 200.0, False),  # overdue
-        ("T2", ("src/a.py",), ("src/**",), 0.0, False),  # its own
-        ("T1", (), ("src/**",), 0.0, False),  # to claim nothing is free
-        ("T1", ("src/a.py",), (), 0.0, False),
+        ("T1", ("src/a.py",), ("src/**",), True),
+        ("T1", ("src/a.py",), ("docs/**",), False),
+        ("T2", ("src/a.py",), ("src/**",), False),  # its own
+        ("T1", (), ("src/**",), False),  # to claim nothing is free
+        ("T1", ("src/a.py",), (), False),
     ],
 )
 def test_c1_paths_that_somebody_claims_are_nobody_elses(
-    task: str, paths: tuple[str, ...], held: tuple[str, ...], now: float, refused: bool
+    task: str, paths: tuple[str, ...], held: tuple[str, ...], refused: bool
 ) -> None:
     wanted, known = PathClaim(task, f"{task}.1", paths, 300.0), PathClaim("T2", "T2.1", held, 100.0)
     if not refused:
-        return require_free(wanted, (known,), now)
+        return require_free(wanted, (known,))
     with pytest.raises(Refused) as caught:
-        require_free(wanted, (known,), now)
+        require_free(wanted, (known,))
     assert caught.value.message == "T2 claims 'src/**', which meets 'src/a.py'"
+
+
+def test_a_lease_on_paths_goes_on_while_its_session_is_heard_from_and_never_comes_back() -> None:
+    board, claim = PathClaims(), PathClaim("T1", "T1-1-execute-1.1", ("src/**",), 30.0, 30.0)
+    board.take(claim)
+    board.hear("T1-1-execute-1.1", 20.0)
+    board.hear("T2-1-execute-1.1", 40.0)  # another's
+    assert (board.holding(49.0), board.holding(50.0)) == ((claim,), ())
+    board.hear("T1-1-execute-1.2", 45.0)  # the same conversation, in the attempt's next session
+    assert board.holding(74.0) == (claim,)
+    board.hear("T1-1-execute-1.1", 80.0)  # somebody may have relied on its end
+    assert board.holding(81.0) == ()
+    fixed = PathClaim("T1", "T1-1-execute-1.1", ("a",), 100.0)  # of before leases
+    board.take(fixed)
+    board.hear("T1-1-execute-1.1", 99.0)
+    assert (board.holding(99.0), board.holding(100.0)) == ((fixed,), ())
+    board.take(PathClaim("T1", "T1-1-execute-1.1", (), 200.0, 30.0))
+    assert board.holding(100.0) == ()

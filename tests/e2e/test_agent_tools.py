@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +121,11 @@ async def test_c1_eight_sessions_of_real_claude_claim_the_same_files_and_no_file
             print([(r["id"], r["status"], r["why"]) for r in (await fleet.call("board"))["tasks"]])
             raise AssertionError from None
         key = fleet.house.desk.runs.require(ids[0]).task.repository
-        claims = fleet.house.desk.runs.path_claims(key)
+        claims = fleet.house.desk.runs.path_claims(key, time.time())
         model_server.open("all-claimed")
         rows = await fleet.until(*ids, limit_s=200)
         assert {row["status"] for row in rows} == {"landed"}, [row["why"] for row in rows]
-        assert fleet.house.desk.runs.path_claims(key) == ()  # they end with the work
+        assert fleet.house.desk.runs.path_claims(key, time.time()) == ()  # they end with the work
         filed = (await fleet.call("task.list", which="ready"))["tasks"]
     assert sorted(claim.paths for claim in claims) == [(f"shared-{n}.txt",) for n in range(4)]
     assert len({claim.task for claim in claims}) == 4

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from heddle.core.claim import PathClaim
 from heddle.core.errors import UserError
 from heddle.core.run import Run
 from heddle.core.views import Row, row
@@ -52,6 +53,11 @@ class Desk:
         usage = self.runs.usage(run.task.id)
         since = history[-1].at if history else 0.0
         return row(run, self.fleet.decision(run), since, usage.usd if usage else None)
+
+    def claims(self, run: Run) -> tuple[PathClaim, ...]:
+        """What the run's session claims now."""
+        held = self.runs.path_claims(run.task.repository, self.fleet.outside.clock.now())
+        return tuple(claim for claim in held if claim.task == run.task.id)
 
     def require(self, task: str, root: str = "") -> Run:
         """A task by id or unique prefix of it. Raises UserError(slug="no-such-task")."""

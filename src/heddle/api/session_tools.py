@@ -15,7 +15,7 @@ from heddle.core.notes import MOST_PATHS, Note, NoteKind
 from heddle.core.redaction import Redactor
 from heddle.core.run import Active, Run
 from heddle.core.scope import Scope, require_scope
-from heddle.core.task import Task
+from heddle.core.task import Stage, Task
 from heddle.engine.documents import NAMES, require_document
 from heddle.engine.noting import Noting
 from heddle.engine.prompts import fenced, noted
@@ -85,7 +85,7 @@ class Paths(msgspec.Struct, forbid_unknown_fields=True):
 
 class ClaimPaths(msgspec.Struct, forbid_unknown_fields=True):
     """The paths or globs that you are about to write, all of them: they take the place of what you claimed before. None:
-    you claim nothing any more.
+    you claim nothing any more. Who is to write there and has not begun waits, until you are done or silent for so long.
     """
 
     paths: list[str]
@@ -190,9 +190,16 @@ async def claim_paths(desk: Desk, caller: Caller, asked: ClaimPaths) -> str:
         told = f"a claim lasts for at most {LONGEST_CLAIM_MINUTES} minutes"
         raise UserError(told, slug="usage", hint="claim again to make it longer")
     globs, now = require_paths(asked.paths).globs, clock.now()
-    claim = PathClaim(caller.task, caller.session, globs, now + asked.minutes * 60)
+    lease_s = asked.minutes * 60
+    claim = PathClaim(caller.task, caller.session, globs, now + lease_s, lease_s)
     await desk.runs.claim_paths(mine.task.repository, claim, now)
-    return f"yours for {asked.minutes:g} minutes: {', '.join(globs)}" if globs else "you claim nothing"
+    if not globs:
+        return "you claim nothing"
+    until = f"until your attempt ends, or nothing was heard of you for {asked.minutes:g} minutes"
+    lines = [f"yours {until}: {', '.join(globs)}", "whoever is to write there and has not begun waits for you"]
+    executing = [run for run in desk.runs.all() if _is_neighbour(run, mine) and run.stage is Stage.EXECUTE]
+    begun = [_meeting(Scope(globs), run) for run in executing if isinstance(run.activity, Active)]
+    return "\n".join((*lines, *(f"at work already: {line}" for line in begun if line)))
 
 
 def require_paths(paths: list[str]) -> Scope:
@@ -209,14 +216,14 @@ def _is_neighbour(run: Run, mine: Run) -> bool:
 def _claimed(desk: Desk, caller: Caller, mine: Run, scope: Scope) -> list[str]:
     """A line for each claim of another task's session that the scope meets."""
     now = desk.fleet.outside.clock.now()
-    claims = (claim for claim in desk.runs.path_claims(mine.task.repository) if claim.task != caller.task)
-    meeting = (claim for claim in claims if claim.until > now and scope.meeting(Scope(claim.paths)))
+    claims = (claim for claim in desk.runs.path_claims(mine.task.repository, now) if claim.task != caller.task)
+    meeting = (claim for claim in claims if scope.meeting(Scope(claim.paths)))
     return [f"{claim.task} claims {', '.join(claim.paths)}" for claim in meeting]
 
 
 def _meeting(scope: Scope, run: Run) -> str:
     """A line about a task that may write what the scope covers; one that has not said where is told as such."""
-    theirs = _scope(run)
+    theirs = run.scope
     if not theirs.declared:
         return f"{run.task.id} ({run.stage}) has not declared what it will write: {run.task.title}"
     meeting = scope.meeting(theirs)
@@ -265,8 +272,4 @@ def unread(desk: Desk, caller: Caller) -> tuple[Note, ...]:
     """Notes that the session was not given yet."""
     run = desk.require(caller.task)
     notes = desk.runs.notebook(run.task.repository).unread(caller.session, caller.task)
-    return tuple(note for note in notes if note.concerns(_scope(run)))
-
-
-def _scope(run: Run) -> Scope:
-    return run.plan.scope if run.plan else Scope(run.task.scope)
+    return tuple(note for note in notes if note.concerns(run.scope))

@@ -287,6 +287,7 @@ async def why(desk: Desk, asked: One) -> dict[str, Any]:
         "who": decision.who if isinstance(decision, Wait) else "heddle",
         "act": [act for item in inbox(run, decision) for act in item.act],
         "evidence": run.evidence,
+        "claims": [path for claim in desk.claims(run) for path in claim.paths],
         "timeline": [asdict(line) for line in lines[-12:]],
     }
 

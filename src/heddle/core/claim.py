@@ -6,7 +6,7 @@ came after. An overdue claim only allows somebody else to take over; until then 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from heddle.core.errors import Refused
 from heddle.core.scope import Scope
@@ -46,22 +46,55 @@ def require_token(task: str, claim: Claim | None, newest: int, token: int, now: 
 
 @dataclass(frozen=True, slots=True)
 class PathClaim:
-    """What a session says it is about to write, or nothing any more. `until`: Unix seconds; naming them again renews it."""
+    """What a session says it is about to write, or nothing any more. It holds until `until` (Unix seconds), and for
+    `lease_s` more seconds from each sign of life of the session; naming the paths again begins a new lease.
+    """
 
     task: str
     session: str
     paths: tuple[str, ...]
     until: float
+    lease_s: float = 0.0
 
     def meets(self, other: "PathClaim") -> tuple[str, str] | None:
         """A glob of ours and one of theirs that some path can match both of; what claims nothing meets nothing."""
         return Scope(self.paths).meeting(Scope(other.paths)) if self.paths and other.paths else None
 
 
-def require_free(wanted: PathClaim, held: Iterable[PathClaim], now: float) -> None:
+def attempt_of(session: str) -> str:
+    """The key of the attempt that a session plays. A conversation that goes on in the attempt's next session goes on
+    with what it claimed.
+    """
+    return session.rpartition(".")[0] or session
+
+
+@dataclass(slots=True)
+class PathClaims:
+    """What is claimed in one repository: of each attempt the newest claim, and until when it holds."""
+
+    _claims: dict[str, PathClaim] = field(default_factory=dict)
+    _until: dict[str, float] = field(default_factory=dict)
+
+    def take(self, claim: PathClaim) -> None:
+        """A claim in the place of the attempt's earlier one."""
+        attempt = attempt_of(claim.session)
+        self._claims[attempt], self._until[attempt] = claim, claim.until
+
+    def hear(self, session: str, at: float) -> None:
+        """A sign of life. A lease that has run out stays so: somebody else may have relied on it."""
+        attempt = attempt_of(session)
+        if self._until.get(attempt, 0.0) > at:
+            self._until[attempt] = max(self._until[attempt], at + self._claims[attempt].lease_s)
+
+    def holding(self, now: float) -> tuple[PathClaim, ...]:
+        """Those whose lease has not run out."""
+        return tuple(claim for attempt, claim in self._claims.items() if claim.paths and self._until[attempt] > now)
+
+
+def require_free(wanted: PathClaim, held: Iterable[PathClaim]) -> None:
     """Raises Refused(slug="paths-claimed") naming who holds what meets the wanted paths. The same task's is no obstacle."""
     for other in held:
-        meeting = wanted.meets(other) if other.task != wanted.task and other.until > now else None
+        meeting = wanted.meets(other) if other.task != wanted.task else None
         if meeting is not None:
             raise Refused(
                 f"{other.task} claims '{meeting[1]}', which meets '{meeting[0]}'",

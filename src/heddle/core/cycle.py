@@ -26,6 +26,9 @@ LOST = "dependency-lost"
 CLAIMED = "claimed"
 """The reason of a wait for somebody who works on the task outside of a run."""
 
+PATHS = "paths-claimed"
+"""The reason of a wait for a session that claims what the run may write."""
+
 ATTACHED = "attached"
 """The reason of a wait for a person who took a session over."""
 
@@ -64,7 +67,7 @@ class World:
 
     `unapproved`: commands of the repository's configuration that no person allowed yet. `approved`: all that one did.
     `free_sessions`, `free_validations`: what may still start. `no_room`: what the machine lacks. `ahead`: the task before this one in the landing queue.
-    `meets`: (task, our glob, their glob) of a running task that may write what this one may.
+    `meets`: (task, our glob, their glob) of a running task that may write what this one may. `claimed`: the same of one whose session claims it.
     `outdated`: (new base, why) when main changed what the plan rests on. `rivals`: the others that compete with the run.
     `blockers`: what must be settled before it. `moved`: where main is, when that is not the base of a run that has not begun.
     """
@@ -78,6 +81,7 @@ class World:
     no_room: str = ""
     ahead: str = ""
     meets: tuple[str, str, str] | None = None
+    claimed: tuple[str, str, str] | None = None
     outdated: tuple[str, str] | None = None
     bounds: Bounds = Bounds()
     problem: str = ""
@@ -368,6 +372,10 @@ def _before_execute(run: Run, world: World) -> Decision | None:
     if world.meets is not None:
         task, ours, theirs = world.meets
         return Wait(Who.TASK, "overlap", f"kept apart from {task}: '{ours}' meets its '{theirs}'")
+    if world.claimed is not None:
+        task, ours, theirs = world.claimed
+        told = f"kept apart from {task}: '{ours}' meets '{theirs}', which its session claims"
+        return Wait(Who.TASK, PATHS, told, task)
     return None
 
 

@@ -3,7 +3,6 @@
 from heddle.core import events as e
 from heddle.core.cycle import Decision, Wait
 from heddle.core.run import Active, Run
-from heddle.core.scope import Scope
 
 MOST_LINES = 200
 """Of all of it: what is longer is not read."""
@@ -28,12 +27,11 @@ def handoff(run: Run, decision: Decision | None = None) -> str:
 
 
 def _head(run: Run) -> str:
-    scope = run.plan.scope if run.plan else Scope(run.task.scope)
     at = f"stage {run.stage}, attempt {run.attempt(run.stage)}; " if run.number else "not begun; "
     based = f"; begun on {run.base[:12]}" if run.base else ""
     return (
         f"{run.task.id}: {run.task.title}\n{at}lane {run.task.lane}; role {run.task.role}\n"
-        f"lands on {run.task.branch}{based}\nmay write: {', '.join(scope.globs) or '(not declared)'}\n"
+        f"lands on {run.task.branch}{based}\nmay write: {', '.join(run.scope.globs) or '(not declared)'}\n"
         f"checks: {'; '.join(run.checks) or '(none known)'}"
     )
 

@@ -7,6 +7,7 @@ from heddle.core import events as e
 from heddle.core.claim import Claim
 from heddle.core.gate import Verdict
 from heddle.core.plan import Plan, digest
+from heddle.core.scope import Scope
 from heddle.core.task import Stage, Task
 
 
@@ -169,6 +170,11 @@ class Run:
     def under_way(self) -> bool:
         """Whether a run of it has begun and is not over."""
         return self.number > 0 and not self.over
+
+    @property
+    def scope(self) -> Scope:
+        """What it may write: as its plan says, or else as was asked."""
+        return self.plan.scope if self.plan else Scope(self.task.scope)
 
     @property
     def checks(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import assert_never
 from heddle.core import events as e
 from heddle.core.contest import inherited, number, player
 from heddle.core.cycle import (
+    PATHS,
     PROBLEM,
     ROOM,
     Compete,
@@ -30,6 +31,7 @@ from heddle.core.cycle import (
     Wait,
     Who,
     Work,
+    World,
     decide,
 )
 from heddle.core.errors import HeddleError
@@ -105,7 +107,7 @@ class Fleet:
     async def _pause(self) -> None:
         """Until there is news; with what no fact tells the end of, also after a while. Work that failed comes again by itself."""
         known = ((id, decision) for id, (_, decision) in self.decisions.items() if id not in self._troubles)
-        again = any(isinstance(one, Wait) and one.reason in (ROOM, PROBLEM) for _, one in known)
+        again = any(isinstance(one, Wait) and one.reason in (ROOM, PROBLEM, PATHS) for _, one in known)
         with suppress(
             TimeoutError
         ):  # not wait_for: before Python 3.12 it forgets a cancellation that comes with the news
@@ -129,7 +131,7 @@ class Fleet:
                 self.decisions[id] = (self._stamp(run), Wait(Who.PERSON, UNREADABLE, told))
                 continue
             if run.over and not run.workspaces:
-                self.decisions[id] = (self._stamp(run), decide(run, self.worlds.still(run)))
+                self.decisions[id] = (self._stamp(run), decide(run, World()))  # of a world without it nothing matters
                 continue
             stamp = self._stamp(run)
             if not run.number and self.decisions.get(id, ((),))[0] == stamp and not run.stopping:

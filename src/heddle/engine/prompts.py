@@ -110,8 +110,7 @@ def _head(run: Run, stage: Stage, out: str) -> str:
 
 
 def _bounds(run: Run) -> str:
-    scope = run.plan.scope.globs if run.plan else run.task.scope
-    where = ", ".join(scope) if scope else "(not declared; keep the change small)"
+    where = ", ".join(run.scope.globs) if run.scope.declared else "(not declared; keep the change small)"
     checks = "\n".join(f"- {check}" for check in run.checks) or "- (none known)"
     return f"Write only inside this scope: {where}\nHeddle itself will run these checks on the result:\n{checks}"
 

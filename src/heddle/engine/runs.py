@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from weakref import WeakValueDictionary
 
-from heddle.core.claim import PathClaim, require_free
+from heddle.core.claim import PathClaim, PathClaims, attempt_of, require_free
 from heddle.core.contest import number, standing
 from heddle.core.errors import Refused, UserError
 from heddle.core.events import (
@@ -24,7 +24,7 @@ from heddle.core.events import (
 from heddle.core.evolve import evolve, fold
 from heddle.core.links import Link, waits_for
 from heddle.core.notes import Notebook
-from heddle.core.run import LandedAt, Run
+from heddle.core.run import Active, LandedAt, Run
 from heddle.core.session import Usage
 from heddle.core.task import Stage
 from heddle.ports import Fence, Journal
@@ -48,7 +48,7 @@ class Runs:
         self._records: dict[str, list[Recorded]] = {}
         self._usage: dict[str, Usage] = {}
         self._approved: dict[str, set[str]] = {}
-        self._path_claims: defaultdict[str, dict[str, PathClaim]] = defaultdict(dict)
+        self._path_claims: defaultdict[str, PathClaims] = defaultdict(PathClaims)
         self._links: dict[str, tuple[Link, ...]] = {}
         self._contests: defaultdict[str, list[str]] = defaultdict(list)
         self._notebooks: defaultdict[str, Notebook] = defaultdict(Notebook)
@@ -153,15 +153,19 @@ class Runs:
         """The notes of a repository."""
         return self._notebooks[repository]
 
-    def path_claims(self, repository: str) -> tuple[PathClaim, ...]:
-        """What sessions claim that still play their attempts."""
-        claims = self._path_claims[repository].values()
-        return tuple(claim for claim in claims if claim.paths and self._plays(claim.task, claim.session))
+    def path_claims(self, repository: str, now: float) -> tuple[PathClaim, ...]:
+        """What is claimed at that moment (Unix seconds), in attempts that are under way, by sessions that are heard from."""
+        return tuple(claim for claim in self._path_claims[repository].holding(now) if self._plays(claim))
 
-    def _plays(self, task: str, session: str) -> bool:
-        run = self._runs.get(task)
-        at = run.at_work if run is not None else None
-        return at is not None and at.session == session
+    def _plays(self, claim: PathClaim) -> bool:
+        run = self._runs.get(claim.task)
+        return run is not None and run.activity == Active(attempt_of(claim.session))
+
+    def hear(self, session: str, at: float) -> None:
+        """A session gave a sign of life."""
+        run = self._runs.get(session.partition("-")[0])
+        if run is not None:
+            self._path_claims[run.task.repository].hear(session, at)
 
     def approved(self, repository: str) -> frozenset[str]:
         """The commands that a person allowed in a repository."""
@@ -217,7 +221,7 @@ class Runs:
         """Put a claim in the place of the session's earlier one. Raises Refused(slug="paths-claimed")."""
         stream = f"claims:{repository}"
         async with self._lock(stream):
-            require_free(claim, self.path_claims(repository), now)
+            require_free(claim, self.path_claims(repository, now))
             await self._append(stream, (PathsClaimed(claim),), claim.session, "")
 
     async def _append(self, stream: str, events: Sequence[Event], by: str, cause: str) -> None:
@@ -254,6 +258,8 @@ class Runs:
                 self._learn_approval(fresh, record.event)
         else:
             self._count(record, name)
+            if kind == "session":
+                self.hear(name, record.at)
 
     def _count(self, record: Recorded, name: str) -> None:
         tally = self._tallies[record.stream]
@@ -268,7 +274,7 @@ class Runs:
             case NoteWritten(note):
                 self._notebooks[name].notes[note.id] = note
             case PathsClaimed(claim):
-                self._path_claims[name][claim.session] = claim
+                self._path_claims[name].take(claim)
             case NotesGiven(given):
                 self._notebooks[name].given.append(given)
             case CommandsApproved(commands):

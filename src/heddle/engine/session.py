@@ -88,7 +88,8 @@ class Outcome:
 @dataclass(slots=True)
 class Session:
     """Plays one session to its end. `review` judges a finished turn: a complaint to be mended, or empty; `news` is what a
-    session has to hear after the turn of that number although nothing is wrong with it, or empty.
+    session has to hear after the turn of that number although nothing is wrong with it, or empty; `alive` is told of each
+    sign of life.
     """
 
     task: str
@@ -106,6 +107,7 @@ class Session:
     redact: Redactor
     news: Callable[[int], Awaitable[str]]
     repair: Callable[[str], str]
+    alive: Callable[[], None]
     outcome: Outcome = field(default_factory=Outcome)
     _turns: int = 0
     _closed: bool = False
@@ -215,6 +217,7 @@ class Session:
             for item in self.conversation.receive(line) if line.strip() else ():
                 if not isinstance(item, NO_PROGRESS):
                     self._moved_on()
+                    self.alive()
                 await (self._send([item]) if isinstance(item, Send) else self._take(item))
         if len(self._line) > LINE_LIMIT:
             self._offset += len(self._line)

@@ -144,7 +144,7 @@ class AgentStage:
         id, agent = f"{self.key}.{number}", choice.agent
         access = Access.READ if self.stage in READ_ONLY else Access.WRITE
         redact = Redactor((*self.installer.redact.values, *filter(None, (opening.token,))))
-        notes = await self.noting.at_start(self.run, id, self._scope())
+        notes = await self.noting.at_start(self.run, id, self.run.scope)
         rules = await self.ruling.at_start(self.run, id)
         text = self._text_for(number, resume, workspace.out) + noted(notes) + ruled(rules)
         places = (workspace.tree, workspace.out)
@@ -165,11 +165,11 @@ class AgentStage:
         async def heard(turn: int) -> str:
             if access is Access.READ:
                 return ""
-            notes = await self.noting.after(self.run, id, turn, self._scope(), look)
+            notes = await self.noting.after(self.run, id, turn, self.run.scope, look)
             rules = await self.ruling.after(self.run, id, turn)
             return news(self.run, self.stage, notes, rules, workspace.out)
 
-        scope = self._scope() if access is Access.WRITE else Scope()
+        scope = self.run.scope if access is Access.WRITE else Scope()
         session = Session(
             task=self.task,
             brief=brief,
@@ -188,6 +188,7 @@ class AgentStage:
             redact=redact,
             news=heard,
             repair=lambda complaint: repair(self.stage, complaint, workspace.out),
+            alive=lambda: self.runs.hear(id, self.outside.clock.now()),
         )
         return await session.play()
 
@@ -213,10 +214,6 @@ class AgentStage:
         if parked and parked.session == f"{self.key}.{number - 1}":
             return going_on(run, self.stage, parked, self._answers_since(parked), out) + whole
         return resumption(run, self.stage, out) + whole
-
-    def _scope(self) -> Scope:
-        run = self.run
-        return run.plan.scope if run.plan else Scope(run.task.scope)
 
     async def _text(self, workspace: Workspace, outcome: Outcome) -> str:
         """What was handed in: the file, else a document through a tool call, else the last message."""
@@ -260,7 +257,7 @@ class AgentStage:
         if not paths:
             told = "the agent says it is done, but nothing differs from the base"
             raise Failure("no-evidence", told + left_out(collected.changes.refused))
-        beyond = self._scope().outside(paths) if self._scope().declared else ()
+        beyond = self.run.scope.outside(paths) if self.run.scope.declared else ()
         if beyond:
             if set(beyond) - set(run.violations):
                 await self.runs.record(self.task, e.ScopeViolated(beyond))

@@ -24,10 +24,6 @@ class Worlds:
         self._settings: dict[tuple[str, str], Settings] = {}
         self._changed: dict[tuple[str, str], tuple[str, ...]] = {}
 
-    def still(self, run: Run) -> World:
-        """The world of a run that is over: nothing of it matters."""
-        return World()
-
     async def settings(self, run: Run) -> Settings:
         """The settings of the run's repository at its base."""
         key = (run.task.root, run.base)
@@ -63,6 +59,7 @@ class Worlds:
             no_room=self._no_room(run, settings),
             ahead=self._ahead(run),
             meets=self._meets(run) if executing else None,
+            claimed=self._claimed(run) if executing else None,
             outdated=await self._outdated(run) if executing else None,
             bounds=settings.bounds,
             now=self._outside.clock.now(),
@@ -137,14 +134,21 @@ class Worlds:
 
     def _meets(self, run: Run) -> tuple[str, str, str] | None:
         """A task that may write what this one may, and that came first: it executes, or its result waits to land."""
-        scope = _scope(run)
+        scope = run.scope
         for other in self._runs.all():
-            rival = bool(run.task.contest) and other.task.contest == run.task.contest
-            if rival or other.task.id == run.task.id or other.task.root != run.task.root or not _writes(other):
+            if _together(run, other) or other.task.root != run.task.root or not _writes(other):
                 continue
-            meeting = scope.meeting(_scope(other))
+            meeting = scope.meeting(other.scope)
             if meeting is not None:
                 return (other.task.id, *meeting)
+        return None
+
+    def _claimed(self, run: Run) -> tuple[str, str, str] | None:
+        """A task whose session claims what this one may write; of its rivals' no account is taken, nor of its own."""
+        for claim in self._runs.path_claims(run.task.repository, self._outside.clock.now()):
+            meeting = run.scope.meeting(Scope(claim.paths))
+            if meeting is not None and not _together(run, self._runs.require(claim.task)):
+                return (claim.task, *meeting)
         return None
 
     async def _outdated(self, run: Run) -> tuple[str, str] | None:
@@ -154,7 +158,7 @@ class Worlds:
             return None
         site = await self._outside.site(run.task.root)
         changed = await self._changes(site, run.base, tip)
-        scope = _scope(run)
+        scope = run.scope
         touched = [path for path in changed if not scope.declared or scope.covers(path)]
         if not touched:
             return None
@@ -172,8 +176,9 @@ def unapproved(settings: Settings, approved: frozenset[str]) -> tuple[str, ...]:
     return tuple(command for command in settings.commands if command not in approved)
 
 
-def _scope(run: Run) -> Scope:
-    return run.plan.scope if run.plan else Scope(run.task.scope)
+def _together(run: Run, other: Run) -> bool:
+    """Whether both are one task, or rivals at it: those need not keep apart."""
+    return other.task.id == run.task.id or (bool(run.task.contest) and other.task.contest == run.task.contest)
 
 
 def _writes(run: Run) -> bool:

@@ -21,6 +21,8 @@ def run(args: argparse.Namespace) -> int:
     say(f"{told['task']}  {told['status']}: {clean(told['reason'])}", f"waits for: {told['who']}")
     for act in told["act"]:
         say(f"    {clean(act)}")
+    if told.get("claims"):  # a daemon of before does not say
+        say(f"its session claims: {', '.join(map(clean, told['claims']))}")
     for line in told["timeline"]:
         say(f"{when(line['at'])}  {clean(line['text'])}")
     if told["evidence"]:
