@@ -9,6 +9,7 @@ from support import house
 
 CORE_MAY_IMPORT = frozenset(
     [
+        "ast",
         "dataclasses",
         "enum",
         "typing",

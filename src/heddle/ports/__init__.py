@@ -23,7 +23,7 @@ from heddle.ports.processes import (
     View,
 )
 from heddle.ports.registries import Reach, Registries, reach_of
-from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository
+from heddle.ports.repository import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Repository, Trio, Unmerged
 from heddle.ports.rules import RulesCheckout
 from heddle.ports.tools import NoTools, Opening, SessionTools
 from heddle.ports.trackers import FORMATS, Exported, ExportFormat, Listed, Trackers
@@ -76,6 +76,8 @@ __all__ = [
     "Snapshot",
     "Streams",
     "Trackers",
+    "Trio",
+    "Unmerged",
     "View",
     "Workspace",
     "WorkspaceOrder",

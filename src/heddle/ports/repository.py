@@ -1,8 +1,10 @@
 """The person's repository."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from heddle.core.radar import Hunk, Touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,22 @@ class Conflicted:
 
     paths: tuple[str, ...]
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmerged:
+    """Nobody can say whether the two sides compose; `why` quotes git. It is neither a merge nor a conflict (M3)."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trio:
+    """A three-way merge: commits or trees of two sides, and of what both come from."""
+
+    ours: str
+    theirs: str
+    ancestor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +133,24 @@ class Repository(Protocol):
 
     async def merge(self, ours: str, theirs: str, ancestor: str) -> Merged | Conflicted:
         """Three-way merge of two commits' trees over `ancestor`'s tree, in objects only."""
+        ...
+
+    async def merges(self, asked: Sequence[Trio]) -> tuple[Merged | Conflicted | Unmerged, ...]:
+        """Many such merges at once, in the order asked; nothing that they make is kept. Attributes are those of the
+        ancestor. A merge that git fails on is Unmerged and spoils no other.
+        """
+        ...
+
+    async def touched(self, old: str, new: str) -> tuple[Touched, ...]:
+        """Which paths differ between two commits or trees, renames told as such."""
+        ...
+
+    async def contents(self, asked: Sequence[str]) -> tuple[bytes | None, ...]:
+        """The content of each blob; None for "", for what is no blob, and for more than a megabyte."""
+        ...
+
+    async def hunks(self, old: str, new: str, paths: Sequence[str]) -> Mapping[str, tuple[Hunk, ...]]:
+        """Which lines of `old` differ in `new`, for each of the paths; none where that cannot be told of lines."""
         ...
 
     async def commit(

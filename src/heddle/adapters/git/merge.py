@@ -31,9 +31,9 @@ async def merge(store: Store, ours: str, theirs: str, ancestor: str) -> Merged |
     configuration are programs of the repository's choosing; on the host they are not run, and a file that
     needs one conflicts.
     """
-    root = await _wrapped(store, ancestor)
-    left, right = await asyncio.gather(_wrapped(store, ours, root), _wrapped(store, theirs, root))
-    disarmed = dict.fromkeys(await _drivers(store), "false")
+    root = await wrapped(store, ancestor)
+    left, right = await asyncio.gather(wrapped(store, ours, root), wrapped(store, theirs, root))
+    disarmed = dict.fromkeys(await drivers(store), "false")
     args = ("merge-tree", "--write-tree", "-z", "--name-only", "--messages", left, right)
     with TemporaryDirectory(prefix="attributes-", dir=store.folder) as folder:
         place = store.place(work_tree=Path(folder))
@@ -43,24 +43,33 @@ async def merge(store: Store, ours: str, theirs: str, ancestor: str) -> Merged |
 
 async def _lay_out_attributes(store: Store, tree_ish: str, folder: Path) -> None:
     """Write the .gitattributes files of a tree: git's merge reads them from files alone."""
+    for path, data in await attributes(store, tree_ish):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+
+
+async def attributes(store: Store, tree_ish: str) -> tuple[tuple[str, bytes], ...]:
+    """The .gitattributes files of a tree, each with its path."""
+    found = []
     for record in (await store.run("ls-tree", "-r", "-z", "--full-tree", tree_ish)).fields:
         about, _, path = record.partition("\t")
         mode, _, blob = about.split(" ")
         parts = path.split("/")
         if parts[-1] != ".gitattributes" or mode not in PLAIN_FILES or {"..", "", ".git"} & set(parts):
             continue
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes((await store.run("cat-file", "blob", blob)).out)
+        found.append((path, (await store.run("cat-file", "blob", blob)).out))
+    return tuple(found)
 
 
-async def _wrapped(store: Store, tree_ish: str, *parents: str) -> str:
+async def wrapped(store: Store, tree_ish: str, *parents: str) -> str:
+    """A throw-away commit of a tree."""
     tree = f"{require_id(tree_ish)}^{{tree}}"
     options = [word for parent in parents for word in ("-p", parent)]
-    wrapped = await store.git.run("commit-tree", tree, *options, "-m", "", place=store.place(), env=_NOBODY)
-    return wrapped.text
+    made = await store.git.run("commit-tree", tree, *options, "-m", "", place=store.place(), env=_NOBODY)
+    return made.text
 
 
-async def _drivers(store: Store) -> list[str]:
+async def drivers(store: Store) -> list[str]:
     """Configuration keys of merge drivers; exit status 1 says that there are none."""
     found = await store.run("config", "-z", "--name-only", "--get-regexp", r"^merge\..*\.driver$", ok=(0, 1))
     return found.fields
@@ -84,10 +93,10 @@ def _read(answer: Output, args: tuple[str, ...]) -> Merged | Conflicted:
             exit=answer.status,
             tail=(answer.err or answer.out[-500:]).decode("utf-8", "replace"),
         )
-    return Conflicted(tuple(dict.fromkeys(rest[:end])), _messages(rest[end + 1 :]))
+    return Conflicted(tuple(dict.fromkeys(rest[:end])), messages(rest[end + 1 :]))
 
 
-def _messages(fields: list[str]) -> str:
+def messages(fields: list[str]) -> str:
     """The texts of merge-tree's messages, each a count of paths, the paths, a type and a text; conflicts
     alone."""
     texts = []

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from heddle.adapters.git import checkouts, commits, hooks, listing, merge, trees
+from heddle.adapters.git.comparing import Comparing
 from heddle.adapters.git.landing import BRANCHES, Landing
 from heddle.adapters.git.objects import Store, require_id
 from heddle.core.errors import Bug, Refused, UserError
-from heddle.ports import Advanced, Blocked, Change, Conflicted, Merged, MovedOn
+from heddle.core.radar import Hunk, Touched
+from heddle.ports import Advanced, Blocked, Change, Conflicted, Merged, MovedOn, Trio, Unmerged
 
 OURS = "refs/heddle/"
 RECOVERY = OURS + "recovery/"
@@ -32,6 +34,7 @@ class GitRepository:
         self.root = root
         self.store = store
         self._here = store.place(git_dir, here)
+        self._comparing = Comparing(store)
         self._checkout = checkouts.Checkout(here, git_dir, "")
 
     async def current_branch(self) -> str:
@@ -138,6 +141,22 @@ class GitRepository:
     async def merge(self, ours: str, theirs: str, ancestor: str) -> Merged | Conflicted:
         """See the port."""
         return await merge.merge(self.store, ours, theirs, ancestor)
+
+    async def merges(self, asked: Sequence[Trio]) -> tuple[Merged | Conflicted | Unmerged, ...]:
+        """See the port."""
+        return await self._comparing.merges(asked)
+
+    async def touched(self, old: str, new: str) -> tuple[Touched, ...]:
+        """See the port."""
+        return await self._comparing.touched(old, new)
+
+    async def contents(self, asked: Sequence[str]) -> tuple[bytes | None, ...]:
+        """See the port."""
+        return await self._comparing.contents(asked)
+
+    async def hunks(self, old: str, new: str, paths: Sequence[str]) -> dict[str, tuple[Hunk, ...]]:
+        """See the port."""
+        return await self._comparing.hunks(old, new, paths)
 
     async def commit(
         self, tree: str, parents: Sequence[str], message: str, *, as_person: bool, at: float | None = None
