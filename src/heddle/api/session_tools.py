@@ -142,8 +142,8 @@ async def submit(desk: Desk, caller: Caller, asked: Submit) -> str:
     """Hand in the document of the stage; what is wrong with it is told at once."""
     run = require_live(desk, caller)
     require_document(run.stage, asked.document)
-    site = await desk.site(run)
-    workspace = await site.workspaces.find(run.session.workspace if run.session else "")
+    site, at = await desk.site(run), run.at_work
+    workspace = await site.workspaces.find(at.workspace if at else "")
     if workspace is None:
         raise Refused("the session's workspace is gone", slug="workspace-lost", hint="end your turn")
     await workspace.put(NAMES[run.stage], asked.document.encode())

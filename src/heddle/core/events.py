@@ -13,11 +13,13 @@ from heddle.core.gate import Verdict
 from heddle.core.plan import Plan
 from heddle.core.session_events import (
     AgentAnswered,
+    AnswersGiven,
     LimitRecorded,
     NotesGiven,
     NoteWritten,
     PathsClaimed,
     PermissionDecided,
+    ProgressReported,
     SessionEnded,
     ToolUsed,
     TurnRecorded,
@@ -453,6 +455,8 @@ Event: TypeAlias = (
     | QuestionAsked
     | QuestionAnswered
     | QuestionWithdrawn
+    | AnswersGiven
+    | ProgressReported
     | SessionFrozen
     | RivalsStarted
     | SessionParked

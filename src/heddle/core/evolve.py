@@ -51,7 +51,7 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
         case e.RunStarted() | e.RunRebased() | e.RivalsStarted():
             return _begun(run, event)
         case e.StageStarted(stage, attempt, key):
-            return replace(run, activity=Active(key), attempts=_put(run.attempts, stage, attempt))
+            return replace(run, activity=Active(key), attempts=_put(run.attempts, stage, attempt), progress="")
         case (
             e.ResearchDelivered()
             | e.PlanDelivered()
@@ -72,7 +72,14 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             return _steer(run, event)
         case e.WorkspaceCreated() | e.WorkspaceRemoved() | e.WorkspaceKept() | e.SessionStarted() | e.ScopeViolated():
             return _place(run, event)
-        case e.SessionParked() | e.SessionUnparked() | e.WorkspaceEntered() | e.WorkspaceLeft():
+        case (
+            e.SessionParked()
+            | e.SessionUnparked()
+            | e.WorkspaceEntered()
+            | e.WorkspaceLeft()
+            | e.AnswersGiven()
+            | e.ProgressReported()
+        ):
             return _presence(run, event)
         case (
             e.TaskAdded()
@@ -291,7 +298,15 @@ def _place(
             assert_never(event)
 
 
-def _presence(run: Run, event: e.SessionParked | e.SessionUnparked | e.WorkspaceEntered | e.WorkspaceLeft) -> Run:
+def _presence(
+    run: Run,
+    event: e.SessionParked
+    | e.SessionUnparked
+    | e.WorkspaceEntered
+    | e.WorkspaceLeft
+    | e.AnswersGiven
+    | e.ProgressReported,
+) -> Run:
     match event:
         case e.SessionParked(session):
             return replace(run, parked=event) if run.at_work and run.at_work.session == session else run
@@ -301,6 +316,11 @@ def _presence(run: Run, event: e.SessionParked | e.SessionUnparked | e.Workspace
             return replace(run, visits=(*run.visits, event))
         case e.WorkspaceLeft(visit):
             return replace(run, visits=tuple(open for open in run.visits if open.visit != visit))
+        case e.AnswersGiven():
+            return replace(run, given=(*run.given, event))
+        case e.ProgressReported(session, text):
+            mine = run.at_work and run.at_work.session == session
+            return replace(run, progress=text, reports=run.reports + 1) if mine else run
         case _:  # pragma: no cover
             assert_never(event)
 

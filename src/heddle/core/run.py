@@ -103,7 +103,9 @@ class Run:
 
     `attempts` counts starts per stage, `failures` counts attempts that came to nothing since a person last looked.
     `ticket` is the place in the landing queue (the position of the fact that entered it). `decided`: by question, what
-    a person answered about frozen sessions; it is no answer for an agent. `parked`: the session of the attempt under
+    a person answered about frozen sessions; it is no answer for an agent. `given`: which answers to what they asked by their
+    tools sessions were told, and when. `progress` is what the session at work last said of how far it has come; `reports`
+    counts how often one did. `parked`: the session of the attempt under
     way has no process; its conversation waits. `claim` is held by somebody outside of a run; `claims` is the token of
     the newest one ever.
     """
@@ -129,6 +131,9 @@ class Run:
     questions: tuple[OpenQuestion, ...] = ()
     answers: tuple[tuple[str, str], ...] = ()
     decided: tuple[tuple[str, str], ...] = ()
+    given: tuple[e.AnswersGiven, ...] = ()
+    progress: str = ""
+    reports: int = 0
     session: e.SessionStarted | None = None
     parked: e.SessionParked | None = None
     rivals: tuple[str, ...] = ()

@@ -76,6 +76,28 @@ class SessionEnded:
     why: str
 
 
+# ------------------------------------------------------- stream task:<id>, from what a session asked by its tools
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersGiven:
+    """A session is given the answers to these questions, in the message that follows its turn of that number (-1: by its
+    tools); decided before they are sent.
+    """
+
+    session: str
+    turn: int
+    questions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReported:
+    """A session says how far it has come, in a line."""
+
+    session: str
+    text: str
+
+
 # ------------------------------------------------------------------------------ stream notes:<repository>
 
 

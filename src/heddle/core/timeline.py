@@ -86,6 +86,8 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return ""  # what a session did is in its transcript
         case e.TurnRecorded() | e.SessionEnded() | e.NoteWritten() | e.NotesGiven() | e.PathsClaimed():
             return ""
+        case e.AnswersGiven() | e.ProgressReported():
+            return ""  # the answer is told already; how far it had come is over with what comes next
         case _:  # pragma: no cover
             assert_never(event)
 

@@ -119,7 +119,8 @@ def _active(run: Run, decision: Decision) -> tuple[Status, str]:
                 return Status.RUNNING, f"wrote outside its scope: {run.violations[0]}"
             attempt = run.attempt(run.stage)
             ready = "" if run.at_work else ": its workspace is made ready"
-            return Status.RUNNING, f"{run.stage}, attempt {attempt}{ready}{note}"
+            told = f": {run.progress}" if run.progress else ""
+            return Status.RUNNING, f"{run.stage}, attempt {attempt}{ready}{note}{told}"
         case _:  # pragma: no cover
             assert_never(run.stage)
 

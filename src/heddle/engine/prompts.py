@@ -81,6 +81,18 @@ def news(run: Run, stage: Stage, notes: Sequence[Note], rules: str, out: str) ->
     return f"{_head(run, stage, out)}\n\n{' '.join(parts)}\n\n{noted(notes)}{ruled(rules)}"
 
 
+def answered(run: Run, stage: Stage, answers: Sequence[tuple[str, str]], out: str) -> str:
+    """The turn in which a session hears the answers (question, answer) to what it asked in an earlier one."""
+    parts = [_head(run, stage, out)]
+    parts += [_ANSWERED if answers else "Your question was withdrawn. Decide it yourself, and say what you assumed."]
+    for question, answer in answers:
+        parts += [fenced("question", question), fenced("answer", answer)]
+    return "\n\n".join(parts) + "\n"
+
+
+_ANSWERED = "You asked the person something. Here is the answer; go on where you left off."
+
+
 def resumption(run: Run, stage: Stage, out: str) -> str:
     """The turn with which a conversation goes on whose agent was lost under it."""
     told = "Your process was lost in the middle of this stage. Look at what is there and go on where you left off."

@@ -37,6 +37,7 @@ from heddle.core.session import (
     UsageReported,
     Withdrawn,
 )
+from heddle.engine.asking import Asking
 from heddle.engine.autosave import Autosave
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
@@ -89,7 +90,8 @@ class Outcome:
 class Session:
     """Plays one session to its end. `review` judges a finished turn: a complaint to be mended, or empty; `news` is what a
     session has to hear after the turn of that number although nothing is wrong with it, or empty; `alive` is told of each
-    sign of life.
+    sign of life. `asking` is what it asks through its tools: a turn that ends with such a question waits for the answer,
+    which `answered` makes the next turn of.
     """
 
     task: str
@@ -108,6 +110,8 @@ class Session:
     news: Callable[[int], Awaitable[str]]
     repair: Callable[[str], str]
     alive: Callable[[], None]
+    asking: Asking
+    answered: Callable[[list[tuple[str, str]]], str]
     outcome: Outcome = field(default_factory=Outcome)
     _turns: int = 0
     _closed: bool = False
@@ -116,6 +120,7 @@ class Session:
     _heard: int = 0
     _offset: int = 0
     _since: float = 0.0
+    _reports: int = 0
     _waiting: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     @property
@@ -128,6 +133,7 @@ class Session:
         watching = {asyncio.create_task(watch.serve()) for watch in (self.watch, self.size, self.saving)}
         try:
             self._moved_on()
+            self._reports = self.runs.require(self.task).reports
             await self._send(self.conversation.open())
             await self._converse()
         finally:
@@ -174,7 +180,7 @@ class Session:
                     break
                 if may_park:
                     await self._park()
-                elif not (self.size.was_frozen() or self._waiting):
+                elif not (self.size.was_frozen() or self._waiting or self._has_reported()):
                     self.outcome.stalled = not self._closed
                     return None
                 self._moved_on()
@@ -184,6 +190,11 @@ class Session:
         finally:
             upcoming.cancel()
             await asyncio.wait({upcoming})
+
+    def _has_reported(self) -> bool:
+        """Whether it said since the last look how far it has come (W7)."""
+        known, self._reports = self._reports, self.runs.require(self.task).reports
+        return self._reports > known
 
     def _moved_on(self) -> None:
         """From this moment on its patience is counted anew."""
@@ -316,6 +327,13 @@ class Session:
         self._waiting.pop(question, None)
         self._moved_on()
 
+    async def _pass_answers(self, turn: int) -> None:
+        """The next turn, with the answers to what it asked through its tools."""
+        answers = await self.asking.answers(turn)
+        await self._send(self.conversation.prompt(self.answered(answers), turn + 1))
+        self._waiting.pop(f"turn {turn}", None)
+        self._moved_on()
+
     async def _forgo(self, request: str) -> None:
         """Nobody needs to answer that any more."""
         question = f"{self.brief.session}/{request}"
@@ -342,17 +360,24 @@ class Session:
         self.outcome.turn = ended
         replayed = self.runs.tally(self.stream).turns
         await self._record(e.TurnRecorded(self._offset, ended.outcome, self.redact(ended.error)[:2000]))
+        good, answered = ended.outcome is TurnOutcome.ENDED, self.asking.turns()
         if self._turns < replayed:  # a later turn is on record: this one was answered with a repair, or with news
-            if ended.outcome is TurnOutcome.ENDED and not await self.review(self.outcome):
+            if good and self._turns not in answered and not await self.review(self.outcome):
                 self.outcome.offered = self.outcome.offered or ended.text
-            return await self._send(self.conversation.prompt("", self._turns + 1))
-        complaint = await self.review(self.outcome) if ended.outcome is TurnOutcome.ENDED else ""
-        if complaint and self._turns <= self.repairs:
-            return await self._send(self.conversation.prompt(self.repair(complaint), self._turns + 1))
-        news = await self.news(self._turns) if ended.outcome is TurnOutcome.ENDED and not complaint else ""
+            await self._send(self.conversation.prompt("", self._turns + 1))
+            return
+        if good and self.asking.pending(self._turns):
+            self._waiting[f"turn {self._turns}"] = asyncio.create_task(self._pass_answers(self._turns))
+            return
+        complaint = await self.review(self.outcome) if good else ""
+        if complaint and self._turns - len(answered) <= self.repairs:
+            await self._send(self.conversation.prompt(self.repair(complaint), self._turns + 1))
+            return
+        news = await self.news(self._turns) if good and not complaint else ""
         if news:
             self.outcome.offered = self.outcome.offered or ended.text  # its next last words may be about the news
-            return await self._send(self.conversation.prompt(news, self._turns + 1))
+            await self._send(self.conversation.prompt(news, self._turns + 1))
+            return
         self._closed = True
         self._moved_on()
         await self.held.close_input()

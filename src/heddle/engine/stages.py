@@ -14,13 +14,14 @@ from heddle.core.session import TOOLS, TOOLS_TOKEN, TOOLS_URL, Access, Brief, Tu
 from heddle.core.settings import Settings
 from heddle.core.task import READ_ONLY, Stage
 from heddle.core.timeline import left_out
+from heddle.engine.asking import Asking, answers_since
 from heddle.engine.autosave import Autosave
 from heddle.engine.choosing import Choice, choose
 from heddle.engine.documents import NAMES, document, load_plan, require_document
 from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
 from heddle.engine.noting import Noting
-from heddle.engine.prompts import going_on, news, noted, prompt, repair, resumption, ruled
+from heddle.engine.prompts import answered, going_on, news, noted, prompt, repair, resumption, ruled
 from heddle.engine.roles import Roles
 from heddle.engine.ruling import Ruling
 from heddle.engine.runs import Runs
@@ -102,14 +103,6 @@ class AgentStage:
         facts = (r.event for r in reversed(self.runs.history(self.task)) if isinstance(r.event, e.SessionParked))
         return next((fact for fact in facts if fact.session.startswith(f"{self.key}.")), None)
 
-    def _answers_since(self, parked: e.SessionParked) -> list[tuple[str, str]]:
-        """What a session had asked when it was parked, each with the answer that came then."""
-        facts = [record.event for record in self.runs.history(self.task)]
-        since = facts[facts.index(parked) :]
-        asked = {fact.question: fact.text for fact in facts if isinstance(fact, e.QuestionAsked)}
-        given = {fact.question: fact.answer for fact in since if isinstance(fact, e.QuestionAnswered)}
-        return [(text, given[id]) for id, text in asked.items() if id in given and id.startswith(f"{parked.session}/")]
-
     def _unhappy(self, outcome: Outcome) -> Failure:
         turn, ended = outcome.turn, outcome.exit
         if outcome.refused:
@@ -189,6 +182,8 @@ class AgentStage:
             news=heard,
             repair=lambda complaint: repair(self.stage, complaint, workspace.out),
             alive=lambda: self.runs.hear(id, self.outside.clock.now()),
+            asking=Asking(self.runs, self.task, id),
+            answered=lambda answers: answered(self.run, self.stage, answers, workspace.out),
         )
         return await session.play()
 
@@ -212,7 +207,7 @@ class AgentStage:
         if number == 1:
             return whole
         if parked and parked.session == f"{self.key}.{number - 1}":
-            return going_on(run, self.stage, parked, self._answers_since(parked), out) + whole
+            return going_on(run, self.stage, parked, answers_since(self.runs, run, parked), out) + whole
         return resumption(run, self.stage, out) + whole
 
     async def _text(self, workspace: Workspace, outcome: Outcome) -> str:

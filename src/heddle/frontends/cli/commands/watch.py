@@ -22,6 +22,7 @@ TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
     "session-started": lambda data: f"{data['agent']} works on it (sandbox tier {data['tier']})",
     "tool-used": lambda data: f"{data['kind']}: {data['title']}",
     "question-asked": lambda data: f"asks: {data['text']}",
+    "progress-reported": lambda data: f"says: {data['text']}",
     "session-frozen": lambda data: f"frozen: {data['why']}",
     "question-answered": lambda data: f"answered: {data['answer']}",
     "plan-delivered": lambda data: f"plan {data['digest']} is ready",
