@@ -123,8 +123,8 @@ class Cycle(RuleBasedStateMachine):
                 assert self.now.parked is not None
                 assert all(question.session != session for question in self.now.questions)
                 self.add(e.SessionUnparked(session))
-            case Replan(base, why):
-                self.add(e.PlanOutdated(base, why))
+            case Replan(base, why, research):
+                self.add(e.PlanOutdated(base, why, research))
             case Hold(reason, detail):
                 self.add(e.RunHeld(reason, detail))
             case Stop(why):
@@ -193,6 +193,7 @@ class Cycle(RuleBasedStateMachine):
         meets=st.booleans(),
         claimed=st.booleans(),
         outdated=st.booleans(),
+        aged=st.booleans(),
         sessions=st.integers(0, 1),
         validations=st.integers(0, 1),
         no_room=st.sampled_from(["", "", "no memory"]),
@@ -202,7 +203,7 @@ class Cycle(RuleBasedStateMachine):
         blockers=st.sampled_from([(), (), (Blocker("T3"),), (Blocker("T3"), Blocker("T4", ended=True))]),
     )
     def world_turns(
-        self, meets, claimed, outdated, sessions, validations, no_room, ahead, problem, unapproved, blockers
+        self, meets, claimed, outdated, aged, sessions, validations, no_room, ahead, problem, unapproved, blockers
     ) -> None:  # type: ignore[no-untyped-def]
         self.world = replace(
             self.world,
@@ -214,6 +215,7 @@ class Cycle(RuleBasedStateMachine):
             meets=("T2", "a", "a") if meets else None,
             claimed=("T2", "a", "a") if claimed else None,
             outdated=(f"m{self.main}", "moved") if outdated else None,
+            aged=(f"m{self.main}", "moved") if aged else None,
             problem=problem,
             now=float(len(self.records)),
             blockers=blockers,

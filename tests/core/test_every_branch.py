@@ -117,6 +117,15 @@ def test_execute_starts_only_apart_from_others_and_on_a_base_that_holds() -> Non
     told = "kept apart from T0: 'docs/**' meets 'docs/a', which its session claims"
     assert claimed == Wait(Who.TASK, PATHS, told, "T0")
     assert decide(replace(run, base="other"), OPEN).reason == "approval-void"  # type: ignore[union-attr]
+    aged = replace(OPEN, aged=("m1", "cited"))
+    assert decide(run, aged) == Replan("m1", "cited", research=True)
+    assert decide(run_of(*BEGUN[:4]), aged) == Replan("m1", "cited", research=True)
+    assert decide(run_of(*BEGUN[:1]), aged).stage is Stage.RESEARCH  # type: ignore[union-attr]
+    assert decide(run, replace(aged, meets=("T0", "a", "b"))).reason == "overlap"  # type: ignore[union-attr]
+    assert decide(run, replace(aged, outdated=("m1", "moved"))) == Replan("m1", "moved", research=True)
+    again = run_of(*PLANNED, e.PlanOutdated("m1", "cited", research=True))
+    assert (again.stage, again.base, again.research, again.approved) == (Stage.RESEARCH, "m1", "facts", "")
+    assert "research is made anew on m1: cited" in timeline(recorded(e.PlanOutdated("m1", "cited", True)))[0].text
     quick = run_of(e.RunStarted(1, "base"), task=replace(TASK, lane=Lane.QUICK))
     assert decide(quick, OPEN).stage is Stage.EXECUTE  # type: ignore[union-attr]
 

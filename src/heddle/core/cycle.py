@@ -68,8 +68,9 @@ class World:
     `unapproved`: commands of the repository's configuration that no person allowed yet. `approved`: all that one did.
     `free_sessions`, `free_validations`: what may still start. `no_room`: what the machine lacks. `ahead`: the task before this one in the landing queue.
     `meets`: (task, our glob, their glob) of a running task that may write what this one may. `claimed`: the same of one whose session claims it.
-    `outdated`: (new base, why) when main changed what the plan rests on. `rivals`: the others that compete with the run.
-    `blockers`: what must be settled before it. `moved`: where main is, when that is not the base of a run that has not begun.
+    `outdated`: (new base, why) when main changed what the plan rests on; `aged`: the same of what the research cites.
+    `rivals`: the others that compete with the run. `blockers`: what must be settled before it. `moved`: where main is,
+    when that is not the base of a run that has not begun.
     """
 
     gates: Gates = field(default_factory=Gates)
@@ -83,6 +84,7 @@ class World:
     meets: tuple[str, str, str] | None = None
     claimed: tuple[str, str, str] | None = None
     outdated: tuple[str, str] | None = None
+    aged: tuple[str, str] | None = None
     bounds: Bounds = Bounds()
     problem: str = ""
     now: float = 0.0
@@ -159,10 +161,11 @@ class Compete:
 
 @dataclass(frozen=True, slots=True)
 class Replan:
-    """Make the plan anew on another base."""
+    """Make the plan anew on another base; with `research`, that first."""
 
     base: str
     why: str
+    research: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +347,11 @@ def _idle(run: Run, world: World) -> Decision:
         if blocked:
             return blocked
     room = _room(run, world)
-    return room or StartStage(run.stage, run.attempt(run.stage) + 1, run.key)
+    if room:
+        return room
+    if world.aged is not None and run.stage in (Stage.PLAN, Stage.EXECUTE) and run.result is None:
+        return Replan(*world.aged, research=True)  # only now: what keeps it waiting may change yet more
+    return StartStage(run.stage, run.attempt(run.stage) + 1, run.key)
 
 
 def _exhausted(run: Run, world: World) -> Hold | None:
@@ -364,7 +371,7 @@ def _first_line(text: str) -> str:
 def _before_execute(run: Run, world: World) -> Decision | None:
     """The plan must still hold: approved as it stands, on a base that main did not overtake, apart from others."""
     if world.outdated is not None and run.result is None:
-        return Replan(*world.outdated)
+        return Replan(*world.outdated, research=world.aged is not None)
     if run.plan is not None and run.approved != run.bound():
         return Hold("approval-void", "the plan, its scope, its checks or its base changed after the approval")
     if run.task.best_of > 1 and not run.rivals:

@@ -299,10 +299,11 @@ class GateRejected:
 
 @dataclass(frozen=True, slots=True)
 class PlanOutdated:
-    """What the plan rests on changed: it is made anew on `base`, and its approval is void."""
+    """What the plan rests on changed: it is made anew on `base`, and its approval is void. `research`: so is that."""
 
     base: str
     why: str
+    research: bool = False
 
 
 @dataclass(frozen=True, slots=True)

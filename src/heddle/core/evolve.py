@@ -159,8 +159,9 @@ def _outcome(
             ticket = None if stage is not Stage.LAND else run.ticket
             told = evidence or detail
             return replace(run, activity=Idle(), failures=failures, evidence=told, ticket=ticket, violations=())
-        case e.PlanOutdated(base, why):
-            stage = Stage.PLAN if Stage.PLAN in STAGES[run.task.lane] else first_stage(run.task.lane)
+        case e.PlanOutdated(base, why, research):
+            planned = Stage.PLAN in STAGES[run.task.lane] and not research
+            stage = Stage.PLAN if planned else first_stage(run.task.lane)
             open = _without_plan_questions(run)
             fresh = replace(open, activity=Idle(), stage=stage, base=base, evidence=why, approved="", approved_by="")
             return replace(fresh, replans=run.replans + 1, ticket=None, result=None, verdict=None)

@@ -72,8 +72,8 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"{stage} gate passed by {by}"
         case e.GateRejected(stage, _, _, reason):
             return f"{stage} rejected: {reason}"
-        case e.PlanOutdated(base, why):
-            return f"plan is made anew on {base[:12]}: {why}"
+        case e.PlanOutdated(base, why, research):
+            return f"{'research' if research else 'plan'} is made anew on {base[:12]}: {why}"
         case e.LandingStarted() | e.MainMoved() | e.Landed():
             return _landing(event)
         case e.RunHeld() | e.RunReleased() | e.RunPaused() | e.RunResumed() | e.StopRequested() | e.RunStopped():

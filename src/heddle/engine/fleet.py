@@ -183,8 +183,8 @@ class Fleet:
             case PassGate(stage, bound, by):
                 passed = e.GatePassed(stage, bound, by)
                 await self.runs.record_if(id, lambda now: [passed] if self._stamp(now) == self._stamp(run) else [])
-            case Replan(base, why):
-                await self.runs.record(id, e.PlanOutdated(base, why))
+            case Replan(base, why, research):
+                await self.runs.record(id, e.PlanOutdated(base, why, research))
             case Hold(reason, detail):
                 await self.runs.record(id, e.RunHeld(reason, detail))
             case PlayStage() | Stop() | RemoveWorkspace():

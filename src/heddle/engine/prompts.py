@@ -23,8 +23,8 @@ def prompt(run: Run, stage: Stage, role: Role, settings: Settings, texts: Mappin
         texts[f"stage-{stage}"].strip(),
         fenced("task", run.task.text),
     ]
-    if stage is not Stage.RESEARCH and run.research:
-        parts.append(fenced("research", run.research))
+    if run.research:
+        parts.append(fenced("research of an older commit" if stage is Stage.RESEARCH else "research", run.research))
     if stage is Stage.PLAN and role.scope:
         parts.append(f"Your role writes only inside: {', '.join(role.scope)}")
     if stage is Stage.PLAN:

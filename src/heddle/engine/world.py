@@ -4,12 +4,13 @@ from heddle.core.contest import standing
 from heddle.core.cycle import Blocker, World
 from heddle.core.errors import HeddleError
 from heddle.core.events import StageStarted
+from heddle.core.rot import cited
 from heddle.core.run import Active, HeldUp, Idle, Run
 from heddle.core.scope import Scope
 from heddle.core.settings import Settings
 from heddle.core.task import STAGES, WITH_AGENT, Stage
 from heddle.engine.runs import Runs
-from heddle.engine.site import Outside, Site
+from heddle.engine.site import Outside
 
 SETTLING_S = 60.0
 """How long a session may take to grow to its size."""
@@ -49,6 +50,7 @@ class Worlds:
         settings = await self.settings(run)
         approved = self._runs.approved(run.task.repository) | set(run.task.checks)
         executing = isinstance(run.activity, Idle) and run.stage is Stage.EXECUTE
+        resting = isinstance(run.activity, Idle) and run.stage in (Stage.PLAN, Stage.EXECUTE)
         return World(
             gates=settings.gates,
             delegations=settings.delegations,
@@ -61,6 +63,7 @@ class Worlds:
             meets=self._meets(run) if executing else None,
             claimed=self._claimed(run) if executing else None,
             outdated=await self._outdated(run) if executing else None,
+            aged=await self._aged(run) if resting and run.result is None else None,
             bounds=settings.bounds,
             now=self._outside.clock.now(),
             rivals=tuple(map(standing, self._runs.rivals(run))),
@@ -78,10 +81,11 @@ class Worlds:
         """Rivals begin where their first one began, or they could not be compared."""
         if not run.unbegun or run.task.contest:
             return ""
-        tip = await self._tip(run)
+        tip = await self.tip(run)
         return "" if tip == run.base else tip
 
-    async def _tip(self, run: Run) -> str:
+    async def tip(self, run: Run) -> str:
+        """Where the branch is now on which the run is to land."""
         site = await self._outside.site(run.task.root)
         return await site.repository.resolve(f"refs/heads/{run.task.branch}")
 
@@ -153,21 +157,26 @@ class Worlds:
 
     async def _outdated(self, run: Run) -> tuple[str, str] | None:
         """Where main is, when it changed what the plan means to write."""
-        tip = await self._tip(run)
-        if tip == run.base:
-            return None
-        site = await self._outside.site(run.task.root)
-        changed = await self._changes(site, run.base, tip)
-        scope = run.scope
-        touched = [path for path in changed if not scope.declared or scope.covers(path)]
-        if not touched:
-            return None
-        return tip, f"'{touched[0]}' changed on {run.task.branch} since the plan was made"
+        tip = await self.tip(run)
+        changed = await self.changed(run, run.base, tip)
+        touched = [path for path in changed if not run.scope.declared or run.scope.covers(path)]
+        return (tip, f"'{touched[0]}' changed on {run.task.branch} since the plan was made") if touched else None
 
-    async def _changes(self, site: Site, old: str, new: str) -> tuple[str, ...]:
+    async def _aged(self, run: Run) -> tuple[str, str] | None:
+        """Where main is, when it changed what the research cites. Rivals are not torn apart for that."""
+        if not run.research or self._runs.rivals(run):
+            return None
+        tip = await self.tip(run)
+        found = cited(run.research, await self.changed(run, run.base, tip))
+        return (tip, f"'{found[0]}', which the research cites, changed on {run.task.branch} since") if found else None
+
+    async def changed(self, run: Run, old: str, new: str) -> tuple[str, ...]:
+        """Paths that differ between two commits of the run's repository."""
+        if old == new:
+            return ()
         if (old, new) not in self._changed:
-            changes = await site.repository.changes(old, new)
-            self._changed[old, new] = tuple(change.path for change in changes)
+            site = await self._outside.site(run.task.root)
+            self._changed[old, new] = tuple(change.path for change in await site.repository.changes(old, new))
         return self._changed[old, new]
 
 

@@ -31,7 +31,7 @@ TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
     "stage-failed": lambda data: f"{data['stage']} failed: {data['detail']}",
     "gate-passed": lambda data: f"{data['stage']} gate passed by {data['by']}",
     "gate-rejected": lambda data: f"{data['stage']} rejected: {data['reason']}",
-    "plan-outdated": lambda data: f"plan is made anew: {data['why']}",
+    "plan-outdated": lambda data: f"{'research' if data.get('research') else 'plan'} is made anew: {data['why']}",
     "main-moved": lambda data: "the branch moved; validated again",
     "landed": lambda data: f"landed on {data['branch']} as {data['commit'][:12]}",
     "run-held": lambda data: f"waits for a person: {data['detail']}",
