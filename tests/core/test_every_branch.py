@@ -383,7 +383,7 @@ def test_which_paths_steer_and_which_scripts_a_manifest_has() -> None:
 
 
 def test_a_role_says_what_it_is_and_how_far_it_reaches() -> None:
-    role = Role("docs", "You write. Well.\nMore", ("docs/**",))
+    role = Role("docs", "You write. Well.\nMore", scope=("docs/**",))
     assert role.about == "You write"
     assert role.objection(("docs/a.md", "docs/**")) == ""
     assert role.objection(("src/**",)) == "'src/**' lies outside of what the role 'docs' writes: docs/**"

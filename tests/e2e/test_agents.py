@@ -58,7 +58,7 @@ async def test_no_agent_is_taken_that_lacks_what_is_needed(tmp_path: Path, named
         failed = await fleet.until_kind(id, "stage-failed")
         assert "session-started" not in await fleet.kinds(id)
     assert failed["data"]["reason"] == ("agent-lacks" if named else "no-agent")
-    assert "lacks 'limits', which agent.needs demands" in failed["data"]["detail"]
+    assert "lacks 'limits', which your settings or the role demand" in failed["data"]["detail"]
 
 
 async def test_every_agent_is_told_with_what_it_can_and_cannot_do(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from heddle.api import session_tools
-from heddle.api.session_tools import About, Caller, File, Nothing, Paths, Write
+from heddle.api import filing, session_tools
+from heddle.api.filing import File
+from heddle.api.session_tools import About, Caller, Nothing, Paths, Write
 from heddle.core import events as e
 from heddle.core.claim import PathClaim
 from heddle.core.errors import HeddleError, OutsideError, UserError
@@ -49,7 +50,7 @@ async def test_many_at_once_file_no_more_than_one_after_the_other(tmp_path: Path
     async with at_work(tmp_path) as fleet:
         desk = fleet.house.desk
         async with desk.runs.adding():  # as while a list is brought in
-            calls = [asyncio.create_task(session_tools.file_task(desk, ME, File(f"do {n}"))) for n in range(30)]
+            calls = [asyncio.create_task(filing.file_task(desk, ME, File(f"do {n}"))) for n in range(30)]
             await asyncio.wait(calls, timeout=0.2)
         told = await asyncio.gather(*calls, return_exceptions=True)
         assert sum(isinstance(one, HeddleError) for one in told) == 10
@@ -60,7 +61,7 @@ async def test_many_at_once_file_no_more_than_one_after_the_other(tmp_path: Path
 async def test_p4_a_session_files_only_what_an_agent_may_be_asked_to_do(tmp_path: Path, role: str) -> None:
     """What is undone lands without the look that others get; no agent may name that as the role of a task."""
     async with at_work(tmp_path) as fleet:
-        assert await slug_of(session_tools.file_task(fleet.house.desk, ME, File("do", role=role))) == "no-such-role"
+        assert await slug_of(filing.file_task(fleet.house.desk, ME, File("do", role=role))) == "no-such-role"
 
 
 async def test_a_session_has_said_enough_after_some_notes_and_reads_no_more_than_it_can_use(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ async def test_x7_a_note_and_a_task_of_a_session_tell_no_secret_that_it_was_give
         (fleet.repository / ".env").write_text(f"API_TOKEN={secret}\n")
         desk = fleet.house.desk
         await session_tools.write_note(desk, ME, Write(NoteKind.WARNING, f"the token is {secret}"))
-        await session_tools.file_task(desk, ME, File(f"change {secret}"))
+        await filing.file_task(desk, ME, File(f"change {secret}"))
         told = [await fleet.call("note.list", root=str(fleet.repository)), await fleet.call("task.show", task="T2")]
     assert secret not in json.dumps(told) and json.dumps(told).count("[redacted]") >= 2
 

@@ -103,7 +103,7 @@ positional arguments:
 
 options:
   -h, --help         show this help message and exit
-  --lane LANE        quick, standard or full
+  --lane LANE        quick, standard, full or report
   --role ROLE        what the agent is asked to be
   --agent BRAND      claude, rehearsal, ...
   --model MODEL      the agent's model

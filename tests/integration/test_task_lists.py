@@ -223,7 +223,7 @@ async def test_issues_without_an_address_are_named_after_their_file(tmp_path: Pa
     [
         (["type: bug", "priority/P0"], Said("bugfix", "", 0)),
         (["Documentation", "priority-3"], Said("docs", "", 3)),
-        (["kind/feature", "bug", "security"], Said("security", "", None)),
+        (["kind/feature", "bug", "security"], Said("bugfix", "", None)),
         (["role:tests", "bug", "lane:full", "priority:high", "P3"], Said("tests", "full", 1)),
         (["type/refactor", "tech debt"], Said("refactor", "", None)),
         (["role:undo", "lane:fast", "role:1!", "priority:9", "area/docs", "high contrast", "debug"], Said()),

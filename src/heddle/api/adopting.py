@@ -61,7 +61,7 @@ async def adopt(desk: Desk, asked: Adopt) -> dict[str, Any]:
     branch = asked.branch or await repository.current_branch()
     tip = await repository.resolve(f"refs/heads/{branch}")
     await desk.fleet.outside.settings.settings(repository, tip)
-    await Roles(desk.fleet.outside.texts, repository).load(tip, asked.role)
+    (await Roles(desk.fleet.outside.texts, repository).load(tip, asked.role)).lane(Lane.QUICK)
     if asked.agent:
         desk.fleet.outside.agents.agent(asked.agent)
     scope = require_scope(asked.scope).globs

@@ -35,4 +35,5 @@ async def listed(desk: Desk, asked: Which) -> dict[str, Any]:
 
 
 def _told(role: Role) -> dict[str, Any]:
-    return {**asdict(role), "about": role.about, "trouble": ""}
+    told = {"gates": {rule.stage: rule.decides for rule in role.gates}, "told": dict(role.told)}
+    return {**asdict(role), **told, "about": role.about, "trouble": ""}

@@ -4,24 +4,17 @@ from dataclasses import dataclass
 
 import msgspec
 
-from heddle.api.desk import Desk, require_text
-from heddle.api.tracker import require_role
-from heddle.core import events as e
+from heddle.api.desk import Desk
 from heddle.core.claim import PathClaim
 from heddle.core.errors import Refused, UserError
 from heddle.core.handoff import handoff
-from heddle.core.links import Link, LinkKind
 from heddle.core.notes import MOST_PATHS, Note, NoteKind
-from heddle.core.redaction import Redactor
 from heddle.core.run import Active, Run
 from heddle.core.scope import Scope, require_scope
-from heddle.core.task import Stage, Task
+from heddle.core.task import Stage
 from heddle.engine.documents import NAMES, require_document
 from heddle.engine.noting import Noting
 from heddle.engine.prompts import fenced, noted
-
-MOST_FILED = 20
-"""Tasks that one session may file: more is a plan, and plans are approved."""
 
 LONGEST_CLAIM_MINUTES = 240.0
 MOST_READ = 50
@@ -90,14 +83,6 @@ class ClaimPaths(msgspec.Struct, forbid_unknown_fields=True):
 
     paths: list[str]
     minutes: float = 30.0
-
-
-class File(msgspec.Struct, forbid_unknown_fields=True):
-    """Something that is to be done and is not your task, in words that a stranger understands."""
-
-    text: str
-    role: str = "feature"
-    priority: int = 2
 
 
 async def read_task(desk: Desk, caller: Caller, asked: Nothing) -> str:
@@ -228,33 +213,6 @@ def _meeting(scope: Scope, run: Run) -> str:
         return f"{run.task.id} ({run.stage}) has not declared what it will write: {run.task.title}"
     meeting = scope.meeting(theirs)
     return f"{run.task.id} ({run.stage}) may write {meeting[1]}: {run.task.title}" if meeting else ""
-
-
-async def file_task(desk: Desk, caller: Caller, asked: File) -> str:
-    """Put what was found into the tracker; nobody starts it but a person."""
-    mine, text = require_live(desk, caller), require_text(asked.text)
-    if not 0 <= asked.priority <= 4:
-        raise UserError(f"{asked.priority} is no priority", slug="bad-priority", hint="0 goes first, 4 goes last")
-    await require_role(desk, mine, asked.role)
-    site = await desk.site(mine)
-    words = Redactor(await site.workspaces.secrets(mine.base))(text)
-    async with desk.runs.adding():  # one at a time counts what was filed, and adds to it
-        return await _filed(desk, caller, mine, File(words, asked.role, asked.priority))
-
-
-async def _filed(desk: Desk, caller: Caller, mine: Run, asked: File) -> str:
-    link = Link(LinkKind.DISCOVERED_FROM, mine.task.id)
-    filed = [run for run in desk.runs.all() if link in run.task.links]
-    same = next((run for run in filed if run.task.text == asked.text), None)
-    if same is not None:  # asked again after an answer that was lost
-        return f"{same.task.id} is in the tracker"
-    if len(filed) >= MOST_FILED:
-        told = f"{len(filed)} tasks were filed from {mine.task.id} already"
-        raise Refused(told, slug="too-many-tasks", hint="write what else you found into your document")
-    id, where = f"T{desk.runs.next_number()}", (mine.task.repository, mine.task.root, mine.task.branch)
-    task = Task(id, *where, asked.text, role=asked.role, priority=asked.priority, links=(link,))
-    await desk.runs.record(id, e.TaskAdded(task), by=caller.session)
-    return f"{id} is in the tracker"
 
 
 def require_live(desk: Desk, caller: Caller) -> Run:

@@ -1,7 +1,7 @@
 """Tasks: start, look, stop, pause, restore."""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from heddle.core.handoff import handoff
 from heddle.core.links import Link, LinkKind
 from heddle.core.run import AtGate, HeldUp, LandedAt, Run, Unstarted
 from heddle.core.scope import require_scope
-from heddle.core.task import Lane, Stage, Task
+from heddle.core.task import UNDO, Lane, Stage, Task
 from heddle.core.timeline import timeline
 from heddle.core.views import inbox, state
 from heddle.engine.roles import Roles
@@ -45,7 +45,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True):
     root: str
     text: str = ""
     task: str = ""
-    lane: str = "standard"
+    lane: str = ""
     role: str = "feature"
     agent: str = ""
     model: str = ""
@@ -140,7 +140,9 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
         if brand:
             desk.fleet.outside.agents.agent(brand)
     text, count = require_text(asked.text), _rivals(asked)
-    lane, scope = require_lane(asked.lane), require_scope(asked.scope).globs
+    lane, scope = role.lane(asked.lane), require_scope(asked.scope).globs
+    if lane is Lane.REPORT and count > 1:
+        raise UserError("attempts compete for what lands, and a report does not", slug="usage", hint="ask for one")
     scope = role.scope if lane is Lane.QUICK and not scope else scope
     brand, model = _players(asked)[0]
     priority, links = require_priority(asked.priority), known_links(desk, asked.links)
@@ -154,8 +156,8 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
             text,
             lane,
             asked.role,
-            brand or role.agent,
-            model if brand else model or role.model,
+            brand,
+            model,
             scope,
             tuple(asked.checks),
             best_of=count,
@@ -214,12 +216,19 @@ async def _start_known(desk: Desk, asked: Start) -> dict[str, Any]:
         raise UserError(f"task '{run.task.id}' has landed", slug="task-landed", hint="start a new one")
     site = await desk.site(run)
     base = await site.repository.resolve(f"refs/heads/{run.task.branch}")
+    role = await Roles(desk.fleet.outside.texts, site.repository).load(base, run.task.role) if _has_role(run) else None
 
     def choose(run: Run) -> list[e.Event]:
         require_token(run.task.id, run.claim, run.claims, asked.token, desk.fleet.outside.clock.now())
-        return [] if run.under_way else [e.RunStarted(run.number + 1, base)]
+        reads = role is not None and not role.writes and run.task.lane is not Lane.REPORT
+        told = [e.TaskEdited(replace(run.task, lane=Lane.REPORT))] if reads else []
+        return [] if run.under_way else [*told, e.RunStarted(run.number + 1, base)]
 
     return desk_row(desk, await desk.runs.record_if(run.task.id, choose, by=desk.by))
+
+
+def _has_role(run: Run) -> bool:
+    return run.task.role != UNDO
 
 
 def known_links(desk: Desk, asked: list[Linked]) -> tuple[Link, ...]:
@@ -244,7 +253,7 @@ def require_lane(name: str) -> Lane:
 
 
 async def show(desk: Desk, asked: One) -> dict[str, Any]:
-    """All about one task: row, words, plan, verdict, timeline."""
+    """All about one task: row, words, plan, report, the tasks that its sessions filed, verdict, timeline."""
     run = desk.require(asked.task)
     return {
         "schema": "heddle.task/1",
@@ -256,6 +265,8 @@ async def show(desk: Desk, asked: One) -> dict[str, Any]:
         "plan": asdict(run.plan) if run.plan else None,
         "digest": run.bound(),
         "approved_by": run.approved_by,
+        "report": run.research if run.task.lane is Lane.REPORT else "",
+        "filed": desk.runs.filed_from(run.task.id),
         "result": asdict(run.result) if run.result else None,
         "verdict": asdict(run.verdict) if run.verdict else None,
         "workspaces": [made.workspace for made in run.workspaces],

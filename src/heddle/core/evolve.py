@@ -205,7 +205,10 @@ def _gate(run: Run, event: e.GatePassed | e.GateRejected) -> Run:
         return run
     match event:
         case e.GatePassed(stage, bound, by):
-            passed = replace(run, activity=Idle(), stage=stage_after(stage, run.task.lane))
+            after = stage_after(stage, run.task.lane)
+            if after is None:
+                return replace(run, activity=ClosedFor(REPORTED), questions=(), claim=None)
+            passed = replace(run, activity=Idle(), stage=after)
             if stage is Stage.PLAN:
                 asked = tuple(question for question in run.questions if question.session != PLAN)
                 return replace(passed, approved=bound, approved_by=by, questions=asked)
@@ -276,6 +279,9 @@ def _released(run: Run, note: str) -> Run:
     evidence = "\n".join(part for part in (run.evidence, note) if part)
     return replace(run, activity=Idle(), stage=stage, failures=(), evidence=evidence, replans=0)
 
+
+REPORTED = "its report is in; it wrote nothing, so nothing lands"
+"""Why a run of the lane `report` is closed."""
 
 _MENDED_BY = {"broken-together": Stage.EXECUTE, "red": Stage.EXECUTE, "approval-void": Stage.PLAN}
 

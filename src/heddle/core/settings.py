@@ -32,13 +32,14 @@ class AgentRule:
 class Settings:
     """Settings of one repository at one commit.
 
-    `checks`, `setup` and `teardown` are shell commands of the repository; they need a person's approval before they run,
-    as do those of `dependencies`, which install what its lockfiles name. `hosts`: "name:port" that the person lets them, and
-    sessions, reach. `hooks`: whether the person's own commit hooks judge what would land. `stall_s`: seconds without
-    any progress fact after which a turn is ended. `park_s`: seconds for which a session waits for an answer before its process
-    is ended and its conversation waits alone; 0: for ever. `session_s`: the longest a session may take; what it is frozen does not
-    count. `workspace`: how much may be written in one workspace. `agent_rules`: who plays instead of `agent`; the first
-    that fits holds. `fallbacks`: brands to take when one cannot be used; `needs`: capabilities that each must have.
+    `checks`, `setup` and `teardown` are shell commands of the repository; they need a person's approval before they run, as
+    do those of `dependencies`, which install what its lockfiles name. `hosts`: "name:port" that the person lets them, and
+    sessions, reach. `network`: whether sessions reach more than their agent's own hosts. `hooks`: whether the person's own
+    commit hooks judge what would land. `stall_s`: seconds without any progress fact after which a turn is ended. `park_s`:
+    seconds for which a session waits for an answer before its process is ended and its conversation waits alone; 0: for
+    ever. `session_s`: the longest a session may take; what it is frozen does not count. `workspace`: how much may be
+    written in one workspace. `agent_rules`: who plays instead of `agent`; the first that fits holds. `fallbacks`: brands to
+    take when one cannot be used; `needs`: capabilities that each must have.
     """
 
     agent: str = "claude"
@@ -51,6 +52,7 @@ class Settings:
     teardown: tuple[str, ...] = ()
     dependencies: tuple[Recipe, ...] = ()
     hosts: tuple[str, ...] = ()
+    network: bool = True
     hooks: bool = True
     gates: Gates = DEFAULT_GATES
     delegations: tuple[Delegation, ...] = ()

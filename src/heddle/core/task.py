@@ -22,12 +22,14 @@ class Lane(StrEnum):
     QUICK = "quick"
     STANDARD = "standard"
     FULL = "full"
+    REPORT = "report"
 
 
 STAGES: dict[Lane, tuple[Stage, ...]] = {
     Lane.QUICK: (Stage.EXECUTE, Stage.VALIDATE, Stage.LAND),
     Lane.STANDARD: tuple(Stage),
     Lane.FULL: tuple(Stage),
+    Lane.REPORT: (Stage.RESEARCH,),
 }
 
 READ_ONLY = frozenset({Stage.RESEARCH, Stage.PLAN})
@@ -100,7 +102,7 @@ def first_stage(lane: Lane) -> Stage:
     return STAGES[lane][0]
 
 
-def stage_after(stage: Stage, lane: Lane) -> Stage:
-    """The stage that follows; landing has none and raises ValueError."""
-    stages = STAGES[lane]
+def stage_after(stage: Stage, lane: Lane) -> Stage | None:
+    """The stage that follows; None after the last one."""
+    stages = (*STAGES[lane], None)
     return stages[stages.index(stage) + 1]

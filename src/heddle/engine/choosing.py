@@ -63,7 +63,9 @@ def model_of(run: Run, settings: Settings, brand: str) -> str:
 def _require(agent: Agent, needs: tuple[str, ...]) -> None:
     missing = agent.capabilities.missing(needs)
     if missing:
-        told = f"agent '{agent.name}' lacks '{missing[0]}', which agent.needs demands: {WITHOUT[missing[0]]}"
+        told = (
+            f"agent '{agent.name}' lacks '{missing[0]}', which your settings or the role demand: {WITHOUT[missing[0]]}"
+        )
         raise SetupError(told, slug="agent-lacks", hint=f"see: heddle agent show {agent.name}")
 
 

@@ -289,7 +289,7 @@ class Fleet:
         """Seal it, and before that undo what its set-up made elsewhere, as far as that is known."""
         settings = Settings()
         with suppress(HeddleError):
-            settings = await self.worlds.settings(run)
+            settings = await self.worlds.unnarrowed(run)
         await Installer(self.outside, site, settings).close(workspace, self.runs, run.task.id)
 
     async def _remove(self, run: Run, site: Site, id: str) -> None:

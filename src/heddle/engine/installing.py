@@ -77,10 +77,11 @@ class Installer:
         return found.with_more(Reach(env={recipe.cache: f"{workspaces.caches}/{recipe.name}" for recipe in cached}))
 
     async def reach_of_sessions(self) -> Reach:
-        """The same for a session. In tier 3 it reaches nothing but its agent's own hosts: what is to be fetched, approved
-        commands fetch before it begins."""
+        """The same for a session. In tier 3, and where its role says so, it reaches nothing but its agent's own hosts: what is
+        to be fetched, approved commands fetch before it begins."""
         found = await self.reach()
-        return Reach(env=found.env) if self.outside.tier >= CLOSED else found
+        closed = self.outside.tier >= CLOSED or not self.settings.network
+        return Reach(env=found.env) if closed else found
 
     async def for_session(self, command: Command, key: str) -> Command:
         """An agent's command with what it may reach besides, and where its tools keep what they fetch."""

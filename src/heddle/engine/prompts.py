@@ -8,7 +8,7 @@ from heddle.core.notes import Note
 from heddle.core.role import Role
 from heddle.core.run import PLAN, Run
 from heddle.core.settings import Settings
-from heddle.core.task import Stage
+from heddle.core.task import Lane, Stage
 from heddle.engine.documents import NAMES
 
 MOST_SHOWN, LONGEST_SHOWN = 8, 120
@@ -19,8 +19,8 @@ def prompt(run: Run, stage: Stage, role: Role, settings: Settings, texts: Mappin
     """The first turn of a session at `stage`."""
     parts = [
         _head(run, stage, out),
-        role.text,
-        texts[f"stage-{stage}"].strip(),
+        role.text_at(stage),
+        texts["stage-report" if run.task.lane is Lane.REPORT else f"stage-{stage}"].strip(),
         fenced("task", run.task.text),
     ]
     if run.research:

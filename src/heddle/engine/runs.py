@@ -22,7 +22,7 @@ from heddle.core.events import (
     UsageRecorded,
 )
 from heddle.core.evolve import evolve, fold
-from heddle.core.links import Link, waits_for
+from heddle.core.links import Link, LinkKind, waits_for
 from heddle.core.notes import Notebook
 from heddle.core.run import Active, LandedAt, Run
 from heddle.core.session import Usage
@@ -114,6 +114,11 @@ class Runs:
 
     def _waits_for(self, run: Run) -> tuple[str, ...]:
         return waits_for(self._links, run.task.id) if run.task.links else ()
+
+    def filed_from(self, id: str) -> tuple[str, ...]:
+        """The tasks that were found while somebody worked on that one."""
+        link = Link(LinkKind.DISCOVERED_FROM, id)
+        return tuple(run.task.id for run in self._runs.values() if link in run.task.links)
 
     def rivals(self, run: Run) -> tuple[Run, ...]:
         """The others of its contest, also while the first one does not list them yet, or has begun anew."""

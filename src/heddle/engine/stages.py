@@ -12,7 +12,7 @@ from heddle.core.run import Run
 from heddle.core.scope import Scope
 from heddle.core.session import TOOLS, TOOLS_TOKEN, TOOLS_URL, Access, Brief, TurnOutcome
 from heddle.core.settings import Settings
-from heddle.core.task import READ_ONLY, Stage
+from heddle.core.task import READ_ONLY, Lane, Stage
 from heddle.core.timeline import left_out
 from heddle.engine.asking import Asking, answers_since
 from heddle.engine.autosave import Autosave
@@ -22,6 +22,7 @@ from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
 from heddle.engine.noting import Noting
 from heddle.engine.prompts import answered, going_on, news, noted, prompt, repair, resumption, ruled
+from heddle.engine.reporting import uncited
 from heddle.engine.roles import Roles
 from heddle.engine.ruling import Ruling
 from heddle.engine.runs import Runs
@@ -224,6 +225,8 @@ class AgentStage:
             plan = load_plan(text, ()) if self.stage is Stage.PLAN and not self.run.task.scope else None
         except UserError as error:
             return error.message
+        if self.run.task.lane is Lane.REPORT:
+            return await uncited(self.site.repository, self.run.base, text)
         return self.role.objection(plan.scope.globs) if plan else ""
 
     async def _deliver(self, workspace: Workspace, text: str) -> None:

@@ -2,18 +2,24 @@
 
 from heddle.core.contest import standing
 from heddle.core.cycle import Blocker, World
-from heddle.core.errors import HeddleError
+from heddle.core.errors import HeddleError, SetupError
 from heddle.core.events import StageStarted
+from heddle.core.role import Role
 from heddle.core.rot import cited
 from heddle.core.run import Active, HeldUp, Idle, Run
 from heddle.core.scope import Scope
 from heddle.core.settings import Settings
-from heddle.core.task import STAGES, WITH_AGENT, Stage
+from heddle.core.task import STAGES, UNDO, WITH_AGENT, Lane, Stage
+from heddle.engine.roles import Roles
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside
 
 SETTLING_S = 60.0
 """How long a session may take to grow to its size."""
+
+
+GOVERNED = 2
+"""From this tier on the sandbox decides what a session reaches."""
 
 
 class Worlds:
@@ -23,15 +29,31 @@ class Worlds:
         self._runs = runs
         self._outside = outside
         self._settings: dict[tuple[str, str], Settings] = {}
+        self._committed: dict[tuple[str, str, str], bytes | None] = {}
         self._changed: dict[tuple[str, str], tuple[str, ...]] = {}
 
     async def settings(self, run: Run) -> Settings:
-        """The settings of the run's repository at its base."""
+        """The settings of the run's repository at its base, as the task's role narrows them."""
+        return (await self.role(run)).narrowed(await self.unnarrowed(run))
+
+    async def unnarrowed(self, run: Run) -> Settings:
+        """The settings of the run's repository at its base, whatever the role."""
         key = (run.task.root, run.base)
         if key not in self._settings:
             site = await self._outside.site(run.task.root)
             self._settings[key] = await self._outside.settings.settings(site.repository, run.base)
         return self._settings[key]
+
+    async def role(self, run: Run) -> Role:
+        """The task's role at the run's base; one of the person's own as its file is now. Raises as Roles.load."""
+        name, base = run.task.role, run.base
+        if name == UNDO:
+            return Role(UNDO, "")
+        roles = Roles(self._outside.texts, (await self._outside.site(run.task.root)).repository)
+        key = (run.task.root, base, name)
+        if key not in self._committed:
+            self._committed[key] = await roles.committed(base, name)
+        return roles.chosen(name, self._committed[key]) or await roles.load(base, name)
 
     async def world(self, run: Run) -> World:
         """What decides about the run now. A failure to look is a named problem, never a guess."""
@@ -48,6 +70,7 @@ class Worlds:
 
     async def _world(self, run: Run) -> World:
         settings = await self.settings(run)
+        self._require_playable(run, await self.role(run), settings)
         approved = self._runs.approved(run.task.repository) | set(run.task.checks)
         executing = isinstance(run.activity, Idle) and run.stage is Stage.EXECUTE
         resting = isinstance(run.activity, Idle) and run.stage in (Stage.PLAN, Stage.EXECUTE)
@@ -70,6 +93,15 @@ class Worlds:
             blockers=self._blockers(run),
             moved=await self._moved(run),
         )
+
+    def _require_playable(self, run: Run, role: Role, settings: Settings) -> None:
+        """Raises SetupError for what the role demands and cannot be had: then nothing starts."""
+        if not role.writes and run.task.lane is not Lane.REPORT:
+            told = f"the role '{role.name}' writes nothing, and the task's lane is {run.task.lane}"
+            raise SetupError(told, slug="role-reads-only", hint=f"stop it, then: heddle start {run.task.id}")
+        if not settings.network and self._outside.tier < GOVERNED:
+            told = f"the role '{role.name}' keeps sessions off the network, which tier {self._outside.tier} cannot do"
+            raise SetupError(told, slug="network-open", hint="see which tiers can: heddle doctor")
 
     def _blockers(self, run: Run) -> tuple[Blocker, ...]:
         lost = self._runs.lost_ahead_of(run)
@@ -195,5 +227,7 @@ def _writes(run: Run) -> bool:
     if run.over or not run.number or isinstance(run.activity, HeldUp):
         return False
     stages = STAGES[run.task.lane]
+    if Stage.EXECUTE not in stages:
+        return False
     begun = run.stage is Stage.EXECUTE and (isinstance(run.activity, Active) or run.result is not None)
     return begun or stages.index(run.stage) > stages.index(Stage.EXECUTE)

@@ -8,8 +8,7 @@ from heddle.adapters.trackers.telling import line_of
 from heddle.core.task import UNDO, Lane
 
 ROLES = {
-    "security": ("security", "vulnerability"),
-    "bugfix": ("bug", "bugfix", "fix", "defect", "regression"),
+    "bugfix": ("bug", "bugfix", "fix", "defect", "regression", "security", "vulnerability"),
     "docs": ("docs", "doc", "documentation"),
     "tests": ("test", "tests", "testing"),
     "refactor": ("refactor", "refactoring", "tech-debt", "technical-debt", "cleanup"),

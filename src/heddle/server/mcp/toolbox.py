@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from heddle.api import filing
 from heddle.api import session_tools as tools
 from heddle.api import session_words as words
 from heddle.api.desk import Desk
@@ -32,7 +33,7 @@ OFFERED: tuple[tuple[str, Ask, type[msgspec.Struct], bool, str], ...] = (
     ("claim_paths", tools.claim_paths, tools.ClaimPaths, False, "Claim the paths that you are about to write."),
     ("ask", words.ask, words.Ask, False, "Ask the person what only they can settle, and get their answer."),
     ("report_progress", words.report_progress, words.Report, False, "Tell the person in a line how far you have come."),
-    ("file_task", tools.file_task, tools.File, False, "Put something else that is to be done into the tracker."),
+    ("file_task", filing.file_task, filing.File, False, "Put something else that is to be done into the tracker."),
 )
 """Name, what it asks, its arguments, whether it changes nothing, and what an agent is told of it."""
 

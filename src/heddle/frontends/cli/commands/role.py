@@ -1,6 +1,7 @@
 """heddle role"""
 
 import argparse
+from typing import Any
 
 from heddle.client import call
 from heddle.core.errors import UserError
@@ -25,8 +26,24 @@ def run(args: argparse.Namespace) -> int:
     width = max(len(role["name"]) for role in told["roles"])
     for role in told["roles"]:
         say(f"{clean(role['name']):<{width}}  {clean(role['trouble'] or role['about'])} ({clean(role['source'])})")
-        if role["scope"] and args.name:
-            say(f"writes only: {', '.join(map(clean, role['scope']))}")
         if args.name:
-            say("", clean_block(role["text"]))
+            say(*_bounds(role), "", clean_block(role["text"]))
+            for stage, text in role["told"].items():
+                say("", f"at {stage}:", "", clean_block(text))
     return 0
+
+
+def _bounds(role: dict[str, Any]) -> list[str]:
+    """How far it reaches, and what must hold besides; a line for each thing that it says."""
+    by_stage = {one["stage"] or "any stage": one["agent"] for one in role["agents"]}
+    told = (
+        ("writes only", ", ".join(role["scope"])),
+        ("writes", "" if role["writes"] else "nothing; its runs end with a report"),
+        ("network", "" if role["network"] else "its agent's own hosts alone"),
+        ("played by", ", ".join(f"{agent} at {stage}" for stage, agent in by_stage.items())),
+        ("else by", ", ".join(role["fallbacks"])),
+        ("who can", ", ".join(role["needs"])),
+        ("gates", ", ".join(f"{decides} after {stage}" for stage, decides in role["gates"].items())),
+        ("checks", "; ".join(role["checks"])),
+    )
+    return [clean(f"{name}: {words}") for name, words in told if words]

@@ -22,7 +22,7 @@ EXAMPLES = [
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The words of the command."""
     parser.add_argument("task", metavar="TASK", help='what to do, a task id, or "-"')
-    parser.add_argument("--lane", default="standard", metavar="LANE", help="quick, standard or full")
+    parser.add_argument("--lane", default="", metavar="LANE", help="quick, standard, full or report")
     parser.add_argument("--role", default="feature", help="what the agent is asked to be")
     parser.add_argument("--agent", default="", metavar="BRAND", help="claude, rehearsal, ...")
     parser.add_argument("--model", default="", help="the agent's model")

@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The words of the verb."""
     parser.add_argument("text", metavar="TEXT", help="what is to be done")
     parser.add_argument("--role", default="feature", help="what the agent is asked to be")
-    parser.add_argument("--lane", default="standard", help="quick, standard or full")
+    parser.add_argument("--lane", default="", help="quick, standard, full or report")
     parser.add_argument("--priority", type=int, default=2, metavar="0..4", help="0 goes first")
     links.add_options(parser)
 

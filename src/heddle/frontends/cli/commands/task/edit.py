@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The words of the verb."""
     parser.add_argument("task", metavar="TASK")
     parser.add_argument("--text", help="what is to be done")
-    parser.add_argument("--lane", help="quick, standard or full")
+    parser.add_argument("--lane", help="quick, standard, full or report")
     parser.add_argument("--role", help="what the agent is asked to be")
     parser.add_argument("--agent", metavar="BRAND", help="who plays it")
     parser.add_argument("--model", help="the agent's model")

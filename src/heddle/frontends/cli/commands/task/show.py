@@ -27,6 +27,10 @@ def run(args: argparse.Namespace) -> int:
         say(f"    claimed by {clean(claim['name'])} under token {claim['token']} until {when(claim['until'])}")
     if told["source"]:
         say(f"    from {clean(told['source'])}")
+    if told["filed"]:
+        say(f"    filed {', '.join(told['filed'])}")
     say("", clean_block(told["text"]), "")
+    if told["report"]:
+        say("report:", "", clean_block(told["report"]), "")
     say(*(f"{when(line['at'])}  {clean(line['text'])}" for line in told["timeline"]))
     return 0
