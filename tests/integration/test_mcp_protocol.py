@@ -17,10 +17,11 @@ from heddle.server.mcp import app as door_module
 from heddle.server.mcp import protocol as protocol_module
 from heddle.server.mcp.app import PATH, application, refuse
 from heddle.server.mcp.offer import Tool, input_schema, offer
-from heddle.server.mcp.protocol import TEXT_LIMIT, Call, Reply, read, shown, told
+from heddle.server.mcp.protocol import TEXT_LIMIT, Call, Reading, Reply, held, not_held, read, shown, told
 from support.mcp import (
     INSTRUCTIONS,
     PATIENCE_S,
+    SHELF,
     STATELESS,
     TOKEN,
     VERSION,
@@ -68,7 +69,7 @@ async def test_a_handshake_agrees_on_a_version(door: Door, asked: str, agreed: s
             "protocolVersion": agreed,
             "serverInfo": {"name": "heddle", "version": "1.2.3"},
             "instructions": INSTRUCTIONS,
-            "capabilities": {"tools": {}},
+            "capabilities": {"tools": {}, "resources": {}},
         },
     }
     assert "mcp-session-id" not in answer.headers
@@ -97,7 +98,7 @@ async def test_a_client_that_names_no_version_is_served(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["resources/list", "prompts/list", "logging/setLevel", "subscriptions/listen", "x\x1b"]
+    "method", ["resources/subscribe", "prompts/list", "logging/setLevel", "subscriptions/listen", "x\x1b"]
 )
 async def test_what_is_not_offered_is_no_method(door: Door, method: str) -> None:
     error = (await door.ask(method))["error"]
@@ -119,7 +120,7 @@ async def test_a_stateless_client_discovers(door: Door) -> None:
         "cacheScope": "private",
         "supportedVersions": ["2026-07-28"],
         "instructions": INSTRUCTIONS,
-        "capabilities": {"tools": {}},
+        "capabilities": {"tools": {}, "resources": {}},
     }
 
 
@@ -506,6 +507,39 @@ async def test_an_id_comes_back_as_it_was(door: Door, id: object) -> None:
     assert (await door.post(request("ping", id))).json() == {"jsonrpc": "2.0", "id": id, "result": {}}
 
 
+async def test_resources_are_listed_and_read_in_both_eras(door: Door) -> None:
+    plan = {"uri": "test://T1/plan", "mimeType": "text/markdown"}
+    for method, many, found in (
+        ("resources/list", "resources", {**plan, "name": "plan", "description": "What is to be done."}),
+        ("resources/templates/list", "resourceTemplates", {"uriTemplate": "test://T1/files/{+path}", "name": "file"}),
+    ):
+        agreed = (await door.ask(method))["result"]
+        stateless = (await door.say(method)).json()["result"]
+        assert list(agreed) == [many] and agreed[many] == stateless[many]
+        assert found.items() <= agreed[many][0].items()
+        assert stateless["ttlMs"] == (0 if many == "resources" else 300_000)
+        assert (await door.ask(method, cursor="next"))["error"]["code"] == -32602
+    held = {"contents": [{**plan, "text": "what plan holds"}]}
+    assert (await door.ask("resources/read", uri=plan["uri"]))["result"] == held
+    answer = (await door.say("resources/read", uri=plan["uri"])).json()["result"]
+    assert (answer["contents"], answer["ttlMs"], answer["cacheScope"]) == (held["contents"], 0, "private")
+    other = await door.say("resources/read", {"Mcp-Name": "test://T2/plan"}, uri=plan["uri"])
+    assert (other.status_code, other.json()["error"]["code"]) == (400, -32020)
+
+
+async def test_what_no_resource_is_is_told_as_an_error(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    told_so = {"message": "there is no such resource\nhint: list them", "data": {"uri": "test://T2/plan"}}
+    assert (await door.ask("resources/read", uri="test://T2/plan\x1b"))["error"] == {"code": -32002, **told_so}
+    answer = await door.say("resources/read", uri="test://T2/plan")
+    assert (answer.status_code, answer.json()["error"]) == (400, {"code": -32602, **told_so})
+    for uri in (None, 3, ["test://T1/plan"]):
+        assert (await door.ask("resources/read", uri=uri))["error"]["code"] == -32602
+    with caplog.at_level(logging.ERROR, "heddle.mcp"):
+        error = (await door.ask("resources/read", uri="test://broken"))["error"]
+    assert error["code"] == -32603 and "secret" not in error["message"]
+    assert "KeyError: 'a secret of ours'" in caplog.text
+
+
 async def test_parameters_may_be_left_out(door: Door) -> None:
     for more in ({}, {"params": None}):
         answer = await door.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list", **more})
@@ -518,6 +552,7 @@ async def test_parameters_may_be_left_out(door: Door) -> None:
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
 METHODS = ("initialize", "server/discover", "ping", "tools/list", "tools/call", "notifications/initialized")
+METHODS += ("resources/list", "resources/read", "resources/templates/list")
 META = st.fixed_dictionaries({}, optional={key: st.sampled_from([*SUPPORTED, {}]) | ANYTHING for key in STATELESS})
 ARGUMENTS = st.fixed_dictionaries({}, optional=dict.fromkeys(("title", "times", "places", "nearest", "kind"), ANYTHING))
 PARAMS = st.fixed_dictionaries(
@@ -527,6 +562,7 @@ PARAMS = st.fixed_dictionaries(
         "arguments": ARGUMENTS | ANYTHING,
         "protocolVersion": st.sampled_from(SUPPORTED) | ANYTHING,
         "cursor": ANYTHING,
+        "uri": st.just("test://T1/plan") | ANYTHING,
         "_meta": META | ANYTHING,
     },
 )
@@ -546,7 +582,7 @@ HEADERS = st.fixed_dictionaries(
         "mcp-name": st.sampled_from(["echo", "fail", "=?base64?ZWNobw==?="]) | st.text(),
     },
 )
-OFFER = offer("h", "1", "", tools(Waiting()))
+OFFER = offer("h", "1", "", tools(Waiting()), SHELF)
 
 
 def check(body: bytes, headers: dict[str, str]) -> None:
@@ -555,6 +591,8 @@ def check(body: bytes, headers: dict[str, str]) -> None:
     if isinstance(reply, Call):
         assert isinstance(reply.arguments, reply.tool.arguments)
         reply = told(OFFER, reply, "text", failed=False)
+    if isinstance(reply, Reading):
+        reply = held(OFFER, reply, "text") if len(reply.uri) % 2 else not_held(reply, "no", broken=False)
     assert isinstance(reply, Reply)
     if reply.status == 202:
         assert reply.body == b""

@@ -54,6 +54,10 @@ async def test_the_official_client_is_served(version: str, script: str, mode: st
         "failed": [True, "there is no task 'T9'\nhint: heddle list"],
         "bad": [True, bad],
         "unknown": -32602,
+        "shelf": [["test://T1/plan", "plan", "What is to be done.", "text/markdown"]],
+        "kinds": [["test://T1/files/{+path}", "file"]],
+        "held": [["test://T1/plan", "what plan holds"], ["test://T1/files/%C3%A4%20b", "what %C3%A4%20b holds"]],
+        "other": -32602 if agreed == "2026-07-28" else -32002,
         "at_once": [f"t{number}" for number in range(20)],
     }
 

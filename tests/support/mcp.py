@@ -16,7 +16,8 @@ import uvicorn
 from heddle.core.errors import UserError
 from heddle.server.daemon import Listener
 from heddle.server.mcp.app import PATH, application
-from heddle.server.mcp.offer import Tool
+from heddle.server.mcp.offer import Shelf, Tool
+from heddle.server.mcp.wire import ListedResource, ListedTemplate
 
 TOKEN = "a-token-of-this-session"
 INSTRUCTIONS = "Read your task first."
@@ -100,6 +101,21 @@ def tools(waiting: Waiting) -> list[Tool]:
     ]
 
 
+async def _read(uri: str) -> str:
+    if uri == "test://broken":
+        raise KeyError("a secret of ours")
+    if uri not in ("test://T1/plan", "test://T1/files/%C3%A4%20b"):
+        raise UserError("there is no such resource", slug="no-such-resource", hint="list them")
+    return f"what {uri.rpartition('/')[2]} holds\x1b"
+
+
+SHELF = Shelf(
+    lambda: (ListedResource("test://T1/plan", "plan", "What is to be done."),),
+    (ListedTemplate("test://T1/files/{+path}", "file", "A file."),),
+    _read,
+)
+
+
 @dataclass
 class Door:
     """A server, and how it is spoken to."""
@@ -133,8 +149,9 @@ class Door:
     async def say(self, method: str, headers: dict[str, str] | None = None, **params: Any) -> httpx.Response:
         """A request as clients without a handshake make it; `headers` are on top of the right ones."""
         right = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method}
-        if "name" in params:
-            right["Mcp-Name"] = params["name"]
+        for name in ("name", "uri"):
+            if name in params:
+                right["Mcp-Name"] = params[name]
         return await self.post(request(method, **{"_meta": STATELESS, **params}), {**right, **(headers or {})})
 
     @asynccontextmanager
@@ -172,7 +189,7 @@ async def served() -> AsyncIterator[Door]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(128)
-        app = application("heddle", "1.2.3", INSTRUCTIONS, tools(waiting), TOKEN)
+        app = application("heddle", "1.2.3", INSTRUCTIONS, tools(waiting), TOKEN, SHELF)
         server = Listener(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
         logging.getLogger("uvicorn.access").disabled = True
         serving = asyncio.create_task(server.serve(sockets=[listening]))

@@ -7,6 +7,7 @@ import sys
 import httpx
 from mcp import ClientSession, McpError
 from mcp.client.streamable_http import streamable_http_client
+from pydantic import AnyUrl
 
 
 async def main(url: str, token: str) -> dict[str, object]:
@@ -28,6 +29,16 @@ async def main(url: str, token: str) -> dict[str, object]:
             unknown: object = (await session.call_tool("nope", {})).model_dump(mode="json")
         except McpError as error:
             unknown = error.error.code
+        shelf = await session.list_resources()
+        kinds = await session.list_resource_templates()
+        plan, file = [
+            (await session.read_resource(AnyUrl(uri))).contents[0]
+            for uri in ("test://T1/plan", "test://T1/files/%C3%A4%20b")
+        ]
+        try:
+            other: object = await session.read_resource(AnyUrl("test://T2/plan"))
+        except McpError as error:
+            other = error.error.code
         at_once = await asyncio.gather(*(session.call_tool("echo", {"title": f"t{number}"}) for number in range(20)))
         return {
             "version": hello.protocolVersion,
@@ -40,6 +51,10 @@ async def main(url: str, token: str) -> dict[str, object]:
             "failed": [failed.isError, failed.content[0].text],
             "bad": [bad.isError, bad.content[0].text],
             "unknown": unknown,
+            "shelf": [[str(one.uri), one.name, one.description, one.mimeType] for one in shelf.resources],
+            "kinds": [[one.uriTemplate, one.name] for one in kinds.resourceTemplates],
+            "held": [[str(one.uri), one.text] for one in (plan, file)],
+            "other": other,
             "at_once": [one.content[0].text for one in at_once],
         }
 

@@ -26,6 +26,15 @@ async def main(url: str, token: str, mode: str) -> dict[str, object]:
             unknown: object = (await client.call_tool("nope", {})).model_dump(mode="json")
         except MCPError as error:
             unknown = error.error.code
+        shelf = await client.list_resources()
+        kinds = await client.list_resource_templates()
+        plan, file = [
+            (await client.read_resource(uri)).contents[0] for uri in ("test://T1/plan", "test://T1/files/%C3%A4%20b")
+        ]
+        try:
+            other: object = await client.read_resource("test://T2/plan")
+        except MCPError as error:
+            other = error.error.code
         at_once = await asyncio.gather(*(client.call_tool("echo", {"title": f"t{number}"}) for number in range(20)))
         about = client.server_info
         return {
@@ -39,6 +48,10 @@ async def main(url: str, token: str, mode: str) -> dict[str, object]:
             "failed": [failed.is_error, failed.content[0].text],
             "bad": [bad.is_error, bad.content[0].text],
             "unknown": unknown,
+            "shelf": [[str(one.uri), one.name, one.description, one.mime_type] for one in shelf.resources],
+            "kinds": [[one.uri_template, one.name] for one in kinds.resource_templates],
+            "held": [[str(one.uri), one.text] for one in (plan, file)],
+            "other": other,
             "at_once": [one.content[0].text for one in at_once],
         }
 

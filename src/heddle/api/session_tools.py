@@ -7,23 +7,16 @@ import msgspec
 from heddle.api.desk import Desk
 from heddle.core.claim import PathClaim
 from heddle.core.errors import Refused, UserError
-from heddle.core.handoff import handoff
 from heddle.core.notes import MOST_PATHS, Note, NoteKind
 from heddle.core.run import Active, Run
 from heddle.core.scope import Scope, require_scope
 from heddle.core.task import Stage
 from heddle.engine.documents import NAMES, require_document
 from heddle.engine.noting import Noting
-from heddle.engine.prompts import fenced, noted
 
 LONGEST_CLAIM_MINUTES = 240.0
 MOST_READ = 50
 """Notes that are read at once: the newest."""
-
-DEEPEST = 40
-"""Folders of a path in which rules are looked for."""
-
-RULES = ("AGENTS.md", "CLAUDE.md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +25,6 @@ class Caller:
 
     task: str
     session: str
-
-
-class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """No arguments."""
-
-
-class OfTask(msgspec.Struct, forbid_unknown_fields=True):
-    """Whose plan: a task id such as T7; yours when you name none."""
-
-    task: str = ""
-
-
-class OfPath(msgspec.Struct, forbid_unknown_fields=True):
-    """The file or folder whose rules you want; the whole repository's when you name none."""
-
-    path: str = ""
 
 
 class Submit(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,12 +41,6 @@ class Write(msgspec.Struct, forbid_unknown_fields=True):
     paths: list[str] = []
 
 
-class About(msgspec.Struct, forbid_unknown_fields=True):
-    """The paths or globs that you want notes about; all when you name none."""
-
-    paths: list[str] = []
-
-
 class Paths(msgspec.Struct, forbid_unknown_fields=True):
     """The paths or globs that you mean to write."""
 
@@ -83,44 +54,6 @@ class ClaimPaths(msgspec.Struct, forbid_unknown_fields=True):
 
     paths: list[str]
     minutes: float = 30.0
-
-
-async def read_task(desk: Desk, caller: Caller, asked: Nothing) -> str:
-    """What was asked, where the run stands, and what was found so far."""
-    run = require_live(desk, caller)
-    return fenced("task as it stands", handoff(run, desk.fleet.decision(run)))
-
-
-async def read_plan(desk: Desk, caller: Caller, asked: OfTask) -> str:
-    """A plan as it stands, of the session's own task or of a neighbour's in the same repository."""
-    mine = require_live(desk, caller)
-    run = desk.require(asked.task) if asked.task else mine
-    if run.task.repository != mine.task.repository:
-        raise UserError(
-            f"there is no task '{asked.task}' here", slug="no-such-task", hint="name one of this repository"
-        )
-    if run.plan is None:
-        raise UserError(f"'{run.task.id}' has no plan", slug="no-plan", hint="read_task tells what is known of yours")
-    approved = "approved" if run.approved == run.bound() else "not approved"
-    head = f"{run.task.id}: {run.task.title}\n{approved}; may write: {', '.join(run.plan.scope.globs)}"
-    return f"{head}\nchecks: {'; '.join(run.plan.commands)}\n\n{fenced('plan', run.plan.text)}"
-
-
-async def read_rules(desk: Desk, caller: Caller, asked: OfPath) -> str:
-    """The guidance that holds for a path on the commit that the run began on: nearest file first."""
-    run = require_live(desk, caller)
-    site, globs = await desk.site(run), require_scope([asked.path] if asked.path else []).globs
-    parts = globs[0].split("/")[:DEEPEST] if globs else []
-    folders = ["/".join(parts[:length]) for length in range(len(parts), -1, -1)]
-    found = []
-    for folder in folders:
-        for name in RULES:
-            path = f"{folder}/{name}" if folder else name
-            data = await site.repository.read_file(run.base, path)
-            if data is not None:
-                found.append(f"{path}:\n{data.decode(errors='replace')}")
-                break
-    return "\n\n".join(found) or "this repository has no AGENTS.md"
 
 
 async def submit(desk: Desk, caller: Caller, asked: Submit) -> str:
@@ -141,15 +74,6 @@ async def write_note(desk: Desk, caller: Caller, asked: Write) -> str:
     noting = Noting(desk.runs, await desk.site(run))
     note = await noting.write(run, caller.session, asked.kind, asked.text, tuple(asked.paths))
     return f"{note.id} is written; sessions that it concerns are given it"
-
-
-async def read_notes(desk: Desk, caller: Caller, asked: About) -> str:
-    """Every note that still holds, newest first."""
-    run = require_live(desk, caller)
-    noting = Noting(desk.runs, await desk.site(run))
-    notes = await noting.current(run, require_paths(asked.paths).globs, most=MOST_READ)
-    await noting.fetched(run, caller.session, notes)
-    return noted(notes) or "no notes"
 
 
 async def check_overlap(desk: Desk, caller: Caller, asked: Paths) -> str:

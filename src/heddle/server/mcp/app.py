@@ -10,8 +10,8 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from heddle.core.errors import HeddleError
-from heddle.server.mcp.offer import Tool, offer
-from heddle.server.mcp.protocol import Call, Reply, read, refusal, told
+from heddle.server.mcp.offer import Offer, Shelf, Tool, offer
+from heddle.server.mcp.protocol import Call, Reading, Reply, held, not_held, read, refusal, told
 
 log = logging.getLogger("heddle.mcp")
 
@@ -28,14 +28,16 @@ _ACCEPTED = ("*/*", "application/*", "application/json")
 _JSON = "application/json"
 
 
-def application(name: str, version: str, instructions: str, tools: Sequence[Tool], token: str) -> ASGIApp:
-    """A server of these tools for who has the token, at PATH.
+def application(
+    name: str, version: str, instructions: str, tools: Sequence[Tool], token: str, shelf: Shelf | None = None
+) -> ASGIApp:
+    """A server of these tools, and of what is on the shelf, for who has the token, at PATH.
 
     Raises ValueError for tools that cannot be offered, and for no token.
     """
     if not token:
         raise ValueError("a server without a token would be open to all")
-    mine = offer(name, version, instructions, tools)
+    mine = offer(name, version, instructions, tools, shelf)
     open_now = 0
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,10 +56,8 @@ def application(name: str, version: str, instructions: str, tools: Sequence[Tool
         try:
             body = await _body(receive)
             reply = body if isinstance(body, Reply | None) else read(mine, headers, body)
-            if isinstance(reply, Call):
-                call = reply
-                outcome = await _unless_gone(receive, _carry_out(call))
-                reply = None if outcome is None else told(mine, call, outcome[0], failed=outcome[1])
+            if isinstance(reply, Call | Reading):
+                reply = await _unless_gone(receive, _carry_out(mine, reply))
             if reply is not None:
                 await _send(send, reply)
         finally:
@@ -130,18 +130,27 @@ async def _body(receive: Receive) -> bytes | Reply | None:
         return refusal(408, f"the request did not arrive within {BODY_S:g} s")
 
 
-async def _carry_out(call: Call) -> tuple[str, bool]:
-    """What a tool says, and whether it failed."""
+async def _carry_out(mine: Offer, asked: Call | Reading) -> Reply:
+    """What a tool says, or a resource holds, or what is wrong with it."""
+    broken = False
     try:
-        return await call.tool.call(call.arguments), False
+        if isinstance(asked, Call):
+            return told(mine, asked, await asked.tool.call(asked.arguments), failed=False)
+        if mine.shelf is not None:
+            return held(mine, asked, await mine.shelf.read(asked.uri))
+        why = "there are no resources"
     except HeddleError as error:
-        return f"{error.message}\nhint: {error.hint}" if error.hint else error.message, True
+        why = f"{error.message}\nhint: {error.hint}" if error.hint else error.message
     except Exception:
-        log.exception("fault in the tool '%s'", call.tool.name)
-        return f"a fault of heddle's own in '{call.tool.name}': it is logged; trying the same again will not help", True
+        what, broken = asked.tool.name if isinstance(asked, Call) else asked.uri[:200], True
+        log.exception("fault in '%s'", what)
+        why = f"a fault of heddle's own in '{what}': it is logged; trying the same again will not help"
+    if isinstance(asked, Call):
+        return told(mine, asked, why, failed=True)
+    return not_held(asked, why, broken=broken)
 
 
-async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, tuple[str, bool]]) -> tuple[str, bool] | None:
+async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, Reply]) -> Reply | None:
     """The outcome of work, or None when the client went away first: then the work is cancelled."""
     working = asyncio.create_task(work)
     tasks = (working, asyncio.create_task(_gone(receive)))

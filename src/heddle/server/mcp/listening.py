@@ -18,7 +18,7 @@ from heddle.api.session_tools import Caller
 from heddle.core.errors import Bug, OutsideError
 from heddle.ports import Opening
 from heddle.server.mcp.app import application
-from heddle.server.mcp.toolbox import INSTRUCTIONS, toolbox
+from heddle.server.mcp.toolbox import INSTRUCTIONS, shelf, toolbox
 
 KEY_BYTES = 32
 
@@ -68,7 +68,8 @@ class Listeners:
     async def _serve(self, caller: Caller, path: Path, token: str) -> asyncio.Server:
         if self.desk is None:
             raise Bug("a session asks for its tools before there is a desk", hint="see: heddle doctor")
-        app = application("heddle", self.desk.version, INSTRUCTIONS, toolbox(self.desk, caller), token)
+        offered = toolbox(self.desk, caller), token, shelf(self.desk, caller)
+        app = application("heddle", self.desk.version, INSTRUCTIONS, *offered)
         config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", http="h11", timeout_keep_alive=600)
         config.load()
         state = ServerState()

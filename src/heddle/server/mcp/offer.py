@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from heddle.server.mcp.wire import Annotations, Implementation, Listed
+from heddle.server.mcp.wire import Annotations, Implementation, Listed, ListedResource, ListedTemplate
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -29,6 +29,19 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class Shelf:
+    """What an agent's program can read: `listed` tells what there is now, `read` the text that goes by a URI.
+
+    A HeddleError that `read` raises is told to the program, for a URI that is none of these too; it is cancelled when the
+    client goes away.
+    """
+
+    listed: Callable[[], Sequence[ListedResource]]
+    templates: tuple[ListedTemplate, ...]
+    read: Callable[[str], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """All that one server says of itself."""
 
@@ -36,9 +49,15 @@ class Offer:
     instructions: str
     tools: Mapping[str, Tool]
     listed: tuple[Listed, ...]
+    shelf: Shelf | None = None
+
+    @property
+    def capabilities(self) -> dict[str, dict[str, Any]]:
+        """What clients may ask for."""
+        return {"tools": {}, "resources": {}} if self.shelf else {"tools": {}}
 
 
-def offer(name: str, version: str, instructions: str, tools: Sequence[Tool]) -> Offer:
+def offer(name: str, version: str, instructions: str, tools: Sequence[Tool], shelf: Shelf | None = None) -> Offer:
     """An offer, its tools in the order given. Raises ValueError for a name or a type of arguments that cannot be offered."""
     named = {tool.name: tool for tool in tools}
     if len(named) < len(tools):
@@ -46,7 +65,7 @@ def offer(name: str, version: str, instructions: str, tools: Sequence[Tool]) -> 
     for tool in tools:
         if not _NAME.fullmatch(tool.name):
             raise ValueError(f"no name for a tool: {tool.name!r}")
-    return Offer(Implementation(name, version), instructions, named, tuple(_listed(tool) for tool in tools))
+    return Offer(Implementation(name, version), instructions, named, tuple(map(_listed, tools)), shelf)
 
 
 def _listed(tool: Tool) -> Listed:

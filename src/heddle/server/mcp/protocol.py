@@ -16,12 +16,16 @@ from heddle.server.mcp.wire import Answer, Fault, Id, Message
 
 TEXT_LIMIT = 24_000
 """Characters of a result: what agents' programs show whole."""
+RESOURCE_LIMIT = 400_000
+"""Characters of a resource."""
 LASTS_MS = 300_000
 """How long a list may be kept by a client."""
 
 _UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _BASE64 = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
 _STATUS = {wire.NO_METHOD: 404}
+_NAMED = {"tools/call": "name", "resources/read": "uri"}
+"""The parameter that a header repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,16 @@ class Call:
     stateless: bool
 
 
-def read(offer: Offer, headers: Mapping[str, str], body: bytes) -> Reply | Call:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A resource to be read, and what its answer must bear."""
+
+    uri: str
+    id: Id
+    stateless: bool
+
+
+def read(offer: Offer, headers: Mapping[str, str], body: bytes) -> Reply | Call | Reading:
     """What a request comes to. `headers` are by lower-case names, repeated ones joined by commas. Never raises."""
     try:
         message = wire.message(body)
@@ -67,12 +80,25 @@ def told(offer: Offer, call: Call, text: str, *, failed: bool) -> Reply:
     return _reply(call.id, _sealed(offer, result) if call.stateless else result)
 
 
-def shown(text: str) -> str:
+def held(offer: Offer, reading: Reading, text: str) -> Reply:
+    """The answer of a resource that was read."""
+    result = wire.Held(contents=(wire.Contents(shown(reading.uri), shown(text, RESOURCE_LIMIT)),))
+    return _reply(reading.id, _sealed(offer, result) if reading.stateless else result)
+
+
+def not_held(reading: Reading, why: str, *, broken: bool) -> Reply:
+    """The answer to a URI that tells nothing, or, with `broken`, for a fault of ours."""
+    code = wire.BROKEN if broken else wire.BAD_PARAMETERS if reading.stateless else wire.NO_RESOURCE
+    fault = Fault(code, why, {"uri": shown(reading.uri)})
+    return _refusal(fault, reading.id, 400 if reading.stateless and not broken else 200)
+
+
+def shown(text: str, limit: int = TEXT_LIMIT) -> str:
     """Text as an agent may see it: no control characters but newlines and tabs, and cut where it is too long."""
     text = _UNSHOWN.sub("", text)
-    if len(text) <= TEXT_LIMIT:
+    if len(text) <= limit:
         return text
-    kept = TEXT_LIMIT - 100  # with room for what follows
+    kept = limit - 100  # with room for what follows
     return f"{text[:kept]}\n[cut here: these are the first {kept:,} of {len(text):,} characters; ask for less]"
 
 
@@ -119,7 +145,7 @@ def _require_agreement(message: Message, headers: Mapping[str, str]) -> None:
         raise Fault(wire.BAD_PARAMETERS, f"params._meta must have {needed}")
     _require_same(headers, "MCP-Protocol-Version", asked)
     _require_same(headers, "Mcp-Method", message.method)
-    if message.method == "tools/call" and isinstance(name := message.said("name"), str):
+    if isinstance(name := message.said(_NAMED.get(message.method, "")), str):
         _require_same(headers, "Mcp-Name", name)
     if asked not in wire.STATELESS:
         raise _no_such_version(asked)
@@ -144,10 +170,14 @@ def _decoded(given: str) -> str | None:
         return None
 
 
-def _answer(offer: Offer, message: Message, stateless: bool) -> Reply | Call:
+def _answer(offer: Offer, message: Message, stateless: bool) -> Reply | Call | Reading:
     assert message.id is not UNSET
     if message.method == "tools/call":
         return _call(offer, message, message.id, stateless)
+    if message.method == "resources/read" and offer.shelf is not None:
+        if not isinstance(uri := message.said("uri"), str):
+            raise Fault(wire.BAD_PARAMETERS, "params.uri must be a string")
+        return Reading(uri, message.id, stateless)
     result = _told_of_itself(offer, message, stateless)
     if result is None:
         raise Fault(wire.NO_METHOD, f"no such method: {message.method[:100]}")
@@ -155,15 +185,19 @@ def _answer(offer: Offer, message: Message, stateless: bool) -> Reply | Call:
 
 
 def _told_of_itself(offer: Offer, message: Message, stateless: bool) -> wire.Result | None:
-    """The result of a method other than `tools/call`, or None for one that is not served in this version."""
+    """The result of a method that needs no work, or None for one that is not served in this version."""
+    if message.method.endswith("/list") and message.said("cursor") is not None:
+        raise Fault(wire.BAD_PARAMETERS, "no such cursor: all is on one page")
     match message.method, stateless:
         case "tools/list", _:
-            if message.said("cursor") is not None:
-                raise Fault(wire.BAD_PARAMETERS, "no such cursor: all tools are on one page")
             return wire.Tools(tools=offer.listed)
+        case "resources/list", _ if offer.shelf:
+            return wire.Resources(resources=tuple(offer.shelf.listed()))
+        case "resources/templates/list", _ if offer.shelf:
+            return wire.Templates(resource_templates=offer.shelf.templates)
         case "server/discover", True:
             return wire.Discovered(
-                supported_versions=wire.STATELESS, instructions=offer.instructions, capabilities={"tools": {}}
+                supported_versions=wire.STATELESS, instructions=offer.instructions, capabilities=offer.capabilities
             )
         case "initialize", False:
             return _initialized(offer, message.said("protocolVersion"))
@@ -180,7 +214,7 @@ def _initialized(offer: Offer, asked: object) -> wire.Initialized:
         protocol_version=asked if asked in wire.HANDSHAKE else wire.HANDSHAKE[0],
         server_info=offer.about,
         instructions=offer.instructions,
-        capabilities={"tools": {}},
+        capabilities=offer.capabilities,
     )
 
 
@@ -210,7 +244,8 @@ def _sealed(offer: Offer, result: wire.Result) -> wire.Result:
     meta = {wire.SERVER_KEY: offer.about}
     result = msgspec.structs.replace(result, result_type="complete", meta=meta)
     if isinstance(result, wire.Lasting):
-        return msgspec.structs.replace(result, ttl_ms=LASTS_MS, cache_scope="private")
+        lasts_ms = 0 if isinstance(result, wire.Fleeting) else LASTS_MS
+        return msgspec.structs.replace(result, ttl_ms=lasts_ms, cache_scope="private")
     return result
 
 

@@ -20,8 +20,13 @@ NOT_JSON = -32700
 BAD_REQUEST = -32600
 NO_METHOD = -32601
 BAD_PARAMETERS = -32602
+BROKEN = -32603
+NO_RESOURCE = -32002
+"""In the versions with a handshake; in later ones that is a bad parameter."""
 HEADER_MISMATCH = -32020
 NO_SUCH_VERSION = -32022
+
+MARKDOWN = "text/markdown"
 
 Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | str
 
@@ -114,6 +119,54 @@ class Tools(Lasting, kw_only=True):
     """The answer to `tools/list`."""
 
     tools: tuple[Listed, ...]
+
+
+class Fleeting(Lasting):
+    """A result that may be another one in a moment."""
+
+
+class ListedResource(Struct, rename="camel"):
+    """A resource as it is listed."""
+
+    uri: str
+    name: str
+    description: str
+    mime_type: str = MARKDOWN
+
+
+class Resources(Fleeting, kw_only=True):
+    """The answer to `resources/list`."""
+
+    resources: tuple[ListedResource, ...]
+
+
+class ListedTemplate(Struct, rename="camel"):
+    """Resources of one kind, as they are listed."""
+
+    uri_template: str
+    name: str
+    description: str
+    mime_type: str = MARKDOWN
+
+
+class Templates(Lasting, kw_only=True):
+    """The answer to `resources/templates/list`."""
+
+    resource_templates: tuple[ListedTemplate, ...]
+
+
+class Contents(Struct, rename="camel"):
+    """What a resource holds."""
+
+    uri: str
+    text: str
+    mime_type: str = MARKDOWN
+
+
+class Held(Fleeting, kw_only=True):
+    """The answer to `resources/read`."""
+
+    contents: tuple[Contents, ...]
 
 
 class Text(Struct, tag_field="type", tag="text"):
