@@ -1,6 +1,6 @@
 """One life of one task, in a process of its own: a client that starts the daemon again whenever it has died.
 
-python life.py FOLDER before|after K      -> one JSON object: what the journal and the refs tell at the end
+python life.py FOLDER before|after|never [NUMBER ...]  -> one JSON object: what the journal and the refs tell at the end
 """
 
 import json
@@ -37,10 +37,10 @@ SCENES = [
 class Client:
     """Asks the daemon, and starts it again when it is gone."""
 
-    def __init__(self, folder: Path, when: str, number: str) -> None:
+    def __init__(self, folder: Path, when: str, numbers: list[str]) -> None:
         self.log = folder / "daemon.log"
         self.counter = folder / "count"
-        self.command = [sys.executable, str(DAEMON), when, number, str(self.counter)]
+        self.command = [sys.executable, str(DAEMON), when, str(self.counter), *numbers]
         self.daemon: subprocess.Popen[bytes] | None = None
         self.starts = 0
 
@@ -79,7 +79,7 @@ def select_briefly() -> None:
     select.select([], [], [], 0.02)
 
 
-def live(folder: Path, when: str, number: str) -> dict[str, Any]:
+def live(folder: Path, when: str, numbers: list[str]) -> dict[str, Any]:
     """Play the task to its end, deciding whatever waits for a person."""
     repository = make_repository(folder / "repo")
     (folder / "person.toml").write_text('[agent]\ndefault = "rehearsal"\n')
@@ -90,8 +90,8 @@ def live(folder: Path, when: str, number: str) -> dict[str, Any]:
         "HEDDLE_REHEARSAL_SCRIPT": str(write_script(folder / "script.toml", SCENES)),
     }
     become_subreaper()
-    client = Client(folder, when, number)
-    deadline = time.monotonic() + LIMIT_S
+    client = Client(folder, when, numbers)
+    deadline = time.monotonic() + LIMIT_S * (1 + len(numbers))
     while not client.ask("board", all=True)["tasks"]:
         client.ask("task.start", True, root=str(repository), text="write b")
     while not (told := client.ask("task.wait", tasks=["T1"], seconds=5)).get("over"):
@@ -107,6 +107,7 @@ def live(folder: Path, when: str, number: str) -> dict[str, Any]:
     return {
         "commits": int(client.counter.read_text()),
         "starts": client.starts,
+        "died": list(map(int, died.read_text().split())) if (died := folder / "count.died").exists() else [],
         "status": told["tasks"][0]["status"],
         "facts": facts(events, folder),
         "refs": refs(repository),
@@ -138,4 +139,4 @@ def refs(repository: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(live(Path(sys.argv[1]), sys.argv[2], sys.argv[3])))
+    print(json.dumps(live(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])))
