@@ -4,8 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from heddle.core import events as e
+from heddle.core.cycle import PlayStage
+from heddle.core.evolve import fold
 from heddle.core.rot import Facts, Reaction, Reason, cited, rot
-from heddle.core.task import Stage
+from heddle.core.task import Stage, Task
+from heddle.core.timeline import timeline
+from heddle.core.views import row
 
 FRESH = Facts(Stage.EXECUTE, context=(10, 100))
 READING = replace(FRESH, stage=Stage.PLAN)
@@ -76,3 +81,14 @@ def test_what_cannot_be_known_is_named_and_counts_for_nothing() -> None:
 )
 def test_a_text_cites_a_file_by_its_path(text: str, path: str, named: bool) -> None:
     assert cited(text, (path, "other/b.py")) == ((path,) if named else ())
+
+
+def test_a_board_names_the_reasons_and_the_facts_change_no_run() -> None:
+    facts = (e.TaskAdded(Task("T1", "r", "/r", "main", "do it")), e.ContextRecorded(1, 90, 100))
+    records = [e.Recorded("task:T1", n, n, 0.0, "", "", 1, fact) for n, fact in enumerate(facts, 1)]
+    run = fold(records)
+    assert run is not None and [line.text for line in timeline(records)] == ["asked: do it"]
+    some, little = rot(replace(FRESH, rules=("AGENTS.md",), drifted=("a",))), rot(replace(FRESH, notes=("N1",)))
+    for found, flags in ((some, ("rot 30: rules, drift",)), (little, ()), (None, ())):
+        told = row(run, PlayStage(Stage.EXECUTE, 1, "k"), 0.0, None, found)
+        assert (told.flags, told.rot) == (flags, found)

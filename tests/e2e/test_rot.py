@@ -1,6 +1,7 @@
 """What a session knows comes apart from what is: it is seen, named, and acted upon."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,3 +38,66 @@ async def test_research_is_made_anew_when_main_changed_what_it_cites(tmp_path: P
     assert next(event["data"]["text"] for event in reversed(events) if event["kind"] == "research-delivered") == (
         "# Anew\n- a.py:1\n" if path == "a.py" else "# Research\n- a.py:1\n"
     )
+
+
+async def seen(fleet: Heddle, score: int, *signs: tuple[str, str]) -> dict[str, Any]:
+    """The rot of T1's session as board and `why` tell it alike: its score, and reasons with their reactions."""
+    board = (await fleet.call("board"))["tasks"][0]
+    rot: dict[str, Any] = (await fleet.call("task.why", task="T1"))["rot"]
+    assert board["rot"] == rot
+    assert (rot["score"], [(sign["reason"], sign["reaction"]) for sign in rot["signs"]]) == (score, list(signs))
+    assert any(flag.startswith("rot ") for flag in board["flags"]) == (score >= 10)
+    return rot
+
+
+async def test_each_reason_alone_is_seen_with_its_score_and_its_reaction(tmp_path: Path) -> None:
+    """After each the fact is taken back, and it is gone."""
+    steps = [
+        {"do": "ask", "text": "first?"},
+        {"do": "tool", "tool": "read_notes", "arguments": "{}"},
+        {"do": "usage", "input": 170_000},
+        {"do": "ask", "text": "second?"},
+    ]
+    scenes = writes("b.txt")
+    scenes[2]["steps"] = [*steps, *scenes[2]["steps"]]
+    repository = make_repository(tmp_path / "repo", {"a.py": "x = 1\n", "AGENTS.md": "Use tabs.\n"})
+    async with heddle(tmp_path, repository, scenes, TIER) as fleet:
+        await fleet.start("write b")
+        await fleet.until("T1", approve=False)
+        assert (await fleet.call("board"))["tasks"][0]["rot"] is None, "no session is at work"
+        digest = (await fleet.call("inbox"))["items"][0]["digest"]
+        await fleet.call("inbox.approve", task="T1", digest=digest)
+        await fleet.until_kind("T1", "question-asked")
+        fresh = await seen(fleet, 0)
+        assert fresh["unknown"] == ["its agent does not say how full its context is"]
+        for path, score, sign in (
+            ("AGENTS.md", 20, ("rules", "note")),
+            ("b.txt", 10, ("drift", "refresh")),
+            ("a.py", 10, ("research", "refresh")),
+        ):
+            commit(fleet, path, "another\n")
+            rot = await seen(fleet, score, sign)
+            assert path in rot["signs"][0]["text"]
+            git(repository, "reset", "-q", "--hard", "HEAD~1")
+            await seen(fleet, 0)
+        await fleet.call("note.add", root=str(repository), text="elsewhere", paths=["docs/**"])
+        await seen(fleet, 0)
+        await fleet.call("note.add", root=str(repository), text="mind b", paths=["b.*"])
+        await seen(fleet, 5, ("notes", "note"))
+        await fleet.call("inbox.answer", task="T1", text="go")
+        while len(fleet.house.desk.require("T1").answers) < 1 or not fleet.house.desk.require("T1").questions:
+            await fleet.house.journal.wait(fleet.house.journal.position())
+        rot = await seen(fleet, 21, ("context", "refresh"))  # it has read the note
+        assert (rot["signs"][0]["text"], rot["unknown"]) == ("its context is 85 % full", [])
+        assert (await fleet.until("T1"))[0]["status"] == "landed"
+        assert (await fleet.call("task.why", task="T1"))["rot"] is None
+
+
+async def test_c4_what_cannot_be_looked_at_is_unknown_and_no_board_fails_for_it(tmp_path: Path) -> None:
+    scenes = [scene("execute", {"do": "ask", "text": "which?"}, {"do": "write", "path": "b.txt", "text": "x\n"})]
+    async with heddle(tmp_path, make_repository(tmp_path / "repo"), scenes, TIER) as fleet:
+        await fleet.start("write b", lane="quick", checks=["true"])
+        await fleet.until_kind("T1", "question-asked")
+        (tmp_path / "repo" / ".git" / "refs" / "heads" / "main").write_text("none\n")
+        rot = await seen(fleet, 0)
+        assert rot["unknown"][0].startswith("main cannot be looked at: ") and rot["signs"] == []

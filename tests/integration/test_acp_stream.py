@@ -18,6 +18,7 @@ from heddle.core.session import (
     AnswerAsked,
     Answered,
     Brief,
+    ContextSeen,
     Deny,
     Fact,
     Garbled,
@@ -701,6 +702,22 @@ def cost(amount: Any, currency: str = "USD") -> dict[str, Any]:
 
 def spent(told: Told) -> list[Usage]:
     return [fact.usage for fact in told.of(UsageReported)]
+
+
+@pytest.mark.parametrize(
+    ("update", "seen"),
+    [
+        ({"used": 9, "size": 99}, [ContextSeen(9, 99)]),
+        ({"used": 9}, []),
+        ({"used": -1, "size": 99}, []),
+        ({"used": 9, "size": 0}, []),
+        ({"used": "9", "size": 99}, []),
+        ({"used": 2**70, "size": 2**80}, []),
+    ],
+)
+def test_how_full_the_context_is_is_told_where_the_agent_says_so(update: dict[str, Any], seen: list[Fact]) -> None:
+    peer, _ = prompted()
+    assert peer.update("usage_update", **update).of(ContextSeen) == seen
 
 
 def test_a_running_total_of_cost_is_told_as_what_each_turn_added() -> None:

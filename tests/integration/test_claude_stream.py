@@ -16,6 +16,7 @@ from heddle.core.session import (
     AnswerAsked,
     Answered,
     Brief,
+    ContextSeen,
     Denied,
     Deny,
     DocumentOffered,
@@ -128,6 +129,7 @@ def test_a_finished_turn_tells_what_was_done_and_what_it_cost() -> None:
         ("run", "cat hello.txt > out.txt"),
     ]
     assert heard.of(UsageReported) == [UsageReported(Usage(5000, 250, 2000, 500, 0.0279, "list-price"))]
+    assert heard.of(ContextSeen) == [ContextSeen(1501, 1_000_000)], "known once a result says what it can hold"
     assert heard.facts[-1] == TurnEnded(TurnOutcome.ENDED, "Done.")
     assert [said.text for said in heard.of(Said)] == ["I look first.", "Done."]
 

@@ -19,6 +19,7 @@ from heddle.core.session import (
     AnswerAsked,
     Answered,
     Brief,
+    ContextSeen,
     Denied,
     Deny,
     Fact,
@@ -150,6 +151,7 @@ def test_a_finished_turn_tells_what_was_done_and_what_it_used() -> None:
         ("run", (), "cat hello.txt > out.txt"),
     ]
     assert heard.of(UsageReported) == [UsageReported(Usage(5000, 250, 2000, 500, None))]
+    assert set(heard.of(ContextSeen)) == {ContextSeen(1550, 258_400)}
     assert heard.facts[-1] == TurnEnded(TurnOutcome.ENDED, "Done.")
     assert [said.text for said in heard.of(Said)] == ["I look first.", "Done."]
 

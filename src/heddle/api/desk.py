@@ -52,7 +52,8 @@ class Desk:
         history = self.runs.history(run.task.id)
         usage = self.runs.usage(run.task.id)
         since = history[-1].at if history else 0.0
-        return row(run, self.fleet.decision(run), since, usage.usd if usage else None)
+        rot = self.fleet.rotting.known(run)
+        return row(run, self.fleet.decision(run), since, usage.usd if usage else None, rot)
 
     def claims(self, run: Run) -> tuple[PathClaim, ...]:
         """What the run's session claims now."""

@@ -19,7 +19,7 @@ from heddle.core.run import AtGate, HeldUp, LandedAt, Run, Unstarted
 from heddle.core.scope import require_scope
 from heddle.core.task import UNDO, Lane, Stage, Task
 from heddle.core.timeline import timeline
-from heddle.core.views import inbox, state
+from heddle.core.views import inbox
 from heddle.engine.roles import Roles
 
 LOOK_S = 0.5
@@ -104,6 +104,7 @@ async def board(desk: Desk, asked: Board) -> dict[str, Any]:
     if asked.root:
         site = await desk.fleet.outside.site(asked.root)
         runs = [run for run in runs if run.task.repository == site.repository.key]
+    await desk.fleet.rotting.look(runs)
     items = [item for run in desk.runs.all() for item in inbox(run, desk.fleet.decision(run))]
     return {
         "schema": "heddle.board/1",
@@ -280,27 +281,6 @@ async def handed_on(desk: Desk, asked: One) -> dict[str, Any]:
     """What whoever goes on with the task has to know."""
     run = desk.require(asked.task)
     return {"schema": "heddle.handoff/1", "task": run.task.id, "text": handoff(run, desk.fleet.decision(run))}
-
-
-async def why(desk: Desk, asked: One) -> dict[str, Any]:
-    """Why the task is where it is, from recorded facts, and what would change it."""
-    run = desk.require(asked.task)
-    decision = desk.fleet.decision(run)
-    status, reason = state(run, decision)
-    lines = timeline(desk.runs.history(run.task.id))
-    return {
-        "schema": "heddle.why/1",
-        "task": run.task.id,
-        "status": status,
-        "stage": run.stage,
-        "reason": reason,
-        "slug": decision.reason if isinstance(decision, Wait) else "",
-        "who": decision.who if isinstance(decision, Wait) else "heddle",
-        "act": [act for item in inbox(run, decision) for act in item.act],
-        "evidence": run.evidence,
-        "claims": [path for claim in desk.claims(run) for path in claim.paths],
-        "timeline": [asdict(line) for line in lines[-12:]],
-    }
 
 
 async def wait(desk: Desk, asked: Until) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from heddle.core.plan import Plan
 from heddle.core.session_events import (
     AgentAnswered,
     AnswersGiven,
+    ContextRecorded,
     LimitRecorded,
     NotesGiven,
     NoteWritten,
@@ -495,6 +496,7 @@ Event: TypeAlias = (
     | ToolUsed
     | PermissionDecided
     | UsageRecorded
+    | ContextRecorded
     | LimitRecorded
     | TurnRecorded
     | SessionEnded

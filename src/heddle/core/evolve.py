@@ -93,6 +93,7 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             | e.ToolUsed()
             | e.PermissionDecided()
             | e.UsageRecorded()
+            | e.ContextRecorded()
             | e.LimitRecorded()
             | e.TurnRecorded()
             | e.SessionEnded()

@@ -143,6 +143,14 @@ class UsageReported:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextSeen:
+    """How many tokens the agent's context holds now, and how many it can."""
+
+    used: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class LimitSeen:
     """The vendor signalled a limit; `resets_at` in Unix seconds when it said so."""
 
@@ -187,6 +195,7 @@ Fact: TypeAlias = (
     | Progressed
     | DocumentOffered
     | UsageReported
+    | ContextSeen
     | LimitSeen
     | Denied
     | TurnEnded

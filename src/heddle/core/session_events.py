@@ -49,6 +49,15 @@ class UsageRecorded:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextRecorded:
+    """How many tokens the agent's context holds, of how many it can; told again when that is another tenth."""
+
+    offset: int
+    used: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class LimitRecorded:
     """The vendor signalled a limit."""
 

@@ -84,6 +84,8 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return ""
         case e.AgentAnswered() | e.ToolUsed() | e.PermissionDecided() | e.UsageRecorded() | e.LimitRecorded():
             return ""  # what a session did is in its transcript
+        case e.ContextRecorded():
+            return ""  # what a session did is in its transcript
         case e.TurnRecorded() | e.SessionEnded() | e.NoteWritten() | e.NotesGiven() | e.PathsClaimed():
             return ""
         case e.AnswersGiven() | e.ProgressReported():

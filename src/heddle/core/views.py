@@ -17,6 +17,7 @@ from heddle.core.cycle import (
     parked_for,
 )
 from heddle.core.links import Link
+from heddle.core.rot import Rot
 from heddle.core.run import Active, AtGate, ClosedFor, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import Stage, Status
 
@@ -48,6 +49,7 @@ class Row:
     links: tuple[Link, ...] = ()
     claimed_by: str = ""
     source: str = ""
+    rot: Rot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +143,12 @@ def _idle(decision: Decision, run: Run) -> tuple[Status, str]:
             assert_never(decision.who)
 
 
-def row(run: Run, decision: Decision, since: float, usd: float | None) -> Row:
-    """The task on the board."""
+ROT_SHOWN = 10
+"""From this score on a board says that a session has come apart from what is."""
+
+
+def row(run: Run, decision: Decision, since: float, usd: float | None, rot: Rot | None = None) -> Row:
+    """The task on the board. `rot` is of the session at work; None when there is none, or nobody looked."""
     status, why = state(run, decision)
     result = run.result
     changed = f"{len(result.paths)} files +{result.insertions} -{result.deletions}" if result else ""
@@ -157,6 +163,8 @@ def row(run: Run, decision: Decision, since: float, usd: float | None) -> Row:
         flags.append("kept-workspace")
     if run.visits:
         flags.append("person-inside")
+    if rot is not None and rot.score >= ROT_SHOWN:
+        flags.append(f"rot {rot.score}: {', '.join(sign.reason for sign in rot.signs)}")
     return Row(
         id=run.task.id,
         title=run.task.title,
@@ -178,6 +186,7 @@ def row(run: Run, decision: Decision, since: float, usd: float | None) -> Row:
         links=run.task.links,
         claimed_by=run.claim.name if run.claim else "",
         source=run.task.source,
+        rot=rot,
     )
 
 

@@ -42,6 +42,7 @@ from heddle.core.views import UNREADABLE
 from heddle.engine.attaching import Attaching
 from heddle.engine.installing import Installer
 from heddle.engine.landing import LandingStep
+from heddle.engine.rotting import Rotting
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.engine.stages import AgentStage, end_parked
@@ -69,6 +70,7 @@ class Fleet:
         self.outside = outside
         self.dispatcher = dispatcher
         self.worlds = Worlds(runs, outside)
+        self.rotting = Rotting(runs, outside, self.worlds)
         self.visits = Visits(runs, outside)
         self.attaching = Attaching(runs, outside, self.worlds, self.visits)
         self.decisions: dict[str, tuple[tuple[int, ...], Decision]] = {}

@@ -90,6 +90,10 @@ class Noting:
         notes = reversed(self._runs.notebook(self._repository).notes.values())
         return await self._holding(run, (note for note in notes if not paths or note.concerns(Scope(paths))), most)
 
+    async def unread(self, run: Run, session: str, scope: Scope) -> tuple[Note, ...]:
+        """What concerns a session, still holds and was not given to it; none of it is given by that."""
+        return await self._new(run, session, scope, _nothing_yet, frozenset(NoteKind))
+
     async def _new(
         self, run: Run, session: str, scope: Scope, touched: Touched, kinds: frozenset[NoteKind]
     ) -> tuple[Note, ...]:

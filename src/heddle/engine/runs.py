@@ -12,6 +12,7 @@ from heddle.core.contest import number, standing
 from heddle.core.errors import Refused, UserError
 from heddle.core.events import (
     CommandsApproved,
+    ContextRecorded,
     Event,
     GatePassed,
     NotesGiven,
@@ -32,10 +33,12 @@ from heddle.ports import Fence, Journal
 
 @dataclass(slots=True)
 class Tally:
-    """What is kept in memory of a stream that is no task's: how many facts it has, and how many turns ended in it."""
+    """What is kept in memory of a stream that is no task's: how many facts it has, how many turns ended in it, and how many
+    tokens the context of its agent holds, of how many."""
 
     seq: int = 0
     turns: int = 0
+    context: tuple[int, int] | None = None
 
 
 class Runs:
@@ -272,6 +275,8 @@ class Runs:
         match record.event:
             case TurnRecorded():
                 tally.turns += 1
+            case ContextRecorded(_, used, most):
+                tally.context = (used, most)
             case UsageRecorded(_, usage):
                 task = name.partition("-")[0]
                 known = self._usage.get(task)

@@ -19,6 +19,7 @@ from heddle.core.session import (
     AnswerAsked,
     Answered,
     Brief,
+    ContextSeen,
     Denied,
     DocumentOffered,
     Fact,
@@ -119,6 +120,7 @@ class Session:
     _line: bytes = b""
     _heard: int = 0
     _offset: int = 0
+    _tenth: int = -1
     _since: float = 0.0
     _reports: int = 0
     _waiting: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -266,6 +268,10 @@ class Session:
                 await self._hear_request(fact)
             case UsageReported(usage):
                 await self._record(e.UsageRecorded(self._offset, usage))
+            case ContextSeen(used, most):
+                if most > 0 and used * 10 // most != self._tenth:
+                    self._tenth = used * 10 // most
+                    await self._record(e.ContextRecorded(self._offset, used, most))
             case LimitSeen(kind, detail, resets_at, retrying):
                 self.outcome.limit = f"{kind}: {self.redact(detail)[:200]}"
                 await self._record(e.LimitRecorded(self._offset, kind, self.redact(detail)[:500], resets_at))

@@ -219,6 +219,13 @@ def item(told: dict[str, Any]) -> list[str]:
     return lines + [f"      {clean(act)}" for act in told["act"]]
 
 
+def rot(told: dict[str, Any]) -> list[str]:
+    """How far a session has come apart from what is, with the reasons and what is done about each."""
+    signs = [f"    {sign['points']:>3}  {clean(sign['text'])}; {clean(sign['means'])}" for sign in told["signs"]]
+    unknown = [f"      ?  {clean(text)}" for text in told["unknown"]]
+    return [f"rot of its session: {told['score']} of 100", *signs, *unknown]
+
+
 def when(at: float) -> str:
     """A moment as local time of day."""
     import time

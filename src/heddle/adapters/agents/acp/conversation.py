@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from heddle.adapters.agents.acp import wire
 from heddle.adapters.agents.acp.calls import Calls
 from heddle.adapters.agents.acp.forms import DECLINED, Form
-from heddle.adapters.agents.acp.spend import Meter
+from heddle.adapters.agents.acp.spend import Meter, context_of
 from heddle.adapters.agents.acp.wire import Table, table, tables, word
 from heddle.core.session import (
     Access,
@@ -195,6 +195,7 @@ class AcpConversation:
             case "usage_update":
                 self._meter.read(update)
                 yield Progressed()
+                yield from context_of(update)
             case "agent_thought_chunk" | "plan" if self._session:
                 yield Progressed()
             case "agent_message_chunk" if self._session:

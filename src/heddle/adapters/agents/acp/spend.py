@@ -3,7 +3,10 @@
 from math import isfinite
 
 from heddle.adapters.agents.acp.wire import Table, table
-from heddle.core.session import Usage
+from heddle.core.session import ContextSeen, Usage
+
+MOST = 2**40
+"""No context holds so many tokens: a larger number is none."""
 
 
 class Meter:
@@ -43,6 +46,14 @@ class Meter:
         read, written = count("cachedReadTokens"), count("cachedWriteTokens")
         usd = self._added if self._told else None
         return Usage(count("inputTokens"), count("outputTokens"), read, written, usd)
+
+
+def context_of(update: Table) -> tuple[ContextSeen, ...]:
+    """How full the context is, where a usage_update says so."""
+    used, size = update.get("used"), update.get("size")
+    if not (isinstance(used, int) and isinstance(size, int)) or not (0 <= used < MOST and 0 < size < MOST):
+        return ()
+    return (ContextSeen(used, size),)
 
 
 def _usd(cost: Table) -> float | None:

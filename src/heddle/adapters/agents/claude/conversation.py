@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from heddle.adapters.agents.claude import wire
-from heddle.adapters.agents.claude.spend import Meter, limit_kind
+from heddle.adapters.agents.claude.spend import Context, Meter, limit_kind
 from heddle.adapters.agents.claude.tools import (
     ASK,
     OFFER_PLAN,
@@ -52,6 +52,7 @@ class ClaudeConversation:
     def __init__(self, brief: Brief) -> None:
         self._brief = brief
         self._meter = Meter(_cost_before(brief))
+        self._context = Context()
         self._ready = ""
         self._tells_state = False
         self._in_turn = False
@@ -150,6 +151,8 @@ class ClaudeConversation:
 
     def _hear(self, spoken: wire.Assistant) -> Iterator[Fact]:
         self._fault = spoken.error or self._fault
+        if spoken.parent_tool_use_id is None:
+            yield from self._context.hear(spoken.message)
         for block in spoken.message.blocks():
             if block.type == "text" and block.text and spoken.parent_tool_use_id is None:
                 yield Said(block.text)
@@ -203,6 +206,7 @@ class ClaudeConversation:
         usage = self._meter.usage(result)
         if usage is not None:
             yield UsageReported(usage)
+        yield from self._context.learn(result)
         kind = limit_kind(result.api_error_status, self._fault) if result.terminal_reason == "api_error" else None
         if kind is not None and self._limit is None:
             self._limit = kind

@@ -1,7 +1,7 @@
 """Tokens and money of a turn, and the limits of those who sell them."""
 
-from heddle.adapters.agents.claude.wire import Result
-from heddle.core.session import LimitKind, Usage
+from heddle.adapters.agents.claude.wire import Message, Result
+from heddle.core.session import ContextSeen, LimitKind, Usage
 
 _FAULTS = {
     "rate_limit": LimitKind.THROTTLE,
@@ -55,6 +55,35 @@ class Meter:
             told.cache_creation_input_tokens,
             usd,
         )
+
+
+class Context:
+    """How full the main conversation's context is. Each message says what it holds, and only results what it can hold:
+    until the first one that is unknown.
+    """
+
+    def __init__(self) -> None:
+        self._model, self._used = "", 0
+        self._windows: dict[str, int] = {}
+
+    def hear(self, message: Message) -> tuple[ContextSeen, ...]:
+        """A message of the main conversation."""
+        told = message.usage
+        if told is None:
+            return ()
+        cached = told.cache_read_input_tokens + told.cache_creation_input_tokens
+        self._model, self._used = message.model, told.input_tokens + cached + told.output_tokens
+        return self._seen()
+
+    def learn(self, result: Result) -> tuple[ContextSeen, ...]:
+        """A result."""
+        models = (result.model_usage_since_last_result or {}).items()
+        self._windows.update({name: model.window for name, model in models})
+        return self._seen()
+
+    def _seen(self) -> tuple[ContextSeen, ...]:
+        most = self._windows.get(self._model, 0)
+        return (ContextSeen(self._used, most),) if self._used > 0 and most > 0 else ()
 
 
 def _summed(result: Result) -> Usage | None:

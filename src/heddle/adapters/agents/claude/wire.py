@@ -59,10 +59,21 @@ class Block(msgspec.Struct):
     is_error: bool | None = None
 
 
+class Tokens(msgspec.Struct):
+    """Usage of one message, or of the main conversation in one result; subagents are missing from that."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+
+
 class Message(msgspec.Struct):
     """The body of what was spoken."""
 
     content: str | list[Block] = ""
+    model: str = ""
+    usage: Tokens | None = None
 
     def blocks(self) -> list[Block]:
         """The parts; a bare text is one part."""
@@ -122,15 +133,6 @@ class Working(msgspec.Struct):
     """A command, a subagent or the model itself came further."""
 
 
-class Tokens(msgspec.Struct):
-    """Usage of the main conversation in one result; subagents are missing from it."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    cache_creation_input_tokens: int = 0
-
-
 class ModelUsage(msgspec.Struct, rename="camel"):
     """Usage of one model since the last result, subagents included."""
 
@@ -140,6 +142,7 @@ class ModelUsage(msgspec.Struct, rename="camel"):
     cache_creation_input_tokens: int = 0
     usd: float | None = msgspec.field(default=None, name="costUSD")
     basis: str = msgspec.field(default="", name="costBasis")
+    window: int = msgspec.field(default=0, name="contextWindow")
 
 
 class Result(msgspec.Struct):

@@ -11,7 +11,7 @@ import msgspec
 
 from heddle.adapters.agents.codex import wire
 from heddle.adapters.agents.codex.commands import script_of
-from heddle.adapters.agents.codex.spend import Account, Meter
+from heddle.adapters.agents.codex.spend import Account, Meter, context_of
 from heddle.adapters.agents.codex.tools import Questions, changed, command_kind, kind_of, paths_of, title_of
 from heddle.adapters.agents.telling import ending, words
 from heddle.core.session import (
@@ -191,6 +191,7 @@ class CodexConversation:
             case wire.Used(usage, turn) if turn and turn == self._turn:
                 self._fault = None
                 self._meter.read(usage)
+                yield from context_of(usage)
             case wire.Limits(standing):
                 self._account.learn(standing)
             case wire.Failed(error, retrying, thread) if thread == self._thread:

@@ -1,7 +1,7 @@
 """Tokens of a turn, and the limits of those who sell them."""
 
 from heddle.adapters.agents.codex.wire import Standing, Tokens, TokenUsage, Window
-from heddle.core.session import LimitKind, Usage
+from heddle.core.session import ContextSeen, LimitKind, Usage
 
 _WORDS = {
     "rateLimitExceeded": LimitKind.THROTTLE,
@@ -103,3 +103,9 @@ class Meter:
         """The spend since it was last taken; None when nothing was told of it."""
         used, self._used = self._used, None
         return used
+
+
+def context_of(told: TokenUsage) -> tuple[ContextSeen, ...]:
+    """How full the context is, where the program says how much it holds: the next request begins with all of the last."""
+    used = told.last.input_tokens + told.last.output_tokens
+    return (ContextSeen(used, told.window),) if told.window and told.window > 0 else ()

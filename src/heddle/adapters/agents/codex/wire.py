@@ -161,10 +161,11 @@ class Tokens(msgspec.Struct, rename="camel"):
 
 
 class TokenUsage(msgspec.Struct):
-    """`last` is what the last request used, `total` what the whole conversation did."""
+    """`last` is what the last request used, `total` what the whole conversation did; `window`: what a context holds."""
 
     total: Tokens
     last: Tokens
+    window: int | None = msgspec.field(default=None, name="modelContextWindow")
 
 
 class Used(msgspec.Struct, rename="camel"):

@@ -3,7 +3,7 @@
 import argparse
 
 from heddle.client import call
-from heddle.frontends.cli.output import answer, clean, clean_block, say, when
+from heddle.frontends.cli.output import answer, clean, clean_block, rot, say, when
 
 EXAMPLES = ["heddle why T7"]
 
@@ -23,6 +23,8 @@ def run(args: argparse.Namespace) -> int:
         say(f"    {clean(act)}")
     if told.get("claims"):  # a daemon of before does not say
         say(f"its session claims: {', '.join(map(clean, told['claims']))}")
+    if told.get("rot"):
+        say(*rot(told["rot"]))
     for line in told["timeline"]:
         say(f"{when(line['at'])}  {clean(line['text'])}")
     if told["evidence"]:
