@@ -80,11 +80,15 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return _steered(event)
         case e.WorkspaceRemoved() | e.WorkspaceKept() | e.TearDownFailed() | e.WorkspaceEntered() | e.WorkspaceLeft():
             return _of_workspace(event)
-        case e.WorkspaceCreated() | e.QuestionWithdrawn() | e.RepositoryAdded() | e.CommandsApproved():
+        case (
+            e.WorkspaceCreated()
+            | e.QuestionWithdrawn()
+            | e.RepositoryAdded()
+            | e.CommandsApproved()
+            | e.ContextRecorded()
+        ):
             return ""
         case e.AgentAnswered() | e.ToolUsed() | e.PermissionDecided() | e.UsageRecorded() | e.LimitRecorded():
-            return ""  # what a session did is in its transcript
-        case e.ContextRecorded():
             return ""  # what a session did is in its transcript
         case e.TurnRecorded() | e.SessionEnded() | e.NoteWritten() | e.NotesGiven() | e.PathsClaimed():
             return ""
