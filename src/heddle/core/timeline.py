@@ -2,10 +2,31 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from heddle.core import events as e
 from heddle.core.gate import Colour
+
+_Silent: TypeAlias = (
+    e.WorkspaceCreated
+    | e.QuestionWithdrawn
+    | e.RepositoryAdded
+    | e.CommandsApproved
+    | e.AgentAnswered
+    | e.ToolUsed
+    | e.PermissionDecided
+    | e.UsageRecorded
+    | e.ContextRecorded
+    | e.LimitRecorded
+    | e.TurnRecorded
+    | e.SessionEnded
+    | e.NoteWritten
+    | e.NotesGiven
+    | e.PathsClaimed
+    | e.AnswersGiven
+    | e.ProgressReported
+)
+"""What a session did is in its transcript, and what it was told or said of its progress is shown elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +52,8 @@ def left_out(refused: Sequence[tuple[str, str]]) -> str:
 
 
 def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fact
+    if isinstance(event, _Silent):
+        return ""
     match event:
         case e.TaskAdded(task):
             return f"asked: {task.title}"
@@ -80,20 +103,6 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return _steered(event)
         case e.WorkspaceRemoved() | e.WorkspaceKept() | e.TearDownFailed() | e.WorkspaceEntered() | e.WorkspaceLeft():
             return _of_workspace(event)
-        case (
-            e.WorkspaceCreated()
-            | e.QuestionWithdrawn()
-            | e.RepositoryAdded()
-            | e.CommandsApproved()
-            | e.ContextRecorded()
-        ):
-            return ""
-        case e.AgentAnswered() | e.ToolUsed() | e.PermissionDecided() | e.UsageRecorded() | e.LimitRecorded():
-            return ""  # what a session did is in its transcript
-        case e.TurnRecorded() | e.SessionEnded() | e.NoteWritten() | e.NotesGiven() | e.PathsClaimed():
-            return ""
-        case e.AnswersGiven() | e.ProgressReported():
-            return ""  # the answer is told already; how far it had come is over with what comes next
         case _:  # pragma: no cover
             assert_never(event)
 
