@@ -25,6 +25,7 @@ from heddle.adapters.git.process import Git
 from heddle.adapters.git.worktrees import GitWorktrees
 from heddle.adapters.installs.registries import ToolRegistries
 from heddle.adapters.journal.sqlite import SqliteJournal
+from heddle.adapters.maps import ChildMaps
 from heddle.adapters.previews import LocalPreviews
 from heddle.adapters.previews.server import Wish
 from heddle.adapters.rules import FolderCheckout
@@ -346,6 +347,7 @@ async def build(
         live=enclosures.none.live,
         previews=Previews(runs, LocalPreviews(lambda: _wish(config))),
         lists=TaskLists(environment),
+        maps=ChildMaps(home / "maps", environment),
         rules=_rules,
         started_at=clock.now(),
     )

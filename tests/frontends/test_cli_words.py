@@ -74,6 +74,7 @@ commands:
   plan         show and edit plans
   session      list sessions and show their transcripts
   agent        list the agents that are here and show what they can do
+  map          show the parts of the repository, and what couples them
   rules        check, sync and show the guidance that agents read
   role         list and show what agents can be asked to be
   tmux         lay out the board and live tasks in panes of a tmux of its own

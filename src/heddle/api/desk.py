@@ -12,7 +12,7 @@ from heddle.engine.fleet import Fleet
 from heddle.engine.previews import Previews
 from heddle.engine.runs import Runs
 from heddle.engine.site import Site
-from heddle.ports import RulesCheckout, Trackers
+from heddle.ports import Maps, RulesCheckout, Trackers
 
 
 @dataclass(slots=True)
@@ -33,6 +33,7 @@ class Desk:
     live: Callable[[], Awaitable[tuple[str, ...]]]
     previews: Previews
     lists: Trackers
+    maps: Maps
     rules: Callable[[str], Awaitable[RulesCheckout]]
     started_at: float = 0.0
     lacks: str = ""

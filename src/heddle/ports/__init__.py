@@ -7,6 +7,7 @@ calls `tree` and `out` are paths as a process *inside* it sees them, because the
 from heddle.core.snapshot import Snapshot
 from heddle.ports.agents import Agent, AgentFound, Conversation, Dispatcher
 from heddle.ports.journal import Clock, Fence, Journal, SetAside
+from heddle.ports.maps import Mapped, Maps
 from heddle.ports.previews import Dial, PreviewServer
 from heddle.ports.privates import PrivateGits
 from heddle.ports.processes import (
@@ -56,6 +57,8 @@ __all__ = [
     "Held",
     "Journal",
     "Listed",
+    "Mapped",
+    "Maps",
     "Merged",
     "Mount",
     "MovedOn",
