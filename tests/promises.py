@@ -12,6 +12,7 @@ BOXED = "tests/e2e/test_box_fleet.py"
 WATCHED = "tests/e2e/test_watchdog.py"
 YARD = "tests/integration/test_workspace_promises.py"
 HOLDER = "tests/integration/test_holder.py"
+NOTING = "tests/integration/test_noting.py"
 GIT = "tests/integration"
 ATTACKS = "tests/attacks"
 CONTRACT = "tests/contract/test_workspaces.py"
@@ -143,6 +144,8 @@ PROMISES: dict[str, Promise] = {
         (
             f"{HOLDER}::test_a_message_is_written_once_also_when_the_next_daemon_sends_it_again",
             f"{HOLDER}::test_a_message_never_reaches_what_a_dead_agent_left_at_its_input",
+            f"{NOTING}::test_d1_what_a_session_that_was_let_go_did_not_hear_is_not_said_to_be_given_to_it",
+            f"{NOTING}::test_d1_a_conversation_that_goes_on_is_given_again_only_what_nothing_tells_that_it_had",
         ),
     ),
     "D2": Promise(

@@ -23,6 +23,7 @@ CORE_MAY_IMPORT = frozenset(
         "math",
         "string",
         "posixpath",
+        "ast",
     ]
 )
 FUNCTION_WALL = 60

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heddle.core import events as e
-from heddle.core.claim import Claim, PathClaim, PathClaims, require_free, require_token
+from heddle.core.claim import Claim, PathClaim, PathClaims, require_claim, require_free
 from heddle.core.cycle import Blocker, Rebase, StartStage, Wait, Who, World, decide
 from heddle.core.errors import Refused
 from heddle.core.evolve import fold
-from heddle.core.gate import Gates
+from heddle.core.gate import Colour, Gates, Verdict
 from heddle.core.links import Link, LinkKind, circle, first_circle, ordered, waits_for
-from heddle.core.run import ClosedFor, Run, Unstarted
+from heddle.core.run import AtGate, ClosedFor, Run, Unstarted
 from heddle.core.task import Lane, Stage, Status, Task
 from heddle.core.timeline import timeline
 from heddle.core.views import inbox, state
@@ -95,6 +95,23 @@ def test_a_task_begins_only_when_what_it_waits_for_is_settled() -> None:
     begun = run_of(e.RunStarted(1, "base"))
     assert state(begun, decide(begun, waits)) == (Status.BLOCKED, "waits for T3, T4")
     assert isinstance(decide(begun, OPEN), StartStage)
+
+
+def test_what_must_be_settled_first_holds_a_run_also_before_it_lands() -> None:
+    """A link may come while it validates: that goes on, and then it waits."""
+    quick = replace(TASK, lane=Lane.QUICK)
+    result = e.ResultDelivered(1, "c", "t", "c", ("a.py",), 1, 0, (), "done")
+    executed = (e.RunStarted(1, "m0"), e.StageStarted(Stage.EXECUTE, 1, "k"), result)
+    passed = (*executed, e.GatePassed(Stage.EXECUTE, "c", "nobody"))
+    blocked = replace(OPEN, blockers=(Blocker("T3"),))
+    assert decide(run_of(*passed, task=quick), blocked) == StartStage(Stage.VALIDATE, 1, "T1-1-validate-1")
+    verdict = Verdict(Colour.GREEN, "m0", "n", "t")
+    green = (*passed, e.StageStarted(Stage.VALIDATE, 1, "k"), e.VerdictReached(1, verdict))
+    waiting = run_of(*green, task=quick).activity
+    assert isinstance(waiting, AtGate)
+    landing = run_of(*green, e.GatePassed(Stage.VALIDATE, waiting.digest, "nobody"), task=quick)
+    assert landing.stage is Stage.LAND and isinstance(decide(landing, OPEN), StartStage)
+    assert decide(landing, blocked) == Wait(Who.TASK, "dependency", "waits for T3")
 
 
 def test_what_was_stopped_is_the_persons_to_settle() -> None:
@@ -221,9 +238,9 @@ def test_c1_only_the_newest_token_may_write(
     claim: Claim | None, newest: int, token: int, now: float, slug: str
 ) -> None:
     if not slug:
-        return require_token("T1", claim, newest, token, now)
+        return require_claim("T1", claim, newest, token, now)
     with pytest.raises(Refused) as caught:
-        require_token("T1", claim, newest, token, now)
+        require_claim("T1", claim, newest, token, now)
     assert caught.value.slug == slug and caught.value.hint
 
 

@@ -1,14 +1,21 @@
 """Notes between sessions: whom they concern, who was given which, and what is none."""
 
+from dataclasses import replace
+
 import pytest
 
 from heddle.core import events as e
 from heddle.core.errors import UserError
 from heddle.core.evolve import fold
+from heddle.core.mentions import source
 from heddle.core.notes import Given, Note, Notebook, NoteKind, require_note
 from heddle.core.scope import Scope
 from heddle.core.task import Task
 from heddle.core.timeline import timeline
+
+
+def nothing(session: str) -> int:
+    return 0
 
 
 def note(id: str = "N1", *paths: str, task: str = "T1") -> Note:
@@ -41,10 +48,32 @@ def test_a_notebook_knows_what_each_session_was_given() -> None:
     assert book.known_to("s") == {"N1", "N9"}
     assert book.given_at("s", 0) == (note("N1"),)
     assert book.given_at("s", 1) is None
-    assert [one.id for one in book.unread("s", "T2")] == ["N3"]
-    assert [one.id for one in book.unread("other", "T1")] == ["N2"]
+    assert [one.id for one in book.unread("s", "T2", nothing)] == ["N3"]
+    assert [one.id for one in book.unread("other", "T1", nothing)] == ["N2"]
     del book.notes["N1"]  # its record cannot be read
     assert book.next_id == "N4"
+
+
+def test_a_conversation_that_goes_on_knows_what_its_earlier_sessions_are_known_to_have_had() -> None:
+    book = Notebook()
+    book.given += [Given("k.1", 0, ("N1",)), Given("k.1", 1, ("N2",)), Given("k.1", -1, ("N3",))]
+    book.given += [Given("k.2", -2, (), "k.1"), Given("k.3", -2, (), "k.2"), Given("k.3", 0, ("N4",))]
+    assert book.conversation("k.3") == ("k.3", "k.2", "k.1")
+    assert book.known_to("k.3", {"k.1": 1, "k.2": 0, "k.3": 0}.__getitem__) == {"N1", "N3", "N4"}
+    assert book.known_to("k.2", nothing) == {"N3"}
+    assert book.known_to("k.1", nothing) == {"N1", "N2", "N3"}
+    book.given.append(Given("k.1", -2, (), "k.3"))  # no record of ours, but it must end
+    assert book.conversation("k.3") == ("k.3", "k.2", "k.1")
+
+
+def test_a_note_about_a_symbol_concerns_whose_files_define_or_use_it() -> None:
+    about = replace(note(), symbols=("stats.mean",))
+    uses, other = source("b.py", b"from stats import mean\n"), source("b.py", b"x = 1\n")
+    assert uses is not None and other is not None
+    assert about.concerns(Scope(("b.py",)), ("b.py",), (other, uses))
+    assert not about.concerns(Scope(("b.py",)), ("b.py",), (other,))
+    assert about.concerns(Scope(()))
+    assert replace(about, paths=("b.py",)).concerns(Scope(("b.py",)), (), (other,))
 
 
 def test_what_is_no_note_is_refused_with_the_reason() -> None:

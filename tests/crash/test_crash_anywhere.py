@@ -59,4 +59,6 @@ def test_w6_a_kill_at_any_journal_commit_changes_nothing(
     assert told["facts"] == whole["facts"]
     assert told["refs"] == whole["refs"]
     assert told["left"] == []
-    record_property(f"crash suite, {when} a commit", f"{len(deaths)} of {whole['commits']}, {first} and on: all recovered")
+    record_property(
+        f"crash suite, {when} a commit", f"{len(deaths)} of {whole['commits']}, {first} and on: all recovered"
+    )

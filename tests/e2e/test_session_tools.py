@@ -104,7 +104,8 @@ async def test_d1_a_note_reaches_a_neighbour_whose_files_it_is_about_and_changes
         book = fleet.house.desk.runs.notebook(rows[0]["repository"])
         assert [row["status"] for row in rows] == ["landed", "landed"]
     assert git(repository, "show", "main:b.txt") == ("mended" if told else "as planned")
-    assert [(given.session, given.turn) for given in book.given] == ([("T2-1-execute-1.1", 1)] if told else [])
+    had = [(given.session, given.turn) for given in book.given if given.notes]
+    assert had == ([("T2-1-execute-1.1", 1)] if told else [])
     assert book.notes["N1"].task == "T1"
 
 

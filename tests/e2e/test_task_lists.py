@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from heddle.core.errors import HeddleError
+from heddle.core.errors import HeddleError, OutsideError
+from heddle.core.events import Event
+from heddle.core.run import Run
 from support.fleet import Heddle, git, heddle, make_repository
 
 ROADMAP = "# Plan\n\n- [ ] write a\n  with care\n  - [ ] test a\n- [x] think\n- [ ] write b\n"
@@ -103,8 +105,34 @@ async def test_tasks_that_would_wait_for_each_other_are_refused_and_none_comes_i
         assert [(row["id"], row["why"]) for row in blocked] == [("T1", "waits for T2"), ("T2", "waits for T3")]
 
 
-def waits(one: int, other: int) -> dict[str, str]:
-    return {"issue_id": f"bd-{one}", "depends_on_id": f"bd-{other}", "type": "blocks"}
+def waits(one: int, other: int, kind: str = "blocks") -> dict[str, str]:
+    return {"issue_id": f"bd-{one}", "depends_on_id": f"bd-{other}", "type": kind}
+
+
+async def test_an_import_that_ends_in_the_middle_leaves_no_link_to_nothing_and_the_next_one_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = make_repository(tmp_path / "repo")
+    rows = ({"title": f"task {n}", "dependencies": [waits(n, 1 - n, "discovered-from")]} for n in range(2))
+    path = issues(tmp_path / "issues.jsonl", *rows)
+    async with heddle(tmp_path, repository) as fleet:
+        runs = fleet.house.desk.runs
+        record = runs.record
+
+        async def ends(task: str, *events: Event, by: str = "", cause: str = "") -> Run:
+            if task == "T2":
+                raise OutsideError("the disk is full", slug="disk-full", hint="make room")
+            return await record(task, *events, by=by, cause=cause)
+
+        with monkeypatch.context() as patch, pytest.raises(OutsideError):
+            patch.setattr(runs, "record", ends)
+            await bring(fleet, path, format="beads")
+        assert (await fleet.call("task.show", task="T1"))["links"] == []
+        told = await bring(fleet, path, format="beads")
+        assert ([one["id"] for one in told["added"]], told["changed"]) == (["T2"], ["T1"])
+        links = [(await fleet.call("task.show", task=id))["links"][0]["task"] for id in ("T1", "T2")]
+        assert links == ["T2", "T1"]
+        assert (await bring(fleet, path, format="beads"))["unchanged"] == 2
 
 
 async def test_our_own_export_comes_back_as_what_is_there_and_into_another_repository_whole(tmp_path: Path) -> None:

@@ -126,6 +126,23 @@ async def test_the_most_urgent_goes_first(tmp_path: Path) -> None:
     assert list(dict.fromkeys(begun)) == ["task:T1", "task:T3", "task:T2"]
 
 
+async def test_a_link_that_comes_while_a_task_is_validated_holds_it_before_it_lands(tmp_path: Path) -> None:
+    """And it holds nobody else: not the queue behind it, nor what it waits for, which writes the same file."""
+    repository = make_repository(tmp_path / "repo")
+    scenes = [*writes("b.txt", "one\n", task="write one"), *writes("c.txt", task="write two")]
+    how: dict[str, Any] = {"lane": "quick", "checks": ["true"], "scope": ["b.txt", "c.txt"]}
+    async with heddle(tmp_path, repository, scenes, "[gates]\nvalidate = 'person'\n") as fleet:
+        await fleet.start("write one", **how)
+        await fleet.until("T1", approve=False)
+        await add(fleet, "write two", **how)
+        await fleet.call("task.dep", task="T1", add=blocked_by("T2"))
+        await fleet.call("inbox.approve", task="T1")
+        assert (await statuses(fleet))["T1"] == "blocked"
+        await fleet.call("task.start", root=str(repository), task="T2")
+        assert [row["status"] for row in await fleet.until("T1", "T2")] == ["landed", "landed"]
+    assert git(repository, "log", "--format=%s", "main").splitlines() == ["write one", "write two", "first"]
+
+
 async def test_links_that_go_round_are_refused_and_named(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repo")
     async with heddle(tmp_path, repository) as fleet:

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from heddle.api import made
+from heddle.api import ready_made
 from heddle.api.desk import Desk, require_text
 from heddle.api.tasks import desk_row
 from heddle.core import events as e
-from heddle.core.claim import require_token
+from heddle.core.claim import require_claim
 from heddle.core.errors import Refused, UserError
 from heddle.core.redaction import Redactor
 from heddle.core.run import Run
@@ -81,13 +81,13 @@ async def adopt(desk: Desk, asked: Adopt) -> dict[str, Any]:
     if known is not None:
         run = await _deliver(desk, known.task.id, asked, base, delivered)
     else:
-        run = await made.add(desk, make, base, delivered)
+        run = await ready_made.add(desk, make, base, delivered)
     return {**desk_row(desk, run), "left_out": [list(one) for one in found.refused]}
 
 
 def _require_open(desk: Desk, run: Run, token: int) -> None:
     """Raises Refused: somebody else's claim, or a task that is under way or settled, or waits for another."""
-    require_token(run.task.id, run.claim, run.claims, token, desk.fleet.outside.clock.now())
+    require_claim(run.task.id, run.claim, run.claims, token, desk.fleet.outside.clock.now())
     if run.under_way or run.settled_well:
         raise Refused(f"task '{run.task.id}' is not open", slug="task-not-open", hint=f"see: heddle why {run.task.id}")
     if desk.runs.blocked(run):  # its result would land before what must land first
@@ -103,7 +103,7 @@ async def _deliver(desk: Desk, id: str, asked: Adopt, base: str, delivered: e.Re
         checks = tuple(dict.fromkeys((*run.task.checks, *asked.checks)))
         scope = require_scope(asked.scope).globs or run.task.scope
         task = replace(run.task, lane=Lane.QUICK, scope=scope, checks=checks, agent=asked.agent or run.task.agent)
-        return [e.TaskEdited(task), *made.begun(id, run.number + 1, base, delivered)]
+        return [e.TaskEdited(task), *ready_made.begun(id, run.number + 1, base, delivered)]
 
     return await desk.runs.record_if(id, choose, by=desk.by)
 
@@ -169,7 +169,7 @@ async def _result(site: Site, base: str, found: Found, scope: tuple[str, ...], t
     await repository.keep(f"refs/heddle/results/adopted-{commit[:12]}", commit)
     await repository.keep(f"refs/heddle/own/adopted-{commit[:12]}", found.head)
     told = f"Adopted from {found.name} as it was at {found.head}."
-    delivered = made.result(commit, found.tree, changes, told, found.head, found.refused)
+    delivered = ready_made.result(commit, found.tree, changes, told, found.head, found.refused)
     return replace(delivered, steers=await steers(repository, base, commit, paths))
 
 

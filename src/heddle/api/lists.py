@@ -154,13 +154,20 @@ def _require_no_circle(desk: Desk, plan: Intake) -> None:
 
 
 async def _carry_out(desk: Desk, plan: Intake) -> None:
-    """What others wait for first: a crash leaves no task that waits for one that is not there."""
+    """What others wait for first: a crash leaves no task with a link to one that is not there."""
     added = {task.id: task for task in plan.added}
+    later: list[Task] = []
     for count, id in enumerate(ordered({id: task.links for id, task in added.items()})):
         if count % AT_ONCE == 0:
             await asyncio.sleep(0)
-        await desk.runs.record(id, e.TaskAdded(added[id]), by=desk.by)
-    facts: list[tuple[str, e.Event]] = [(task.id, e.TaskEdited(task)) for task in plan.changed]
+        task = added.pop(id)
+        there = tuple(link for link in task.links if link.task not in added)
+        if there != task.links:
+            later.append(task)
+            task = replace(task, links=there, listed="")  # so that the next import sees that it is not as listed
+        await desk.runs.record(id, e.TaskAdded(task), by=desk.by)
+        plan.seen[id] = desk.runs.require(id).seq
+    facts: list[tuple[str, e.Event]] = [(task.id, e.TaskEdited(task)) for task in (*later, *plan.changed)]
     facts += [(id, e.TaskClosed(desk.by, "closed in the list it came from")) for id in plan.closed]
     for id, fact in facts:
         await _record_as_planned(desk, plan, id, fact)

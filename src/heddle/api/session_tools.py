@@ -34,11 +34,14 @@ class Submit(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Write(msgspec.Struct, forbid_unknown_fields=True):
-    """A fact that others should know: its kind, the fact in a line or two, and the paths or globs that it is about."""
+    """A fact that others should know: its kind, the fact in a line or two, and what it is about: paths or globs, or symbols
+    as module.function or Class.method.
+    """
 
     kind: NoteKind
     text: str
     paths: list[str] = []
+    symbols: list[str] = []
 
 
 class Paths(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,7 +75,7 @@ async def write_note(desk: Desk, caller: Caller, asked: Write) -> str:
     """Leave a fact for the sessions that it concerns."""
     run = require_live(desk, caller)
     noting = Noting(desk.runs, await desk.site(run))
-    note = await noting.write(run, caller.session, asked.kind, asked.text, tuple(asked.paths))
+    note = await noting.write(run, caller.session, asked.kind, asked.text, asked.paths, asked.symbols)
     return f"{note.id} is written; sessions that it concerns are given it"
 
 
@@ -153,5 +156,5 @@ def require_live(desk: Desk, caller: Caller) -> Run:
 def unread(desk: Desk, caller: Caller) -> tuple[Note, ...]:
     """Notes that the session was not given yet."""
     run = desk.require(caller.task)
-    notes = desk.runs.notebook(run.task.repository).unread(caller.session, caller.task)
+    notes = desk.runs.notebook(run.task.repository).unread(caller.session, caller.task, desk.runs.heard)
     return tuple(note for note in notes if note.concerns(run.scope))

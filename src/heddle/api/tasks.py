@@ -9,7 +9,7 @@ import msgspec
 
 from heddle.api.desk import Desk, require_text
 from heddle.core import events as e
-from heddle.core.claim import require_token
+from heddle.core.claim import require_claim
 from heddle.core.contest import Pick, player
 from heddle.core.cycle import Wait, Who
 from heddle.core.errors import Refused, UserError
@@ -220,7 +220,7 @@ async def _start_known(desk: Desk, asked: Start) -> dict[str, Any]:
     role = await Roles(desk.fleet.outside.texts, site.repository).load(base, run.task.role) if _has_role(run) else None
 
     def choose(run: Run) -> list[e.Event]:
-        require_token(run.task.id, run.claim, run.claims, asked.token, desk.fleet.outside.clock.now())
+        require_claim(run.task.id, run.claim, run.claims, asked.token, desk.fleet.outside.clock.now())
         reads = role is not None and not role.writes and run.task.lane is not Lane.REPORT
         told = [e.TaskEdited(replace(run.task, lane=Lane.REPORT))] if reads else []
         return [] if run.under_way else [*told, e.RunStarted(run.number + 1, base)]

@@ -1,6 +1,6 @@
 """The one list of what is to be done: look at it, change what is asked, link tasks, claim and close them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -9,12 +9,13 @@ import msgspec
 from heddle.api.desk import Desk, require_text
 from heddle.api.tasks import LOOK_S, Linked, desk_row, known_links, require_lane, require_priority
 from heddle.core import events as e
-from heddle.core.claim import require_token
+from heddle.core.claim import require_claim
 from heddle.core.cycle import DEPENDENCY, LOST, Wait
 from heddle.core.errors import Refused, UserError
-from heddle.core.links import Link, circle
-from heddle.core.run import LandedAt, Run, Unstarted
+from heddle.core.links import Link, LinkKind, circle
+from heddle.core.run import Active, LandedAt, Run, Unstarted
 from heddle.core.scope import require_scope
+from heddle.core.task import Stage
 from heddle.engine.roles import Roles
 
 LONGEST_CLAIM_S = 7 * 86_400.0
@@ -119,7 +120,7 @@ async def edit(desk: Desk, asked: Edit) -> dict[str, Any]:
         await require_role(desk, desk.require(id), asked.role)
 
     def choose(run: Run) -> list[e.Event]:
-        _require_token(desk, run, asked.token)
+        _require_claim(desk, run, asked.token)
         if set(changes) - {"priority"}:
             _require_idle(run, f"it can be changed once it is over; see: heddle why {id}")
         task = replace(run.task, **changes)
@@ -156,13 +157,22 @@ async def depend(desk: Desk, asked: Depend) -> dict[str, Any]:
     fresh = known_links(desk, asked.add)
 
     def choose(run: Run) -> list[e.Event]:
-        _require_token(desk, run, asked.token)
+        _require_claim(desk, run, asked.token)
         kept = tuple(link for link in run.task.links if link.task not in gone)
         links = tuple(dict.fromkeys((*kept, *fresh)))
+        _require_in_time(run, set(links) - set(run.task.links))
         require_no_circle(desk, run.task.id, links)
         return [e.TaskEdited(replace(run.task, links=links))] if links != run.task.links else []
 
     return desk_row(desk, await desk.runs.record_linked(id, choose, by=desk.by))
+
+
+def _require_in_time(run: Run, fresh: Set[Link]) -> None:
+    """Until its landing begins, a run is held back by what it is linked to. Raises Refused(slug="task-landing")."""
+    binding = any(link.kind is not LinkKind.DISCOVERED_FROM for link in fresh)
+    if binding and isinstance(run.activity, Active) and run.stage is Stage.LAND:
+        hint = f"see whether it landed: heddle task show {run.task.id}"
+        raise Refused(f"task '{run.task.id}' lands at this moment", slug="task-landing", hint=hint)
 
 
 def _linked(desk: Desk, run: Run, task: str) -> str:
@@ -188,7 +198,7 @@ async def claim(desk: Desk, asked: Claiming) -> dict[str, Any]:
         raise UserError("a claim lasts for more than nothing and at most a week", slug="usage", hint="name --minutes")
 
     def choose(run: Run) -> list[e.Event]:
-        _require_token(desk, run, asked.token)
+        _require_claim(desk, run, asked.token)
         if not isinstance(run.activity, Unstarted):
             hint = f"see: heddle why {id}"
             raise Refused(f"task '{id}' is not open", slug="task-not-open", hint=hint)
@@ -210,7 +220,7 @@ async def release(desk: Desk, asked: Release) -> dict[str, Any]:
             hint = f"see: heddle task show {id}"
             raise UserError(f"nobody claims '{id}'", slug="not-claimed", hint=hint)
         if asked.token:
-            _require_token(desk, run, asked.token)
+            _require_claim(desk, run, asked.token)
         return [e.ClaimReleased(run.claim.token, asked.why or "given up")]
 
     return desk_row(desk, await desk.runs.record_if(id, choose, by=desk.by))
@@ -221,7 +231,7 @@ async def close(desk: Desk, asked: Close) -> dict[str, Any]:
     id = desk.require(asked.task).task.id
 
     def choose(run: Run) -> list[e.Event]:
-        _require_token(desk, run, asked.token)
+        _require_claim(desk, run, asked.token)
         if run.settled_well:
             raise Refused(f"task '{id}' is closed already", slug="task-over", hint=f"see: heddle task show {id}")
         _require_idle(run, f"end it first: heddle stop {id}")
@@ -230,8 +240,8 @@ async def close(desk: Desk, asked: Close) -> dict[str, Any]:
     return desk_row(desk, await desk.runs.record_if(id, choose, by=desk.by))
 
 
-def _require_token(desk: Desk, run: Run, token: int) -> None:
-    require_token(run.task.id, run.claim, run.claims, token, desk.fleet.outside.clock.now())
+def _require_claim(desk: Desk, run: Run, token: int) -> None:
+    require_claim(run.task.id, run.claim, run.claims, token, desk.fleet.outside.clock.now())
 
 
 def _require_idle(run: Run, hint: str) -> None:

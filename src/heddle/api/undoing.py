@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from heddle.api import made
+from heddle.api import ready_made
 from heddle.api.desk import Desk
 from heddle.api.tasks import desk_row
 from heddle.core import events as e
@@ -38,13 +38,13 @@ async def undo(desk: Desk, asked: Undo) -> dict[str, Any]:
     undone, title = run.task, f"Undo {run.task.id}: {run.task.title}"
     commit = await repository.commit(tree, [tip], title, as_person=False)
     await repository.keep(f"refs/heddle/results/undo-{commit[:12]}", commit)
-    delivered = made.result(commit, tree, changes, f"Takes back {run.landed.commit}.")
+    delivered = ready_made.result(commit, tree, changes, f"Takes back {run.landed.commit}.")
 
     def make(id: str) -> Task:
         where = (undone.repository, undone.root, undone.branch)
         return Task(id, *where, title, Lane.QUICK, UNDO, checks=tuple(asked.checks), scope=delivered.paths)
 
-    return desk_row(desk, await made.add(desk, make, tip, delivered))
+    return desk_row(desk, await ready_made.add(desk, make, tip, delivered))
 
 
 async def _reverted(repository: Repository, run: Run, landed: e.Landed, tip: str) -> tuple[str, Sequence[Change]]:

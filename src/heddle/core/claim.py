@@ -21,7 +21,7 @@ class Claim:
     until: float
 
 
-def require_token(task: str, claim: Claim | None, newest: int, token: int, now: float) -> None:
+def require_claim(task: str, claim: Claim | None, newest: int, token: int, now: float) -> None:
     """Whether a write may be made under `token` (0: none). `newest`: the last token given out for the task.
 
     Raises Refused: `stale-token` for one that is not the newest, `task-claimed` for none while a claim is in force.

@@ -335,7 +335,7 @@ def _idle(run: Run, world: World) -> Decision:
         listed = " and ".join(f"'{command}'" for command in world.unapproved)  # all: one word allows all
         pronoun = "them" if world.unapproved[1:] else "it"
         return Wait(Who.PERSON, "commands", f"the repository wants to run {listed}; nobody allowed {pronoun} yet")
-    waits = _exhausted(run, world) or (_blocked(world) if run.stage in WITH_AGENT else None)
+    waits = _exhausted(run, world) or (None if run.stage is Stage.VALIDATE else _blocked(world))
     if waits:
         return waits
     if world.moved:

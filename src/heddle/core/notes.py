@@ -1,10 +1,11 @@
-"""Facts that sessions leave for each other: typed, tagged with paths, given once to whom they concern."""
+"""Facts that sessions leave for each other: typed, tagged with paths and symbols, given once to whom they concern."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from heddle.core.errors import UserError
+from heddle.core.mentions import Source
 from heddle.core.scope import Scope
 
 LONGEST = 2_000
@@ -29,8 +30,8 @@ PRESSING = frozenset({NoteKind.INTERFACE_CHANGE, NoteKind.WARNING})
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """`paths`: globs of what it speaks of; none: of everything. `task` and `session` wrote it ("" for a person), on
-    commit `base`.
+    """`paths` (globs) and `symbols` are what it speaks of; none: everything. `task` and `session` wrote it ("" for a
+    person), on commit `base`.
     """
 
     id: str
@@ -40,20 +41,34 @@ class Note:
     task: str
     session: str
     base: str
+    symbols: tuple[str, ...] = ()
 
-    def concerns(self, scope: Scope, touched: Iterable[str] = ()) -> bool:
-        """Whether it speaks of what may be written in a scope, or of one of the paths."""
+    def concerns(self, scope: Scope, touched: Iterable[str] = (), sources: Iterable[Source] = ()) -> bool:
+        """Whether it speaks of what may be written in a scope, or of one of the paths, or of what the files define or use."""
+        if not scope.declared:
+            return True
+        if any(source.concerns(symbol) for source in sources for symbol in self.symbols):
+            return True
+        if self.symbols and not self.paths:
+            return False
         about = Scope(self.paths)
         return scope.meeting(about) is not None or any(about.covers(path) for path in touched)
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Notes that a session was given: before its first turn (`turn` 0), after a turn, or through its tools (-1)."""
+    """Notes that a session was given: before its first turn (`turn` 0), after a turn, or through its tools (-1). None are a
+    decision too, and so is what is known before any (-2). `follows`: the session whose conversation it goes on with.
+    """
 
     session: str
     turn: int
     notes: tuple[str, ...]
+    follows: str = ""
+
+
+Heard = Callable[[str], int]
+"""Of how many messages of a session there is evidence that the agent had them."""
 
 
 @dataclass(slots=True)
@@ -68,9 +83,23 @@ class Notebook:
         """The name of the next note."""
         return f"N{1 + max((int(id[1:]) for id in self.notes if id[1:].isdecimal()), default=0)}"
 
-    def known_to(self, session: str) -> frozenset[str]:
-        """Ids of the notes that a session was given."""
-        return frozenset(id for given in self.given if given.session == session for id in given.notes)
+    def conversation(self, session: str) -> tuple[str, ...]:
+        """A session and those with whose conversation it goes on, the latest first."""
+        follows = {given.session: given.follows for given in self.given if given.follows}
+        found = [session]
+        while (before := follows.get(found[-1], "")) and before not in found:
+            found.append(before)
+        return tuple(found)
+
+    def known_to(self, session: str, heard: Heard = lambda _: 0) -> frozenset[str]:
+        """Ids of the notes that a session was given; of the sessions before it in its conversation, those that were heard."""
+        before = self.conversation(session)[1:]
+        ours = (
+            given
+            for given in self.given
+            if given.session == session or (given.session in before and given.turn < heard(given.session))
+        )
+        return frozenset(id for given in ours for id in given.notes)
 
     def given_at(self, session: str, turn: int) -> tuple[Note, ...] | None:
         """What a session was given there; None when that was not decided yet."""
@@ -79,9 +108,9 @@ class Notebook:
                 return tuple(self.notes[id] for id in given.notes if id in self.notes)
         return None
 
-    def unread(self, session: str, task: str) -> tuple[Note, ...]:
+    def unread(self, session: str, task: str, heard: Heard) -> tuple[Note, ...]:
         """What a session was not given yet and its own task did not write."""
-        known = self.known_to(session)
+        known = self.known_to(session, heard)
         return tuple(note for note in self.notes.values() if note.id not in known and note.task != task)
 
 

@@ -108,8 +108,9 @@ class Fleet:
 
     async def _pause(self) -> None:
         """Until there is news; with what no fact tells the end of, also after a while. Work that failed comes again by itself."""
-        known = ((id, decision) for id, (_, decision) in self.decisions.items() if id not in self._troubles)
-        again = any(isinstance(one, Wait) and one.reason in (ROOM, PROBLEM, PATHS) for _, one in known)
+        live = (id for id in self.runs.bearing.live if id in self.decisions and id not in self._troubles)
+        known = (self.decisions[id][1] for id in live)
+        again = any(isinstance(one, Wait) and one.reason in (ROOM, PROBLEM, PATHS) for one in known)
         with suppress(
             TimeoutError
         ):  # not wait_for: before Python 3.12 it forgets a cancellation that comes with the news
@@ -123,31 +124,38 @@ class Fleet:
             self._news.set()
 
     async def tick(self) -> bool:
-        """One look at every run. False when something was recorded, so that another look is due at once."""
+        """One look at every run on whose decision something new bears, and at all that are under way: what theirs rests on no
+        fact tells of. False when something was recorded, so that another look is due at once.
+        """
         settled = True
         looked, self._looked = self._looked, asyncio.Event()
-        for id in [run.task.id for run in self.runs.by_priority()]:
-            run = self.runs.require(id)
-            if id in self.runs.unreadable:
-                told = f"{self.runs.unreadable[id]}; what is known of it may be out of date"
-                self.decisions[id] = (self._stamp(run), Wait(Who.PERSON, UNREADABLE, told))
-                continue
-            if run.over and not run.workspaces:
-                self.decisions[id] = (self._stamp(run), decide(run, World()))  # of a world without it nothing matters
-                continue
-            stamp = self._stamp(run)
-            if not run.number and self.decisions.get(id, ((),))[0] == stamp and not run.stopping:
-                continue  # it was not asked for: nothing beyond these facts has a say
-            world = await self.worlds.world(run)
-            if self._stamp(self.runs.require(id)) != stamp:  # a fact came while we looked: this world is another run's
-                settled = False
-                continue
-            decision = decide(run, world)
-            trouble = self._troubles.get(id)
-            self.decisions[id] = (self._stamp(run), Wait(Who.PERSON, PROBLEM, trouble) if trouble else decision)
-            settled = await self._follow(run, decision) and settled
+        for id in [run.task.id for run in self.runs.by_priority(self.runs.bearing.due | self.runs.bearing.live)]:
+            settled = await self._look(self.runs.require(id)) and settled
         looked.set()
         return settled
+
+    async def _look(self, run: Run) -> bool:
+        """Decide about a run and have it carried out. False when another look is due at once."""
+        id, stamp = run.task.id, self._stamp(run)
+        if id in self.runs.unreadable:
+            told = f"{self.runs.unreadable[id]}; what is known of it may be out of date"
+            self._decide(id, stamp, Wait(Who.PERSON, UNREADABLE, told))
+            return True
+        if run.over and not run.workspaces:
+            self._decide(id, stamp, decide(run, World()))  # of a world without it nothing matters
+            return True
+        world = await self.worlds.world(run)
+        if self._stamp(self.runs.require(id)) != stamp:  # a fact came while we looked: this world is another run's
+            return False
+        decision = decide(run, world)
+        trouble = self._troubles.get(id)
+        self._decide(id, stamp, Wait(Who.PERSON, PROBLEM, trouble) if trouble else decision)
+        return await self._follow(run, decision)
+
+    def _decide(self, id: str, stamp: tuple[int, ...], decision: Decision) -> None:
+        """No fact came since the stamp was made."""
+        self.decisions[id] = (stamp, decision)
+        self.runs.bearing.due.discard(id)
 
     async def up_to_date(self, limit_s: float) -> bool:
         """Wait for a decision about every run as it is now, so long; whether there is one. Without it a board would show
@@ -163,9 +171,8 @@ class Fleet:
         return True
 
     def stale(self) -> bool:
-        """Whether some run was not looked at since its last fact."""
-        known = self.decisions
-        return any(known.get(run.task.id, ((),))[0] != self._stamp(run) for run in self.runs.all())
+        """Whether some run was not looked at since the last fact that bears on it."""
+        return bool(self.runs.bearing.due)
 
     async def _follow(self, run: Run, decision: Decision) -> bool:
         """Carry a decision out, or see to it that it is being carried out. False when it recorded a fact."""
@@ -174,7 +181,8 @@ class Fleet:
             case Wait():
                 return True
             case StartStage(stage, attempt, key):
-                await self.runs.record(id, e.StageStarted(stage, attempt, key))
+                started = e.StageStarted(stage, attempt, key)
+                await self.runs.record_if(id, lambda now: [started] if self._stamp(now) == self._stamp(run) else [])
             case Rebase(base):
                 await self.runs.record(id, e.RunRebased(base))
             case Unpark(session):
@@ -334,3 +342,4 @@ class Fleet:
         for run in self.runs.all():
             if run.task.repository == repository:
                 self.decisions.pop(run.task.id, None)
+                self.runs.bearing.due.add(run.task.id)

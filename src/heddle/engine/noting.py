@@ -4,19 +4,26 @@ What a session is given is decided and recorded before it is sent, so that a res
 each message once.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import islice
 
 from heddle.core import events as e
 from heddle.core.errors import HeddleError, Refused
+from heddle.core.mentions import SUFFIX, Source, require_symbols, source
 from heddle.core.notes import PRESSING, Given, Note, Notebook, NoteKind, require_note
 from heddle.core.redaction import Redactor
 from heddle.core.run import Run
 from heddle.core.scope import Scope, require_scope
 from heddle.engine.runs import Runs
 from heddle.engine.site import Site
+from heddle.ports import Change, Changes
 
-BY_TOOLS = -1
-"""The turn of what a session fetched itself."""
+BY_TOOLS, BEFORE = -1, -2
+"""The turn of what a session fetched itself; and of whose conversation it goes on with, which is known before it is told
+anything.
+"""
 
 MOST_WRITTEN = 50
 """Notes that one session may write: more are no facts that others need, and all of them are kept."""
@@ -25,7 +32,10 @@ MOST_AT_ONCE = 20
 MOST_TURNS = 2
 """So often a session that believes it is done is told of what a neighbour left; each time costs a turn."""
 
-Touched = Callable[[], Awaitable[tuple[str, ...]]]
+MOST_SOURCES = 50
+"""Files in which symbols are looked for at once."""
+
+Touched = Callable[[], Awaitable[Changes]]
 
 
 class Noting:
@@ -36,11 +46,19 @@ class Noting:
         self._repository = site.repository.key
         self._changed: dict[tuple[str, str], tuple[str, ...]] = {}
 
-    async def write(self, run: Run | None, session: str, kind: NoteKind, text: str, paths: tuple[str, ...]) -> Note:
-        """Leave a fact for others; without a run it is a person's. Raises UserError (slug bad-note, bad-scope),
+    async def write(
+        self,
+        run: Run | None,
+        session: str,
+        kind: NoteKind,
+        text: str,
+        paths: Sequence[str] = (),
+        symbols: Sequence[str] = (),
+    ) -> Note:
+        """Leave a fact for others; without a run it is a person's. Raises UserError (slug bad-note, bad-scope, bad-symbol),
         and Refused(slug="too-many-notes") to a session that has said enough.
         """
-        globs, words = require_scope(paths).globs, require_note(text, paths)
+        globs, words, names = require_scope(paths).globs, require_note(text, paths), require_symbols(symbols)
         secrets = await self._site.workspaces.secrets(run.base) if run else ()
         words = Redactor(secrets)(words)
         written: list[Note] = []
@@ -50,33 +68,49 @@ class Noting:
                 told = f"session '{session}' has written {MOST_WRITTEN} notes"
                 raise Refused(told, slug="too-many-notes", hint="write what else you found into your document")
             author = (run.task.id, session, run.base) if run else ("", "", "")
-            written.append(Note(book.next_id, kind, words, globs, *author))
+            written.append(Note(book.next_id, kind, words, globs, *author, names))
             return [e.NoteWritten(written[0])]
 
         await self._runs.record_noted(self._repository, choose, by=session or "person")
         return written[0]
 
-    async def at_start(self, run: Run, session: str, scope: Scope) -> tuple[Note, ...]:
-        """What concerns a session that is about to begin; one that is on record has had its first message."""
+    async def at_start(self, run: Run, session: str, scope: Scope, follows: str = "") -> tuple[Note, ...]:
+        """What concerns a session that is about to begin; one that is on record has had its first message. It is not given
+        what an earlier session of its conversation had; it `follows` the last of those.
+        """
         book = self._runs.notebook(self._repository)
         facts = (record.event for record in self._runs.history(run.task.id))
         begun = any(isinstance(fact, e.SessionStarted) and fact.session == session for fact in facts)
         known = book.given_at(session, 0)
         if begun or known is not None:
             return known or ()
-        new = await self._new(run, session, scope, _nothing_yet, frozenset(NoteKind))
+        if follows:
+            await self._record(Given(session, BEFORE, (), follows))
+        commit = run.result.commit if run.result else run.base
+
+        async def covered() -> Changes:
+            paths = await self._site.repository.list_files(commit) if scope.declared else ()
+            within = (Change(path, "modified") for path in paths if path.endswith(SUFFIX) and scope.covers(path))
+            return Changes(tuple(islice(within, MOST_SOURCES)), tree=commit)
+
+        new = await self._new(run, session, scope, covered, frozenset(NoteKind))
         return await self._give(run, session, 0, new) if new else ()
 
     async def after(self, run: Run, session: str, turn: int, scope: Scope, touched: Touched) -> tuple[Note, ...]:
-        """What pressing facts came while a session worked, after its turn of that number; bounded."""
+        """What pressing facts came while a session worked, after its turn of that number; bounded. That none did is decided
+        once as well: a replay must not give to a session that was let go what it can have no more (D1).
+        """
         book = self._runs.notebook(self._repository)
         known = book.given_at(session, turn)
         if known is not None:
             return known
-        if sum(given.session == session and given.turn > 0 for given in book.given) >= MOST_TURNS:
-            return ()
-        new = await self._new(run, session, scope, touched, PRESSING)
-        return await self._give(run, session, turn, new) if new else ()
+        told = sum(given.session == session and given.turn > 0 and bool(given.notes) for given in book.given)
+        new = await self._new(run, session, scope, touched, PRESSING) if told < MOST_TURNS else ()
+        return await self._give(run, session, turn, new)
+
+    def decided(self, session: str, turn: int) -> bool:
+        """Whether it is settled what a session hears after its turn of that number."""
+        return self._runs.notebook(self._repository).given_at(session, turn) is not None
 
     async def fetched(self, run: Run, session: str, notes: tuple[Note, ...]) -> None:
         """A session read these through its tools; it is not given them again."""
@@ -97,11 +131,24 @@ class Noting:
     async def _new(
         self, run: Run, session: str, scope: Scope, touched: Touched, kinds: frozenset[NoteKind]
     ) -> tuple[Note, ...]:
-        unread = self._runs.notebook(self._repository).unread(session, run.task.id)
+        unread = self._runs.notebook(self._repository).unread(session, run.task.id, self._runs.heard)
         candidates = [note for note in reversed(unread) if note.kind in kinds]
-        paths = await touched() if candidates else ()
-        found = await self._holding(run, (note for note in candidates if note.concerns(scope, paths)), MOST_AT_ONCE)
-        return found[::-1]
+        changes = await touched() if candidates else Changes(())
+        paths = [change.path for change in changes.paths]
+        named = any(note.symbols for note in candidates)
+        sources = await self._sources(changes.tree, paths) if named else ()
+        concerned = (note for note in candidates if note.concerns(scope, paths, sources))
+        return (await self._holding(run, concerned, MOST_AT_ONCE))[::-1]
+
+    async def _sources(self, tree: str, paths: Iterable[str]) -> tuple[Source, ...]:
+        """What the code among some files of a tree says; what cannot be read says nothing."""
+        found: list[Source] = []
+        for path in islice((path for path in paths if path.endswith(SUFFIX)), MOST_SOURCES if tree else 0):
+            with suppress(HeddleError):
+                data = await self._site.repository.read_file(tree, path)
+                one = await asyncio.to_thread(source, path, data or b"")
+                found += [one] if one else []
+        return tuple(found)
 
     async def _holding(self, run: Run, notes: Iterable[Note], most: int) -> tuple[Note, ...]:
         """The first notes of these that still hold for a run; no more are looked at than it takes to find so many."""
@@ -115,20 +162,21 @@ class Noting:
 
     async def _give(self, run: Run, session: str, turn: int, new: tuple[Note, ...]) -> tuple[Note, ...]:
         """Decide it once; what was decided before stands."""
-        given = Given(session, turn, tuple(note.id for note in new))
+        await self._record(Given(session, turn, tuple(note.id for note in new)))
+        return self._runs.notebook(self._repository).given_at(session, turn) or ()
 
+    async def _record(self, given: Given) -> None:
         def choose(book: Notebook) -> list[e.Event]:
-            known = book.given_at(session, turn) if turn != BY_TOOLS else None
+            known = book.given_at(given.session, given.turn) if given.turn != BY_TOOLS else None
             return [] if known is not None else [e.NotesGiven(given)]
 
-        await self._runs.record_noted(self._repository, choose, by=session)
-        return self._runs.notebook(self._repository).given_at(session, turn) or ()
+        await self._runs.record_noted(self._repository, choose, by=given.session)
 
     async def _outdated(self, note: Note, run: Run) -> bool:
         """Whether the run begins on code that changed since the note spoke of it. Where nobody can say, as when the commit
         it spoke of is gone, it is no reason to keep a fact from anybody.
         """
-        if not note.base or not note.paths or note.base == run.base:
+        if not note.base or not (note.paths or note.symbols) or note.base == run.base:
             return False
         between = (note.base, run.base)
         if between not in self._changed:
@@ -136,7 +184,11 @@ class Noting:
                 self._changed[between] = await self._changes(*between)
             except HeddleError:
                 self._changed[between] = ()
-        return any(Scope(note.paths).covers(path) for path in self._changed[between])
+        changed = self._changed[between]
+        if any(Scope(note.paths).covers(path) for path in changed):
+            return True
+        sources = await self._sources(run.base, changed) if note.symbols else ()
+        return any(one.defines(symbol) for one in sources for symbol in note.symbols)
 
     async def _changes(self, old: str, new: str) -> tuple[str, ...]:
         """What the newer commit changed; nothing where it does not follow from the older one."""
@@ -146,5 +198,5 @@ class Noting:
         return tuple(change.path for change in await repository.changes(old, new))
 
 
-async def _nothing_yet() -> tuple[str, ...]:
-    return ()
+async def _nothing_yet() -> Changes:
+    return Changes(())

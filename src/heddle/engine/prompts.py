@@ -49,7 +49,7 @@ def noted(notes: Sequence[Note]) -> str:
         return ""
     told = (
         f"{note.id} ({note.kind}) from {note.task or 'a person'}"
-        + (f", about {_first_of(note.paths)}" if note.paths else "")
+        + (f", about {_first_of((*note.symbols, *note.paths))}" if note.symbols or note.paths else "")
         + f":\n{note.text}"
         for note in notes
     )

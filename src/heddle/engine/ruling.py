@@ -32,15 +32,17 @@ class Ruling:
             return await self._told(run, self._given(run, session, 0), run.base)
         return await self._tell(run, session, 0, run.base)
 
-    async def after(self, run: Run, session: str, turn: int) -> str:
-        """How they differ from what the session was told last, after its turn of that number; "" when they do not."""
+    async def after(self, run: Run, session: str, turn: int, *, decided: bool) -> str:
+        """How they differ from what the session was told last, after its turn of that number; "" when they do not.
+        `decided`: whether it is settled what the session hears then (D1).
+        """
         told = [fact for fact in self._facts(run) if isinstance(fact, e.RulesGiven) and fact.session == session]
         before = [fact for fact in told if fact.turn < turn]
         since = before[-1].commit if before else run.base
         known = self._given(run, session, turn)
         if known is not None:
             return await self._told(run, known, since)
-        if sum(fact.turn > 0 for fact in told) >= MOST_TURNS:
+        if decided or sum(fact.turn > 0 for fact in told) >= MOST_TURNS:
             return ""
         return await self._tell(run, session, turn, since)
 

@@ -18,7 +18,10 @@ from heddle.core.events import (
     NotesGiven,
     NoteWritten,
     PathsClaimed,
+    PermissionDecided,
+    QuestionAsked,
     Recorded,
+    ToolUsed,
     TurnRecorded,
     UsageRecorded,
 )
@@ -28,17 +31,21 @@ from heddle.core.notes import Notebook
 from heddle.core.run import Active, LandedAt, Run
 from heddle.core.session import Usage
 from heddle.core.task import Stage
+from heddle.engine.bearing import Bearing
 from heddle.ports import Fence, Journal
 
 
 @dataclass(slots=True)
 class Tally:
     """What is kept in memory of a stream that is no task's: how many facts it has, how many turns ended in it, and how many
-    tokens the context of its agent holds, of how many."""
+    tokens the context of its agent holds, of how many. `heard`: of how many messages there is evidence that the agent had
+    them: a turn that ended, or something that it did or asked.
+    """
 
     seq: int = 0
     turns: int = 0
     context: tuple[int, int] | None = None
+    heard: int = 0
 
 
 class Runs:
@@ -58,6 +65,7 @@ class Runs:
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._parking: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
+        self.bearing = Bearing()
         self.unreadable: dict[str, str] = {}
 
     async def load(self) -> None:
@@ -87,9 +95,14 @@ class Runs:
             )
         return run
 
-    def by_priority(self) -> tuple[Run, ...]:
-        """Every run in the order in which they take what there is room for."""
-        return tuple(sorted(self._runs.values(), key=lambda run: (run.task.priority, number(run.task.id))))
+    def live(self) -> tuple[Run, ...]:
+        """Those that are under way or have something left to be tidied up, oldest task first."""
+        return tuple(self._runs[id] for id in sorted(self.bearing.live, key=number))
+
+    def by_priority(self, ids: Iterable[str] | None = None) -> tuple[Run, ...]:
+        """Every run, or those of some tasks, in the order in which they take what there is room for."""
+        runs = self._runs.values() if ids is None else (self._runs[id] for id in ids if id in self._runs)
+        return tuple(sorted(runs, key=lambda run: (run.task.priority, number(run.task.id))))
 
     def links(self) -> Mapping[str, tuple[Link, ...]]:
         """How all tasks hang together."""
@@ -148,6 +161,10 @@ class Runs:
     def tally(self, stream: str) -> Tally:
         """How far a stream that is no task's has come."""
         return self._tallies.get(stream, Tally())
+
+    def heard(self, session: str) -> int:
+        """Of how many messages of a session there is evidence that the agent had them (D1)."""
+        return self.tally(f"session:{session}").heard
 
     def parking(self, session: str) -> asyncio.Event:
         """Set from the moment on which the session is parked; one for all who hold it."""
@@ -261,9 +278,13 @@ class Runs:
                 if run is None and fresh.task.contest:
                     self._contests[fresh.task.contest].append(name)
                 self._runs[name], self._links[name] = fresh, fresh.task.links
+                self.bearing.take(fresh, self._contests.get(fresh.task.contest, ()))
                 if fresh.parked is not None and fresh.parked.session in self._parking:
                     self._parking[fresh.parked.session].set()
                 self._learn_approval(fresh, record.event)
+                if isinstance(record.event, QuestionAsked):
+                    asker = self._tallies[f"session:{record.event.session}"]
+                    asker.heard = asker.turns + 1
         else:
             self._count(record, name)
             if kind == "session":
@@ -275,6 +296,9 @@ class Runs:
         match record.event:
             case TurnRecorded():
                 tally.turns += 1
+                tally.heard = max(tally.heard, tally.turns)
+            case ToolUsed() | PermissionDecided():
+                tally.heard = tally.turns + 1
             case ContextRecorded(_, used, most):
                 tally.context = (used, most)
             case UsageRecorded(_, usage):

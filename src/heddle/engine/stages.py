@@ -138,7 +138,7 @@ class AgentStage:
         id, agent = f"{self.key}.{number}", choice.agent
         access = Access.READ if self.stage in READ_ONLY else Access.WRITE
         redact = Redactor((*self.installer.redact.values, *filter(None, (opening.token,))))
-        notes = await self.noting.at_start(self.run, id, self.run.scope)
+        notes = await self.noting.at_start(self.run, id, self.run.scope, f"{self.key}.{number - 1}" if resume else "")
         rules = await self.ruling.at_start(self.run, id)
         text = self._text_for(number, resume, workspace.out) + noted(notes) + ruled(rules)
         places = (workspace.tree, workspace.out)
@@ -159,8 +159,8 @@ class AgentStage:
         async def heard(turn: int) -> str:
             if access is Access.READ:
                 return ""
-            notes = await self.noting.after(self.run, id, turn, self.run.scope, look)
-            rules = await self.ruling.after(self.run, id, turn)
+            rules = await self.ruling.after(self.run, id, turn, decided=self.noting.decided(id, turn))
+            notes = await self.noting.after(self.run, id, turn, self.run.scope, workspace.changes)
             return news(self.run, self.stage, notes, rules, workspace.out)
 
         scope = self.run.scope if access is Access.WRITE else Scope()

@@ -123,7 +123,7 @@ class Worlds:
 
     def _active(self, stages: set[Stage] | frozenset[Stage]) -> int:
         """A parked one has no process."""
-        active = [run for run in self._runs.all() if isinstance(run.activity, Active) and run.parked is None]
+        active = [run for run in self._runs.live() if isinstance(run.activity, Active) and run.parked is None]
         return sum(run.stage in stages for run in active)
 
     def _no_room(self, run: Run, settings: Settings) -> str:
@@ -132,7 +132,7 @@ class Worlds:
             return ""
         since = self._outside.clock.now() - SETTLING_S
         young = [
-            other for other in self._runs.all() if isinstance(other.activity, Active) and self._began(other) > since
+            other for other in self._runs.live() if isinstance(other.activity, Active) and self._began(other) > since
         ]
         sizes = [self._size(other, settings) for other in (run, *young)]
         return self._outside.room.missing(sum(sizes))
@@ -157,13 +157,13 @@ class Worlds:
             return ""
         queue = [
             (other.ticket, other.task.id)
-            for other in self._runs.all()
+            for other in self._runs.live()
             if other.ticket is not None
             and other.task.root == run.task.root
             and other.task.branch == run.task.branch
             and other.stage in (Stage.VALIDATE, Stage.LAND)
             and isinstance(other.activity, Active | Idle)
-            and not other.paused
+            and not (other.paused or self._runs.blocked(other))
         ]
         before = [entry for entry in queue if entry[0] < run.ticket]
         return max(before)[1] if before else ""
@@ -171,9 +171,11 @@ class Worlds:
     def _meets(self, run: Run) -> tuple[str, str, str] | None:
         """A task that may write what this one may, and that came first: it executes, or its result waits to land."""
         scope = run.scope
-        for other in self._runs.all():
+        for other in self._runs.live():
             if _together(run, other) or other.task.root != run.task.root or not _writes(other):
                 continue
+            if not isinstance(other.activity, Active) and self._runs.blocked(other):
+                continue  # it waits for another, perhaps for this one
             meeting = scope.meeting(other.scope)
             if meeting is not None:
                 return (other.task.id, *meeting)

@@ -30,10 +30,13 @@ class WorkspaceOrder:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a workspace holds against its base. `refused`: paths left out of a commit, with the reason."""
+    """What a workspace holds against its base. `refused`: paths left out of a commit, with the reason. `tree`: the id of
+    the tree that holds it, as long as the repository keeps what no ref leads to; "" where nothing differs.
+    """
 
     paths: tuple[Change, ...]
     refused: tuple[tuple[str, str], ...] = ()
+    tree: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ def refs(id: str) -> tuple[str, str]:
 
 async def changes(repository: Repository, base: str, snapshot: Snapshot) -> Changes:
     """What `snapshot`, taken by the rules of a result, holds against `base`."""
-    return Changes(await repository.changes(base, snapshot.worktree), snapshot.refused)
+    return Changes(await repository.changes(base, snapshot.worktree), snapshot.refused, snapshot.worktree)
 
 
 async def collect(repository: Repository, id: str, base: str, snapshot: Snapshot, message: str) -> Collected:
