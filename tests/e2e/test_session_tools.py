@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.fleet import PLAN, Heddle, git, heddle, make_repository, scene
+from support.fleet import PLAN, Heddle, git, heddle, make_repository, scene, write_agent
 
 BOXED = '[sandbox]\ntier = "2"\n'
 TIERS = [
@@ -220,3 +220,53 @@ async def test_a_rule_that_changes_on_main_reaches_the_session_that_works(tmp_pa
     assert git(repository, "show", "main:b.txt") == ("with spaces" if changes else "with tabs")
     assert kinds.count("rules-given") == int(changes)
     assert any("told how the rules changed" in line["text"] for line in told) == changes
+
+
+BY_STDIO = """
+import json, subprocess
+from heddle.rehearsal import tools
+
+obey, servers = acp.Server._obey, []
+
+def noticed(self, id, method, params):
+    servers.extend(params.get("mcpServers", ()))
+    obey(self, id, method, params)
+
+def call(name, arguments):
+    (server,) = servers
+    about = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}}
+    asked = [("initialize", about), ("tools/call", {"name": name, "arguments": arguments})]
+    program = subprocess.Popen(
+        [server["command"], *server["args"]], env={}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    for number, (method, params) in enumerate(asked):
+        print(json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}), file=program.stdin, flush=True)
+        answer = json.loads(program.stdout.readline())
+    program.stdin.close()
+    assert program.wait() == 0
+    return answer["result"]["content"][0]["text"], not answer["result"]["isError"]
+
+acp.Server._obey, tools.call = noticed, call
+"""
+"""An agent that starts the servers which it is told of, bare of its own environment, and speaks to them."""
+
+
+@pytest.mark.parametrize("tier", TIERS)
+async def test_an_agent_that_knows_servers_on_standard_streams_alone_has_its_tools_too(
+    tmp_path: Path, tier: str
+) -> None:
+    repository = make_repository(tmp_path / "repo")
+    write_agent(tmp_path, "bare", BY_STDIO)
+    with (tmp_path / "agents" / "bare.toml").open("a") as file:
+        file.write("mcp = true\n")
+    steps = [
+        tool("read_task"),
+        {"do": "write", "path": "b.txt", "text": "b\n"},
+        tool("submit", document="handed in by its tool\n"),
+    ]
+    async with heddle(tmp_path, repository, [scene("execute", *steps)], tier) as fleet:
+        await fleet.start("write b", agent="bare", lane="quick", checks=["test -s b.txt"])
+        (row,) = await fleet.until("T1")
+        assert row["status"] == "landed", row["why"]
+        assert "T1: write b\nstage execute, attempt 1" in said(fleet, "T1", "execute-1")
+        assert (await fleet.call("task.show", task="T1"))["result"]["handoff"] == "handed in by its tool\n"

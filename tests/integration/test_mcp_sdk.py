@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,18 @@ CLIENTS = [
 ]
 
 
-async def play(door: Door, version: str, script: str, token: str, mode: str) -> tuple[int | None, bytes, str]:
-    """How a client ended, what it printed and what it complained of."""
+SHIM = (sys.executable, "-I", "-m", "heddle.relay.tools")
+
+
+async def play(
+    door: Door, version: str, script: str, token: str, mode: str, shim: tuple[str, ...] = ()
+) -> tuple[int | None, bytes, str]:
+    """How a client ended, what it printed and what it complained of. It starts the shim, if one is given, by itself, and
+    without its own environment."""
     python = Path(os.environ["HEDDLE_TEST_MCP"], version, "bin", "python")
     client = await asyncio.create_subprocess_exec(
-        *(python, "-I", SCRIPTS / script, door.url, token, mode),
+        *(python, "-I", SCRIPTS / script, door.url, token, mode, *shim),
+        env={**os.environ, "HEDDLE_TOOLS_URL": door.url, "HEDDLE_TOOLS_TOKEN": token},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -34,10 +42,13 @@ async def play(door: Door, version: str, script: str, token: str, mode: str) -> 
     return client.returncode, out, complaint.decode()
 
 
+@pytest.mark.parametrize("shim", [(), SHIM], ids=["http", "stdio"])
 @pytest.mark.parametrize(("version", "script", "mode", "agreed"), CLIENTS)
-async def test_the_official_client_is_served(version: str, script: str, mode: str, agreed: str) -> None:
+async def test_the_official_client_is_served(
+    version: str, script: str, mode: str, agreed: str, shim: tuple[str, ...]
+) -> None:
     async with served() as door:
-        status, out, complaint = await play(door, version, script, TOKEN, mode)
+        status, out, complaint = await play(door, version, script, TOKEN, mode, shim)
     assert status == 0, complaint
     found = json.loads(out)
     offered = tools(Waiting())

@@ -21,8 +21,9 @@ from support.boxes import Bench
 
 ASK = """
 import http.client, os, sys
-at = os.environ["AT"]
-assert sys.argv[1] == f"http://{at}/mcp", sys.argv
+at = os.environ["AT"].split("/")[2]
+assert sys.argv[1] == f'url="http://{at}/mcp"', sys.argv
+assert os.environ["WORDS"] == sys.argv[2] == 'why="http://heddle-tools.invalid/mcp" is no="http://heddle-tools.invalid/mcp"'
 connection = http.client.HTTPConnection(at, timeout=20)
 connection.request("POST", "/mcp", os.environ["WHO"])
 answer = connection.getresponse()
@@ -76,8 +77,11 @@ class Place:
             (home := bench.folder / "homes" / key).mkdir(parents=True, exist_ok=True)
             source = str(bench.folder)
             view = View(key, (Mount("write", source, source=source),), str(home), str(home / "lock"))
-        argv = (sys.executable, "-c", ASK, f"http://{TOOLS}/mcp")
-        command = Command(key, argv, str(bench.checkout), {"AT": TOOLS, "WHO": key}, tools=str(desk))
+        url = f"http://{TOOLS}/mcp"
+        words = f'why="{url}" is no="{url}"'  # somebody's own
+        argv = (sys.executable, "-c", ASK, f'url="{url}"', words)
+        env = {"AT": url, "WHO": key, "WORDS": words}
+        command = Command(key, argv, str(bench.checkout), env, tools=str(desk))
         try:
             held: HeldProcess = await sandbox.start_in(view, command)
             ended = await asyncio.wait_for(held.exit(), 60)

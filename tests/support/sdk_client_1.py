@@ -1,21 +1,41 @@
-"""A client made with version 1 of the official MCP SDK: a handshake first. Prints what it found as JSON."""
+"""A client made with version 1 of the official MCP SDK: a handshake first. Prints what it found as JSON.
+
+With a command after the mode it speaks to that on standard input and output.
+"""
 
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
-from mcp import ClientSession, McpError
+from mcp import ClientSession, McpError, StdioServerParameters
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import AnyUrl
 
 
-async def main(url: str, token: str) -> dict[str, object]:
-    """Everything that the tests ask about."""
+@asynccontextmanager
+async def wire(url: str, token: str, command: list[str]) -> AsyncIterator[tuple[Any, ...]]:
+    """Reading and writing, and what tells the session's id."""
+    if command:
+        async with stdio_client(StdioServerParameters(command=command[0], args=command[1:])) as both:
+            yield (*both, lambda: None)
+        return
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         httpx.AsyncClient(headers=headers, trust_env=False, timeout=30) as client,
-        streamable_http_client(url, http_client=client) as (reading, writing, session_id),
+        streamable_http_client(url, http_client=client) as all_three,
+    ):
+        yield all_three
+
+
+async def main(url: str, token: str, mode: str, *command: str) -> dict[str, object]:
+    """Everything that the tests ask about."""
+    async with (
+        wire(url, token, [*command]) as (reading, writing, session_id),
         ClientSession(reading, writing) as session,
     ):
         hello = await session.initialize()
@@ -59,4 +79,4 @@ async def main(url: str, token: str) -> dict[str, object]:
         }
 
 
-print(json.dumps(asyncio.run(main(*sys.argv[1:3]))))
+print(json.dumps(asyncio.run(main(*sys.argv[1:]))))

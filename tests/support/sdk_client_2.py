@@ -1,4 +1,7 @@
-"""A client made with version 2 of the official MCP SDK, in the era that is named. Prints what it found as JSON."""
+"""A client made with version 2 of the official MCP SDK, in the era that is named. Prints what it found as JSON.
+
+With a command after the mode it speaks to that on standard input and output.
+"""
 
 import asyncio
 import json
@@ -6,17 +9,23 @@ import sys
 
 import httpx2
 from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 
-async def main(url: str, token: str, mode: str) -> dict[str, object]:
+async def main(url: str, token: str, mode: str, *command: str) -> dict[str, object]:
     """Everything that the tests ask about."""
     headers = {"Authorization": f"Bearer {token}"}
-    async with (
-        httpx2.AsyncClient(headers=headers, trust_env=False, timeout=30) as http,
-        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
-    ):
+    async with httpx2.AsyncClient(headers=headers, trust_env=False, timeout=30) as http:
+        by_http = streamable_http_client(url, http_client=http)
+        started = StdioServerParameters(command=command[0], args=[*command[1:]]) if command else None
+        return await found(Client(stdio_client(started) if started else by_http, mode=mode))
+
+
+async def found(unopened: Client) -> dict[str, object]:
+    """What a client finds."""
+    async with unopened as client:
         listed = await client.list_tools()
         said, failed, bad = [
             await client.call_tool(name, arguments)
@@ -56,4 +65,4 @@ async def main(url: str, token: str, mode: str) -> dict[str, object]:
         }
 
 
-print(json.dumps(asyncio.run(main(*sys.argv[1:4]))))
+print(json.dumps(asyncio.run(main(*sys.argv[1:]))))

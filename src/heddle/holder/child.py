@@ -286,14 +286,20 @@ def _run_confined(
     return ConfinedChild(pid, ours, failure, requests)
 
 
+def _addressed(word: str, address: str) -> str:
+    """A URL of the tools, or a setting KEY="URL", with their address. What only speaks of it is somebody's words."""
+    setting, _, url = word.rpartition("=")
+    return word.replace(TOOLS, address) if url.strip('"') == f"http://{TOOLS}/mcp" and '"' not in setting else word
+
+
 def _order(spec: dict[str, Any], more: Mapping[str, str], tools: tuple[str, int]) -> dict[str, Any]:
     """What is to be run, with what tells it from all others in its environment, and where its tools are."""
     env = {**spec["env"], SESSION: spec["key"], MARKER: spec["marker"], **more}
     argv, cwd = list(spec["argv"]), spec["cwd"]
     if spec.get("tools"):
         address = f"{tools[0]}:{tools[1]}"
-        argv = [word.replace(TOOLS, address) for word in argv]
-        env = {name: value.replace(TOOLS, address) for name, value in env.items()}
+        argv = [_addressed(word, address) for word in argv]
+        env = {name: _addressed(value, address) for name, value in env.items()}
     return {"argv": argv, "cwd": cwd, "env": env}
 
 

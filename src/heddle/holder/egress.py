@@ -57,8 +57,8 @@ AWAY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close
 """Said to a session that asks for its tools while nobody serves them."""
 
 TOOLS = "heddle-tools.invalid"
-"""Stands in a command line and its environment for the host and the port of the session's tools, which are known only
-once somebody listens there."""
+"""Stands in URLs of a command line and its environment for the host and the port of the session's tools, which are known
+only once somebody listens there."""
 
 USER = "heddle"
 LOCAL = "localhost,127.0.0.0/8,127.0.0.1,127.77.77.77,::1"

@@ -24,7 +24,8 @@ class Command:
     `hosts` ("name:port", "*.name:port") are all that it may reach; those that are also in `near` were named by the
     person and may lie in a private network. `forwards` ("127.0.0.1:8080") are services of this machine that are there
     inside at the same address. `tools` is the unix socket on which Heddle serves the session its tools; it is reached at
-    the host and port that stand for core.session.TOOLS in `argv` and `env`. `ports` are leased to the session where it shares the
+    the host and port that stand for core.session.TOOLS in what is, as a whole, its URL, or a setting KEY=URL, in `argv` and
+    `env`. `ports` are leased to the session where it shares the
     machine's loopback: on them, and on no others, its own servers may listen and be reached.
     """
 

@@ -1,5 +1,6 @@
 """How an agent that speaks ACP is started."""
 
+import sys
 from collections.abc import Mapping
 
 from heddle.adapters.agents.acp.conversation import AcpConversation
@@ -7,6 +8,11 @@ from heddle.adapters.agents.brands import Brand, reach, screen
 from heddle.adapters.agents.version import run_version
 from heddle.core.session import Brief
 from heddle.ports import Command
+
+SERVED = ({"name": "heddle", "command": sys.executable, "args": ["-I", "-m", "heddle.relay.tools"], "env": []},)
+"""The tools that Heddle serves the session, in the one way that every agent knows. Where they are and who may ask stands in
+the environment of the agent, where the program finds it: nobody knows the address before the agent runs.
+"""
 
 
 class AcpAgent:
@@ -27,7 +33,7 @@ class AcpAgent:
 
     def conversation(self, brief: Brief) -> AcpConversation:
         """See the port."""
-        return AcpConversation(brief)
+        return AcpConversation(brief, SERVED if brief.tools and self.capabilities.mcp else ())
 
     def terminal(self, brief: Brief) -> Command | None:
         """See the port."""

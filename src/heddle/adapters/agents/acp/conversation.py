@@ -3,7 +3,7 @@
 The ids of our requests are fixed words and numbers, so that a replayed transcript yields the same messages.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from heddle.adapters.agents.acp import wire
@@ -54,8 +54,8 @@ class Asked:
 class AcpConversation:
     """See the Conversation port. The first turn is open from the beginning, a later one from its prompt."""
 
-    def __init__(self, brief: Brief) -> None:
-        self._brief = brief
+    def __init__(self, brief: Brief, servers: Sequence[Table] = ()) -> None:
+        self._brief, self._servers = brief, list(servers)
         self._session = ""
         self._resumed = ""
         self._version = ""
@@ -167,7 +167,7 @@ class AcpConversation:
             yield from self._end_turn(TurnOutcome.FAILED, error)
             return
         self._version = word(table(told.get("agentInfo")).get("version"))
-        params: Table = {"cwd": self._brief.tree, "mcpServers": []}
+        params: Table = {"cwd": self._brief.tree, "mcpServers": self._servers}
         if self._brief.resume and table(told.get("agentCapabilities")).get("loadSession"):
             self._resumed, self._meter = self._brief.resume, Meter(resumed=True)
             params = {"sessionId": self._resumed, **params}
