@@ -1,16 +1,21 @@
 """Roles narrow what holds anyway, and say which lane there is for them."""
 
+from dataclasses import replace
+
 import pytest
 
 from heddle.core import events as e
-from heddle.core.cycle import World, decide
+from heddle.core.cycle import Bounds, Hold, StartStage, Wait, Who, World, decide
 from heddle.core.errors import UserError
 from heddle.core.evolve import REPORTED, fold
-from heddle.core.gate import Decider, GateRule, Gates
+from heddle.core.gate import Colour, Decider, GateRule, Gates, Review, Verdict
+from heddle.core.plan import Plan, digest
 from heddle.core.role import Role, instructions
-from heddle.core.run import AtGate, ClosedFor, Run
+from heddle.core.run import REVIEWED, AtGate, ClosedFor, Idle, Run
+from heddle.core.scope import Scope
 from heddle.core.settings import AgentRule, Settings
 from heddle.core.task import Lane, Stage, Status, Task
+from heddle.core.timeline import timeline
 from heddle.core.views import state
 
 READS = Role("security", "You look.", writes=False)
@@ -67,3 +72,92 @@ def test_a_run_that_reports_ends_at_its_gate_and_says_that_nothing_landed() -> N
     run = reporting(*reported, e.GatePassed(Stage.RESEARCH, "research-1", "person:p"))
     assert run.activity == ClosedFor(REPORTED) and run.settled_well and run.stage is Stage.RESEARCH
     assert state(run, decide(run, World())) == (Status.CLOSED, REPORTED)
+
+
+PLAN = Plan(Scope(("a.txt",)), ("true",), "write a.txt")
+WORKS = e.SessionStarted("T1-1-execute-1.1", "worker", "w", Stage.EXECUTE, 1, 0)
+JUDGES = e.SessionStarted("T1-1-validate-1-review.1", "judge", "v", Stage.VALIDATE, 1, 0)
+NO = Review(Colour.RED, "a.txt:1 is empty\nwhen it is read", JUDGES.session, "r1")
+
+
+def result(attempt: int) -> e.ResultDelivered:
+    return e.ResultDelivered(attempt, f"r{attempt}", "t", "", ("a.txt",), 1, 0, (), "done")
+
+
+def judged(review: Review | None = None, attempt: int = 1) -> e.VerdictReached:
+    return e.VerdictReached(attempt, Verdict(Colour.GREEN, "m0", "c0", "t", review=review))
+
+
+def validating(*events: e.Event, lane: Lane = Lane.FULL) -> Run:
+    """A run whose result is being validated."""
+    task = Task("T1", "r", "/r", "main", "do it", lane)
+    bound = digest(PLAN, "base")
+    facts = (
+        e.TaskAdded(task),
+        e.RunStarted(1, "base"),
+        e.ResearchDelivered(1, "facts"),
+        e.GatePassed(Stage.RESEARCH, "research-1", "nobody"),
+        e.PlanDelivered(1, PLAN, bound),
+        e.GatePassed(Stage.PLAN, bound, "person:p"),
+        e.StageStarted(Stage.EXECUTE, 1, "k"),
+        WORKS,
+        result(1),
+        e.GatePassed(Stage.EXECUTE, "r1", "nobody"),
+        e.StageStarted(Stage.VALIDATE, 1, "k"),
+    )
+    run = fold(recorded(*facts, *events))
+    assert run is not None
+    return run
+
+
+def test_only_the_full_lane_has_a_review_and_each_result_one() -> None:
+    due, unknown = validating(), Review(Colour.UNKNOWN, "it hung", "", "r1")
+    assert due.to_review and not validating(lane=Lane.STANDARD).to_review
+    assert not replace(due, stage=Stage.LAND).to_review and not replace(due, result=None).to_review
+    assert not replace(due, cleared="r1").to_review
+    verdict = Verdict(Colour.GREEN, "m0", "c0", "t")
+    assert replace(due, verdict=verdict).to_review
+    assert replace(due, verdict=replace(verdict, review=unknown)).to_review
+    assert not replace(due, verdict=replace(verdict, review=NO)).to_review
+    assert replace(due, verdict=replace(verdict, review=NO), result=result(2)).to_review
+    idle = replace(due, activity=Idle())
+    assert decide(idle, World(free_sessions=0)).reason == "sessions"  # type: ignore[union-attr]
+    assert isinstance(decide(idle, World()), StartStage)
+
+
+def test_who_judges_is_not_who_made_it_and_is_shown_while_it_judges() -> None:
+    looked = Wait(Who.NOBODY, "x", "x")
+    assert state(validating(), looked)[1] == "Heddle runs the checks"
+    run = validating(JUDGES)
+    assert (run.session, run.at_work) == (WORKS, JUDGES)
+    assert state(run, looked)[1] == "a reviewer judges it"
+
+
+def test_a_reviewers_yes_passes_no_gate_and_its_no_goes_back_as_evidence() -> None:
+    yes = validating(judged(replace(NO, colour=Colour.GREEN, text="sound")))
+    assert decide(yes, World()) == Wait(Who.PERSON, "gate", "the validate is ready; the reviewer found no fault: sound")
+    without = validating(judged(Review(Colour.UNKNOWN, "it hung")))
+    assert decide(without, World()).detail.endswith("there is no review: it hung")  # type: ignore[union-attr]
+    assert decide(validating(judged()), World()).detail == "the validate is ready"  # type: ignore[union-attr]
+    no = validating(judged(NO))
+    assert (no.stage, no.failed(Stage.EXECUTE), no.faulted, no.ticket) == (Stage.EXECUTE, 1, True, None)
+    assert no.evidence == "the reviewer says no:\na.txt:1 is empty\nwhen it is read"
+    story = timeline(recorded(e.TaskAdded(no.task), judged(NO)))
+    assert story[-1].text == "verdict green; the reviewer says no: a.txt:1 is empty"
+
+
+def test_where_a_reviewer_does_not_give_in_a_person_decides() -> None:
+    no = validating(judged(NO))
+    held = decide(no, World(bounds=Bounds(1, 1)))
+    assert isinstance(held, Hold) and held.reason == REVIEWED and "says no: a.txt:1 is empty" in held.detail
+    released = validating(judged(NO), e.RunHeld(held.reason, held.detail), e.RunReleased("p", "I read it"))
+    assert released.activity == AtGate("r1") and released.stage is Stage.VALIDATE
+    assert "the reviewer says no" in decide(released, World()).detail  # type: ignore[union-attr]
+    passed = validating(
+        judged(NO), e.RunHeld(held.reason, ""), e.RunReleased("p", ""), e.GatePassed(Stage.VALIDATE, "r1", "p")
+    )
+    assert passed.stage is Stage.LAND
+    later = validating(
+        judged(NO), e.StageStarted(Stage.EXECUTE, 2, "k"), e.StageFailed(Stage.EXECUTE, 2, "stalled", "hung")
+    )
+    assert decide(later, World(bounds=Bounds(2, 1))).reason == "red"  # type: ignore[union-attr]

@@ -41,6 +41,7 @@ def _row(desk: Desk, run: Run) -> dict[str, Any]:
         "insertions": result.insertions if result else None,
         "deletions": result.deletions if result else None,
         "verdict": run.verdict.colour if run.verdict else "none",
+        "review": run.verdict.review.colour if run.verdict and run.verdict.review else "none",
         "edited_tests": bool(run.verdict and run.verdict.edited_tests),
         "attempts": run.attempt(Stage.EXECUTE),
         "tokens": usage.input_tokens + usage.output_tokens if usage else None,

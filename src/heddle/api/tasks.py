@@ -339,7 +339,9 @@ async def diff(desk: Desk, asked: One) -> dict[str, Any]:
     site = await desk.site(run)
     if run.result is not None:
         text = await site.repository.diff(run.base, run.result.commit)
-        return {"schema": "heddle.diff/1", "task": run.task.id, "of": "result", "diff": text, "paths": run.result.paths}
+        told = {"schema": "heddle.diff/1", "task": run.task.id, "of": "result", "diff": text, "paths": run.result.paths}
+        review = run.verdict.review if run.verdict else None
+        return {**told, "review": {**asdict(review), "line": review.line} if review else None}
     for made in run.workspaces:
         workspace = await site.workspaces.find(made.workspace)
         if workspace is not None:

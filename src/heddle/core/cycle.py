@@ -11,7 +11,7 @@ from typing import TypeAlias, assert_never
 from heddle.core.contest import Pick, Rival, best, number, standing
 from heddle.core.delegation import Delegation
 from heddle.core.gate import Decider, Gates
-from heddle.core.run import Active, AtGate, ClosedFor, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
+from heddle.core.run import REVIEWED, Active, AtGate, ClosedFor, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import UNDO, WITH_AGENT, Stage
 
 ROOM = "room"
@@ -278,8 +278,12 @@ def _at_gate(run: Run, world: World, bound: str) -> Decision:
             if not objection:
                 return PassGate(run.stage, bound, f"delegation:{delegation.name}")
             objections.append(objection)
-    why = objections[0] if objections else f"the {run.stage} is ready"
-    return Wait(Who.PERSON, "gate", why)
+    return Wait(Who.PERSON, "gate", objections[0] if objections else _ready(run))
+
+
+def _ready(run: Run) -> str:
+    review = run.verdict.review if run.verdict and run.stage is Stage.VALIDATE else None
+    return f"the {run.stage} is ready" + (f"; {review.line}" if review else "")
 
 
 def _parked(run: Run, world: World) -> Decision:
@@ -357,6 +361,8 @@ def _idle(run: Run, world: World) -> Decision:
 def _exhausted(run: Run, world: World) -> Hold | None:
     failed = run.failed(run.stage)
     if failed >= world.bounds.attempts:
+        if run.stage is Stage.EXECUTE and run.verdict and run.verdict.review and run.faulted:
+            return Hold(REVIEWED, f"{run.verdict.review.line}; send it on to decide about it yourself")
         reason = "red" if run.stage is Stage.EXECUTE and run.verdict else "attempts-exhausted"
         return Hold(reason, f"{run.stage} failed {failed} times; last: {_first_line(run.evidence)}")
     if run.replans > world.bounds.replans:
@@ -387,7 +393,7 @@ def _before_execute(run: Run, world: World) -> Decision | None:
 
 
 def _room(run: Run, world: World) -> Wait | None:
-    if run.stage in WITH_AGENT and world.free_sessions <= 0:
+    if (run.stage in WITH_AGENT or run.to_review) and world.free_sessions <= 0:
         return Wait(Who.MACHINE, "sessions", "all sessions are in use; one must end first")
     if run.stage is not Stage.LAND and world.no_room:
         return Wait(Who.MACHINE, ROOM, world.no_room)

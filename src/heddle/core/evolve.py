@@ -12,6 +12,7 @@ from heddle.core.run import (
     END,
     GO_ON,
     PLAN,
+    REVIEWED,
     Active,
     AtGate,
     ClosedFor,
@@ -189,16 +190,21 @@ def _judged(run: Run, verdict: Verdict, position: int) -> Run:
     if verdict.colour is Colour.GREEN:
         ticket = position if run.ticket is None else run.ticket
         result = run.result.commit if run.result else ""
+        if verdict.review is not None and verdict.review.colour is Colour.RED:
+            return _sent_back(judged, f"the reviewer says no:\n{verdict.review.text}")
         if run.cleared == result:  # main moved and the same result was validated again: its gate was passed before
             return replace(judged, activity=Idle(), stage=Stage.LAND, ticket=ticket, evidence="")
         return replace(judged, activity=AtGate(result), ticket=ticket, evidence="")
     if verdict.colour is Colour.UNKNOWN or verdict.culprit:
         reason = "broken-together" if verdict.culprit else "verdict-unknown"
         return replace(judged, activity=HeldUp(reason, verdict.reason), evidence=verdict.reason, ticket=None)
+    return _sent_back(judged, verdict.reason)
+
+
+def _sent_back(run: Run, evidence: str) -> Run:
+    """To execute, as a failed attempt at it."""
     failures = _put(run.failures, Stage.EXECUTE, run.failed(Stage.EXECUTE) + 1)
-    return replace(
-        judged, activity=Idle(), stage=Stage.EXECUTE, failures=failures, evidence=verdict.reason, ticket=None
-    )
+    return replace(run, activity=Idle(), stage=Stage.EXECUTE, failures=failures, evidence=evidence, ticket=None)
 
 
 def _gate(run: Run, event: e.GatePassed | e.GateRejected) -> Run:
@@ -276,6 +282,11 @@ def _released(run: Run, note: str) -> Run:
     """A person sends a held run on: to the stage that can mend what held it, with the note as evidence."""
     if not isinstance(run.activity, HeldUp):
         return run
+    if (
+        run.activity.reason == REVIEWED and run.result is not None
+    ):  # they decide at its gate, whatever the reviewer says
+        gate = AtGate(run.result.commit)
+        return replace(run, activity=gate, stage=Stage.VALIDATE, failures=(), evidence=note)
     stage = _MENDED_BY.get(run.activity.reason, run.stage)
     evidence = "\n".join(part for part in (run.evidence, note) if part)
     return replace(run, activity=Idle(), stage=stage, failures=(), evidence=evidence, replans=0)
@@ -299,7 +310,8 @@ def _place(
             rest = tuple(w for w in run.workspaces if w.workspace != workspace)
             return replace(run, workspaces=rest, kept=(*run.kept, (workspace, why)))
         case e.SessionStarted():
-            return replace(run, session=event)
+            reviews = event.stage is Stage.VALIDATE
+            return replace(run, reviewer=event) if reviews else replace(run, session=event)
         case e.ScopeViolated(paths):
             return replace(run, violations=tuple(dict.fromkeys((*run.violations, *paths))))
         case _:  # pragma: no cover

@@ -78,8 +78,27 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """What a session of the role reviewer said of a result whose checks are green: no fault (green), or its faults (red).
+    Unknown: none could be had, and `text` says why. `session` said it, of the commit `result`. It passes no gate.
+    """
+
+    colour: Colour
+    text: str
+    session: str = ""
+    result: str = ""
+
+    @property
+    def line(self) -> str:
+        """It in a line."""
+        first = self.text.strip().partition("\n")[0]
+        said = {Colour.GREEN: "the reviewer found no fault", Colour.RED: "the reviewer says no"}
+        return f"{said.get(self.colour, 'there is no review')}: {first}"
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of a validation: on which tree, against which main, with which evidence.
+    """The result of a validation: on which tree, against which main, with which evidence. `review` came on top.
 
     `edited_tests` are tests, CI files or checks that the change itself touched. `culprit` names landed work that
     breaks together with this change although each is green alone.
@@ -94,3 +113,4 @@ class Verdict:
     edited_tests: tuple[str, ...] = ()
     culprit: str = ""
     conflicts: tuple[str, ...] = ()
+    review: Review | None = None

@@ -5,10 +5,10 @@ from typing import TypeAlias
 
 from heddle.core import events as e
 from heddle.core.claim import Claim
-from heddle.core.gate import Verdict
+from heddle.core.gate import Colour, Verdict
 from heddle.core.plan import Plan, digest
 from heddle.core.scope import Scope
-from heddle.core.task import Stage, Task
+from heddle.core.task import UNDO, Lane, Stage, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,9 @@ class Landing:
 PLAN = "plan"
 """Stands for the session of a question that the plan asks."""
 
+REVIEWED = "reviewer"
+"""The reason of a hold because a reviewer says no of what is green, as often as a run tries by itself."""
+
 GO_ON, END = "go on", "stop"
 """What a person may answer about a frozen session: it goes on with more room, or its attempt ends."""
 
@@ -105,9 +108,9 @@ class Run:
     `ticket` is the place in the landing queue (the position of the fact that entered it). `decided`: by question, what
     a person answered about frozen sessions; it is no answer for an agent. `given`: which answers to what they asked by their
     tools sessions were told, and when. `progress` is what the session at work last said of how far it has come; `reports`
-    counts how often one did. `parked`: the session of the attempt under
-    way has no process; its conversation waits. `claim` is held by somebody outside of a run; `claims` is the token of
-    the newest one ever.
+    counts how often one did. `parked`: the session of the attempt under way has no process; its conversation waits. `reviewer`: the
+    session that judged, or judges, a result. `claim` is held by somebody outside of a run; `claims` is the token of the
+    newest one ever.
     """
 
     task: Task
@@ -135,6 +138,7 @@ class Run:
     progress: str = ""
     reports: int = 0
     session: e.SessionStarted | None = None
+    reviewer: e.SessionStarted | None = None
     parked: e.SessionParked | None = None
     rivals: tuple[str, ...] = ()
     workspaces: tuple[e.WorkspaceCreated, ...] = ()
@@ -195,6 +199,22 @@ class Run:
         return tuple((one.text, answers.get(f"{PLAN}-{n}", one.default)) for n, one in asked)
 
     @property
+    def faulted(self) -> bool:
+        """Whether a reviewer said no of the last result, and nothing was tried since."""
+        review = self.verdict.review if self.verdict else None
+        last = self.result is not None and self.result.attempt == self.attempt(Stage.EXECUTE)
+        return last and review is not None and review.colour is Colour.RED
+
+    @property
+    def to_review(self) -> bool:
+        """Whether a reviewer has yet to judge the result, once its checks are green: in the lane full, and each result once."""
+        if self.task.lane is not Lane.FULL or self.stage is not Stage.VALIDATE or self.result is None:
+            return False
+        known = self.verdict.review if self.verdict else None
+        judged = known is not None and known.result == self.result.commit and known.colour is not Colour.UNKNOWN
+        return not judged and self.cleared != self.result.commit and self.task.role != UNDO
+
+    @property
     def key(self) -> str:
         """The name of the next attempt at the current stage."""
         return f"{self.task.id}-{self.number}-{self.stage}-{self.attempt(self.stage) + 1}"
@@ -202,7 +222,7 @@ class Run:
     @property
     def at_work(self) -> e.SessionStarted | None:
         """The session of the attempt that was begun last at the current stage; None until it is on record."""
-        at = self.session
+        at = self.reviewer if self.stage is Stage.VALIDATE else self.session
         return at if at is not None and (at.stage, at.attempt) == (self.stage, self.attempt(self.stage)) else None
 
     def bound(self) -> str:

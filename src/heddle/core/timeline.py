@@ -88,7 +88,10 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
         case e.ResultDelivered(_, _, _, _, paths, insertions, deletions, refused, _):
             return f"result: {len(paths)} files, +{insertions} -{deletions}{left_out(refused)}"
         case e.VerdictReached(_, verdict):
-            return f"verdict {verdict.colour}" + (f": {verdict.reason}" if verdict.colour is not Colour.GREEN else "")
+            reviewed = f"; {verdict.review.line}" if verdict.review else ""
+            return f"verdict {verdict.colour}" + (
+                f": {verdict.reason}" if verdict.colour is not Colour.GREEN else reviewed
+            )
         case e.StageFailed(stage, attempt, _, detail, _):
             return f"{stage} failed (attempt {attempt}): {detail}"
         case e.GatePassed(stage, _, by):

@@ -113,7 +113,8 @@ def _active(run: Run, decision: Decision) -> tuple[Status, str]:
     note = " (pausing after this stage)" if run.paused else ""
     match run.stage:
         case Stage.VALIDATE:
-            return Status.VALIDATING, f"Heddle runs the checks{note}"
+            doing = "a reviewer judges it" if run.at_work else "Heddle runs the checks"
+            return Status.VALIDATING, f"{doing}{note}"
         case Stage.LAND:
             return Status.QUEUED, f"landing{note}"
         case Stage.RESEARCH | Stage.PLAN | Stage.EXECUTE:

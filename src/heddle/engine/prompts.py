@@ -29,7 +29,7 @@ def prompt(run: Run, stage: Stage, role: Role, settings: Settings, texts: Mappin
         parts.append(f"Your role writes only inside: {', '.join(role.scope)}")
     if stage is Stage.PLAN:
         parts.append(fenced("known checks", "\n".join(settings.checks) or "(none)"))
-    if stage is Stage.EXECUTE and run.plan is not None:
+    if stage in (Stage.EXECUTE, Stage.VALIDATE) and run.plan is not None:
         parts.append(fenced("plan", run.plan.text))
     if stage is Stage.EXECUTE:
         parts.append(_bounds(run))

@@ -136,7 +136,7 @@ class AgentStage:
     ) -> Outcome:
         """One session from its first message to its end, while its tools are served."""
         id, agent = f"{self.key}.{number}", choice.agent
-        access = Access.READ if self.stage in READ_ONLY else Access.WRITE
+        access = Access.WRITE if self.stage is Stage.EXECUTE else Access.READ
         redact = Redactor((*self.installer.redact.values, *filter(None, (opening.token,))))
         notes = await self.noting.at_start(self.run, id, self.run.scope, f"{self.key}.{number - 1}" if resume else "")
         rules = await self.ruling.at_start(self.run, id)

@@ -13,6 +13,7 @@ from heddle.core.task import Stage
 from heddle.engine.commithooks import run_hooks
 from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
+from heddle.engine.reviewing import Reviewing
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.engine.sizewatch import TOO_LARGE, bounded_exit
@@ -41,7 +42,7 @@ class Validation:
     async def play(self) -> None:
         """To a recorded verdict, or the finding that the plan's base no longer holds. Raises errors.MACHINE."""
         try:
-            event = await self._judge()
+            event = await self._reviewed(await self._judge())
         except Failure as failure:
             event = e.StageFailed(
                 Stage.VALIDATE, self.attempt, failure.reason, failure.detail, self.installer.redact(failure.evidence)
@@ -78,6 +79,16 @@ class Validation:
         if judged.colour is Colour.RED and onto != run.base:
             judged = await self._blame(judged)
         return e.VerdictReached(self.attempt, judged)
+
+    async def _reviewed(self, judged: e.Event) -> e.Event:
+        """A verdict with the opinion of a reviewer, where one is due: it comes on top of green, and never in its place."""
+        if not isinstance(judged, e.VerdictReached) or judged.verdict.colour is not Colour.GREEN:
+            return judged
+        review = self.run.verdict.review if self.run.verdict else None
+        if self.run.to_review:
+            reviewing = Reviewing(self.runs, self.outside, self.site, self.settings, self.run, self.key)
+            review = await reviewing.review(judged.verdict)
+        return replace(judged, verdict=replace(judged.verdict, review=review))
 
     @property
     def checks(self) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class Worlds:
             delegations=settings.delegations,
             approved=frozenset(approved),
             unapproved=unapproved(settings, frozenset(approved)),
-            free_sessions=settings.sessions - self._active(WITH_AGENT),
+            free_sessions=settings.sessions - self._active(WITH_AGENT) - self._reviewing(),
             free_validations=settings.validations - self._active({Stage.VALIDATE}),
             no_room=self._no_room(run, settings),
             ahead=self._ahead(run),
@@ -126,6 +126,10 @@ class Worlds:
         active = [run for run in self._runs.live() if isinstance(run.activity, Active) and run.parked is None]
         return sum(run.stage in stages for run in active)
 
+    def _reviewing(self) -> int:
+        """Validations that end with a session, or are in it."""
+        return sum(isinstance(run.activity, Active) and run.to_review for run in self._runs.all())
+
     def _no_room(self, run: Run, settings: Settings) -> str:
         """What the machine lacks for the run's next stage; sessions that have just started count as not there yet."""
         if (not isinstance(run.activity, Idle) and run.parked is None) or run.stage is Stage.LAND:
@@ -139,7 +143,7 @@ class Worlds:
 
     def _size(self, run: Run, settings: Settings) -> int:
         """MB of memory that the run's stage takes; a check's is not known."""
-        if run.stage not in WITH_AGENT:
+        if run.stage not in WITH_AGENT and not run.to_review:
             return 0
         try:
             wanted = run.task.agent or settings.candidates(run.task, run.stage)[0][0]

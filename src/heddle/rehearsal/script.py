@@ -62,7 +62,7 @@ class Prompt:
 
     @property
     def stage(self) -> str:
-        """research, plan or execute."""
+        """research, plan, execute, or validate for a reviewer."""
         return self.line("Stage")
 
     @property
@@ -102,6 +102,8 @@ def default_steps(prompt: Prompt) -> list[Step]:
         front = f'+++\nscope = ["{name}"]\nchecks = ["{check}"]\n+++\n'
         body = f"# Plan\n\n1. Write `{name}`.\n2. Run `{check}`.\n\nNothing else is touched.\n"
         return [{"do": "say", "text": "I plan one small file."}, {"do": "document", "text": front + body}]
+    if prompt.stage == "validate":
+        return [{"do": "survey"}, {"do": "document", "text": '+++\nverdict = "yes"\n+++\nI looked at every file.\n'}]
     return [
         {
             "do": "ask",

@@ -34,7 +34,7 @@ OFFERED: tuple[tuple[str, Ask, type[msgspec.Struct], bool, str], ...] = (
     ),
     ("read_plan", reading.read_plan, reading.OfTask, True, "Read the plan of your task, or of another by its id."),
     ("read_rules", reading.read_rules, reading.OfPath, True, "Read the repository's guidance (AGENTS.md) for a path."),
-    ("submit", tools.submit, tools.Submit, False, "Hand in the document of your stage: research, plan or handoff."),
+    ("submit", tools.submit, tools.Submit, False, "Hand in the document of your stage, whichever it is."),
     ("write_note", tools.write_note, tools.Write, False, "Leave a fact for the sessions whose files it is about."),
     ("read_notes", reading.read_notes, reading.About, False, "Read the notes that other sessions left."),
     ("check_overlap", tools.check_overlap, tools.Paths, True, "Ask who else may write these paths, and what changed."),

@@ -7,7 +7,8 @@ from heddle.client import call
 from heddle.frontends.cli.output import answer, clean, coloured, columns, cut, narrate, padded, say, width
 
 EXAMPLES = ["heddle compare T7"]
-HEAD = ("ID", "AGENT", "STATUS", "CHECKS", "FILES", "LINES", "TRIES", "TIME", "TOKENS", "COST", "WHY")
+REVIEWS = {"green": "yes", "red": "no", "unknown": "?", "none": "-"}
+HEAD = ("ID", "AGENT", "STATUS", "CHECKS", "REVIEW", "FILES", "LINES", "TRIES", "TIME", "TOKENS", "COST", "WHY")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,7 @@ def _cells(rival: dict[str, Any]) -> tuple[str, ...]:
         clean(rival["agent"]) + (f":{clean(rival['model'])}" if rival["model"] else ""),
         rival["status"],
         checks,
+        REVIEWS[rival["review"]],
         _or(rival["files"], "-"),
         lines,
         str(rival["attempts"]),

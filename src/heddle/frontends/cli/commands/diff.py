@@ -26,6 +26,8 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write(told["diff"])  # byte for byte, so that `git apply` takes it
     for path in [] if told["diff"] else told["paths"]:
         say(clean(path))
+    if told.get("review"):
+        narrate("", clean(told["review"]["line"]), clean_block(told["review"]["text"]))
     if told["of"] != "result":
         narrate(f"this is what lies in the {told['of']}; there is no result yet")
     return 0
