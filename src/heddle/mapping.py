@@ -25,7 +25,10 @@ from heddle.core.errors import HeddleError
 from heddle.core.map.chart import Source, draw
 from heddle.core.map.history import Commit, Touched, useful
 from heddle.core.map.imports import Finder, language
-from heddle.ports import Mapped
+from heddle.core.prediction.predictor import Predictor
+from heddle.core.prediction.replay import Calibration, calibrated
+from heddle.core.scope import Scope
+from heddle.ports import Foreseen, Mapped, Words
 
 FORMAT = 1
 """Of what is kept: another one is as good as nothing."""
@@ -33,17 +36,23 @@ FORMAT = 1
 MEMORY = 3 * 1024**3
 """Bytes of address space."""
 
+AGED = 20
+"""Commits after which it is measured anew how good predictions are."""
+
 AT_ONCE = 2_500
 """Source files that are read for imports before a map is drawn; of more, the busiest, and the rest for the next maps."""
 
 
 class Asked(msgspec.Struct, forbid_unknown_fields=True):
-    """The map of the commit `tip` of the repository at `root`; `folder` keeps what was read. `imports`: whether to read any."""
+    """The map of the commit `tip` of the repository at `root`; `folder` keeps what was read. `imports`: whether to read any.
+    With `tasks`, not the map but what these will change.
+    """
 
     root: str
     folder: str
     tip: str
     imports: bool = True
+    tasks: list[Words] = []
 
 
 class Past(msgspec.Struct):
@@ -56,6 +65,13 @@ class Past(msgspec.Struct):
     said: dict[str, tuple[str, ...]] = {}
 
 
+class Judged(msgspec.Struct):
+    """How good predictions were when the past had so many commits."""
+
+    commits: int
+    calibration: Calibration
+
+
 def main() -> int:
     """Answer one request."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -63,7 +79,7 @@ def main() -> int:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=Asked)
     try:
-        told: dict[str, Any] = {"answer": asyncio.run(_mapped(asked))}
+        told: dict[str, Any] = {"answer": asyncio.run(_foreseen(asked) if asked.tasks else _mapped(asked))}
     except HeddleError as error:
         told = {"error": error.as_dict()}
     sys.stdout.buffer.write(msgspec.json.encode(told, enc_hook=str))
@@ -88,9 +104,28 @@ async def _mapped(asked: Asked) -> Mapped:
     chart = draw(Source(commits, frozenset(files), imports), communities)
     unread = sum(bool(language(path)) for path in files) - len(imports)
     mapped = Mapped(asked.tip, chart, past.shallow, unread, why)
-    _keep(folder / "past", msgspec.msgpack.encode(msgspec.structs.replace(past, said=said)))
+    if len(said) != len(past.said) or said.keys() != past.said.keys():
+        _keep(folder / "past", msgspec.msgpack.encode(msgspec.structs.replace(past, said=said)))
     _keep(folder / "map.json", msgspec.json.encode(mapped))
     return mapped
+
+
+async def _foreseen(asked: Asked) -> Foreseen:
+    """What tasks will change. How good that is, is measured anew once the past has grown by some commits."""
+    store = (await open_repository(Path(asked.root))).store
+    folder = Path(asked.folder)
+    commits = useful((await read_past(store, folder, asked.tip)).history)
+    files = await blobs(store, asked.tip)
+    judged: Judged | None = _load(folder / "judged.json", Judged)
+    if judged is None or abs(len(commits) - judged.commits) > AGED:
+        judged = Judged(len(commits), calibrated(commits))
+        _keep(folder / "judged.json", msgspec.json.encode(judged))
+    predictor = Predictor(reversed(commits), files)
+    predict = predictor.predict if judged.calibration.good else predictor.stated
+    scopes = [Scope(one.scope) for one in asked.tasks]
+    covered = [[path for path in files if scope.declared and scope.covers(path)] for scope in scopes]
+    told = (predict(one.text, scope=paths) for one, paths in zip(asked.tasks, covered, strict=True))
+    return Foreseen(judged.calibration, tuple(told))
 
 
 async def read_past(store: Store, folder: Path, tip: str) -> Past:
@@ -98,13 +133,13 @@ async def read_past(store: Store, folder: Path, tip: str) -> Past:
     past = _load(folder / "past", Past) or Past()
     if past.format != FORMAT:
         past = Past()
-    if past.tip == tip:
-        return past
-    shallow = await is_shallow(store)
-    newer = await _since(store, past, tip) if past.tip and not (past.shallow or shallow) else None
-    if newer is None:
-        return Past(FORMAT, tip, shallow, await touched(store, tip), past.said)
-    return Past(FORMAT, tip, shallow, [*newer, *past.history][:MOST], past.said)
+    if past.tip != tip:
+        shallow = await is_shallow(store)
+        newer = await _since(store, past, tip) if past.tip and not (past.shallow or shallow) else None
+        history = await touched(store, tip) if newer is None else [*newer, *past.history][:MOST]
+        past = Past(FORMAT, tip, shallow, history, past.said)
+        _keep(folder / "past", msgspec.msgpack.encode(past))
+    return past
 
 
 async def _since(store: Store, past: Past, tip: str) -> list[Touched] | None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heddle.core.map.history import ENOUGH, Commit
+from heddle.core.prediction.admission import Ahead, held
 from heddle.core.prediction.judging import FOLDER, judged, touched
 from heddle.core.prediction.pairs import Band, Meeting, band, meeting
 from heddle.core.prediction.predictor import NAMED, Likely, Predictor
@@ -159,3 +160,34 @@ def test_without_a_past_that_tells_names_and_folders_alone_are_believed() -> Non
     assert judged(one, one, good) == Meeting(0.7, "src/a.py", 0)
     assert judged(one, other, good) == Meeting(0.0)
     assert judged(touched(["src/a.py"]), one, good).chance == 0.7
+
+
+MEETINGS = st.dictionaries(st.tuples(st.integers(0, 7), st.integers(0, 7)), st.floats(0, 1))
+
+
+@given(st.sets(st.integers(0, 7)), st.permutations(range(8)), MEETINGS)
+def test_every_chain_of_waits_ends_in_a_task_that_moves(
+    moving: set[int], order: list[int], chances: dict[tuple[int, int], float]
+) -> None:
+    def meet(one: str, other: str) -> Meeting | None:
+        chance = chances.get((min(int(one), int(other)), max(int(one), int(other))))
+        return None if chance is None else Meeting(chance, "a.py", 3)
+
+    waiting = [str(number) for number in order if number not in moving]
+    found = held(map(str, sorted(moving)), waiting, meet)
+    for task in found:
+        seen = [task]
+        while seen[-1] in found:
+            seen.append(found[seen[-1]].task)
+            assert len(seen) == len(set(seen)), "a circle"
+        assert int(seen[-1]) in moving
+    for place, task in enumerate(waiting):
+        later = [other for other in waiting[place + 1 :] if task in found and other not in found]
+        assert not [other for other in later if (met := meet(other, task)) and met.chance > 0.5], "overtaken"
+
+
+def test_why_a_task_waits_is_told_with_what_speaks_for_it() -> None:
+    assert Ahead("T4", Meeting(0.82, "parser.py", 14)).told == (
+        "waits for T4: both will change parser.py (0.82, 14 past commits)"
+    )
+    assert Ahead("T4", Meeting(0.6, "a.py")).told.endswith("(0.60)")

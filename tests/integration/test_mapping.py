@@ -13,7 +13,7 @@ from heddle.adapters.imports import statements
 from heddle.adapters.maps import ChildMaps
 from heddle.core.errors import OutsideError
 from heddle.core.map.history import useful
-from heddle.ports import Mapped
+from heddle.ports import Mapped, Words
 from support.fleet import git, make_repository
 
 ENV = {"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/local/bin:/usr/bin:/bin"}
@@ -128,3 +128,13 @@ def test_imports_are_read_as_each_language_writes_them(path: str, text: str, sai
 def test_a_file_that_no_parser_reads_imports_nothing_and_breaks_nothing(name: str) -> None:
     for data in (b"\x00\xff\xfe", b"{[" * 20_000, b"import \xff", b"x" * 500_000, b"# coding: no\nx"):
         assert not set(statements(name, data)) - {"\N{REPLACEMENT CHARACTER}"}
+
+
+async def test_what_tasks_will_change_is_told_from_the_past_and_by_names_where_it_is_short(tmp_path: Path) -> None:
+    path = make_repository(tmp_path / "r", {"src/a.py": "", "src/b.py": "", "docs/c.md": ""})
+    commit(path, "src/a.py", "src/b.py")
+    repository = await open_repository(path)
+    asked = [Words("mend src/a.py"), Words("anything"), Words("write", ("docs/**",))]
+    told = await ChildMaps(tmp_path / "maps", ENV).foresee(repository, await repository.resolve("HEAD"), asked)
+    assert told.calibration.why == "not enough history: 2 of 200 commits that tell something"
+    assert [sorted(one) for one in told.predictions] == [["src/a.py"], [], ["docs/c.md"]]

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from heddle.core.errors import KINDS, Bug, OutsideError
-from heddle.ports import Mapped, Repository
+from heddle.ports import Foreseen, Mapped, Repository, Words
 
 PROGRAM = (sys.executable, "-P", "-m", "heddle.mapping")
 LIMIT_S = 90.0
@@ -37,6 +37,12 @@ class ChildMaps:
             if last is None or last.tip != tip:
                 last = self._last[repository.key] = await self._drawn(repository, tip)
             return last
+
+    async def foresee(self, repository: Repository, tip: str, tasks: Sequence[Words]) -> Foreseen:
+        """See the port."""
+        async with self._locks[repository.key]:
+            told = await self._ask(repository, {"tip": tip, "tasks": list(tasks)})
+        return await asyncio.to_thread(msgspec.convert, told, Foreseen)
 
     async def _drawn(self, repository: Repository, tip: str) -> Mapped:
         """Without imports where reading these broke the process: what a parser does with a hostile file, nobody knows."""

@@ -7,7 +7,7 @@ calls `tree` and `out` are paths as a process *inside* it sees them, because the
 from heddle.core.snapshot import Snapshot
 from heddle.ports.agents import Agent, AgentFound, Conversation, Dispatcher
 from heddle.ports.journal import Clock, Fence, Journal, SetAside
-from heddle.ports.maps import Mapped, Maps
+from heddle.ports.maps import Foreseen, Mapped, Maps, Words
 from heddle.ports.previews import Dial, PreviewServer
 from heddle.ports.privates import PrivateGits
 from heddle.ports.processes import (
@@ -54,6 +54,7 @@ __all__ = [
     "ExportFormat",
     "Exported",
     "Fence",
+    "Foreseen",
     "Held",
     "Journal",
     "Listed",
@@ -82,6 +83,7 @@ __all__ = [
     "Trio",
     "Unmerged",
     "View",
+    "Words",
     "Workspace",
     "WorkspaceOrder",
     "Workspaces",
