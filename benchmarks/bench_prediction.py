@@ -69,7 +69,7 @@ async def _past(path: Path) -> Any:
 
 def generated(count: int) -> list[Commit]:
     """Forty parts of six files with words of their own; one commit in five strays into another part, one word in three is
-    anybody's.
+    that of ten parts.
     """
     chance = random.Random(1)
     made = []
@@ -77,9 +77,8 @@ def generated(count: int) -> list[Commit]:
         part, other = chance.sample(range(40), 2)
         files = [f"src/part{part}/{name}.py" for name in chance.sample("abcdef", 2)]
         files += [f"src/part{other}/a.py"] if chance.random() < 0.2 else []
-        words = [f"{chance.choice(('word', 'term', 'name'))}{part}x" for _ in range(2)] + [
-            f"common{chance.randrange(9)}x"
-        ]
+        own = "".join(chr(ord("a") + digit) for digit in divmod(part, 10))
+        words = [f"{chance.choice(('word', 'term', 'name'))}{own}" for _ in range(2)] + [f"common{own[0]}"]
         made.append(Commit(str(number), " ".join(words), tuple(files)))
     return made[::-1]
 
