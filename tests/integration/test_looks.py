@@ -14,6 +14,7 @@ from heddle.adapters.sandbox.box import Box
 from heddle.adapters.workspaces.instant import stamp as stamps
 from heddle.adapters.workspaces.instant.layout import LayerLayout
 from heddle.adapters.workspaces.instant.stamp import stamp
+from heddle.adapters.workspaces.instant.workspace import InstantWorkspace
 from heddle.adapters.workspaces.private import looks
 from heddle.adapters.workspaces.private.looks import MAPPED_NS, SETTLING_NS, Look, Stamp, sure
 from heddle.ports import Changes, Ran, Workspace
@@ -33,22 +34,33 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
 
 @dataclass
 class Readings:
-    """How often something was read in a box."""
+    """How often something was read, by git in a box or at a glance."""
 
-    count: int = 0
+    boxed: int = 0
+    glances: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.boxed + self.glances
 
 
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> Readings:
     """Counted; and what has been left alone for a moment counts as settled."""
     monkeypatch.setattr(looks, "SETTLING_NS", 50_000_000)
-    counted, run_in = Readings(), Box.run_in
+    counted, run_in, glance = Readings(), Box.run_in, InstantWorkspace.glance
 
     async def counting(self: Box, *told: Any, **more: Any) -> Ran:
-        counted.count += 1
+        counted.boxed += 1
         return await run_in(self, *told, **more)
 
+    async def glancing(self: InstantWorkspace) -> Changes | None:
+        found = await glance(self)
+        counted.glances += found is not None
+        return found
+
     monkeypatch.setattr(Box, "run_in", counting)
+    monkeypatch.setattr(InstantWorkspace, "glance", glancing)
     return counted
 
 
@@ -132,7 +144,7 @@ async def test_a_change_while_it_is_read_shows_in_the_next_look(
     yard: Yard, readings: Readings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = await yard.make(await yard.open())
-    await yard.run(workspace, WORK)
+    await yard.run(workspace, f"{WORK}; git add first")
     before = await settled(workspace, readings)
     await yard.run(workspace, "echo > second")
     run_in = Box.run_in

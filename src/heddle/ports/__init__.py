@@ -9,7 +9,7 @@ from heddle.ports.agents import Agent, AgentFound, Conversation, Dispatcher
 from heddle.ports.journal import Clock, Fence, Journal, SetAside
 from heddle.ports.maps import Foreseen, Mapped, Maps, Words
 from heddle.ports.previews import Dial, PreviewServer
-from heddle.ports.privates import PrivateGits
+from heddle.ports.privates import Entry, PrivateGits
 from heddle.ports.processes import (
     STREAM_LIMIT,
     Boxes,
@@ -50,6 +50,7 @@ __all__ = [
     "Conversation",
     "Dial",
     "Dispatcher",
+    "Entry",
     "Exit",
     "ExportFormat",
     "Exported",

@@ -1,10 +1,20 @@
 """Git directories of one session each: private refs, index and configuration over the repository's shared objects."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from heddle.core.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a tree is to hold at a path: git's mode (100644 or 100755) and the content; no mode: nothing."""
+
+    path: str
+    mode: str
+    data: bytes
 
 
 class PrivateGits(Protocol):
@@ -46,6 +56,13 @@ class PrivateGits(Protocol):
         """A git directory at `path`, detached at `commit`, without an index; a few small files and no process.
 
         `shared`: where the folders of `shared` are inside, in the same order.
+        """
+        ...
+
+    async def compose(self, commit: str, entries: Iterable[Entry]) -> str:
+        """The tree of a commit with these entries in the place of its own; O(entries). Raises OutsideError.
+
+        Its objects last until a ref keeps a commit of them.
         """
         ...
 

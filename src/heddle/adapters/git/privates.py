@@ -5,17 +5,19 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from heddle.adapters.git.composing import compose
 from heddle.adapters.git.inside import read_back
 from heddle.adapters.git.layers import AS_COMMITTED, difference, lay_over
 from heddle.adapters.git.objects import Store, require_id
 from heddle.adapters.git.snapshots import OUT
 from heddle.core.errors import Bug, OutsideError
 from heddle.core.snapshot import Snapshot
+from heddle.ports import Entry
 
 MTIME = 1_000_000_000
 """When every file of a base tree was last changed: long ago, so that git never takes it for a change of just now."""
@@ -130,6 +132,10 @@ class GitPrivates:
         for name, text in texts.items():
             (path / name).write_text(text)
         (path / "info" / "exclude").write_bytes(ignores)
+
+    async def compose(self, commit: str, entries: Iterable[Entry]) -> str:
+        """See the port."""
+        return await compose(self._store, commit, entries)
 
     def reader(self, tree: str, base: str, size_limit: int) -> tuple[str, ...]:
         """See the port."""

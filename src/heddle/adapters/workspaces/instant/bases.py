@@ -78,6 +78,19 @@ class Base:
                 return found or None
         return None
 
+    def find(self, name: str) -> tuple[str, os.stat_result] | None:
+        """As `entry`, with its facts and one question a layer, for a name whose folders are known to be no links."""
+        for tree in self.trees:
+            try:
+                path = f"{tree}/{name}"
+                about = os.lstat(path)
+            except FileNotFoundError:
+                continue
+            except NotADirectoryError:  # a folder of it is hidden, or a file by now
+                return None
+            return None if stat.S_ISCHR(about.st_mode) else (path, about)
+        return None
+
 
 class Bases:
     """The base trees of one repository, in `root`: one folder per commit, there whole or not at all."""

@@ -62,9 +62,16 @@ class LayerLayout(Layout):
     def is_pristine(self, start: str) -> bool:
         """Whether tree and git directory are as they were made for a commit, but for what readers leave behind."""
         try:
+            return not os.listdir(self.tree) and self.has_pristine_git(start)
+        except OSError:
+            return False
+
+    def has_pristine_git(self, start: str) -> bool:
+        """Whether the git directory is as it was made for a commit, but for what readers leave behind."""
+        try:
             written = set(os.listdir(self.git)) - MADE or set(os.listdir(self.git / "refs")) - KEPT
             head = load_document(self.git, "HEAD", len(start) + 2)
-            return not os.listdir(self.tree) and not written and head == f"{start}\n".encode()
+            return not written and head == f"{start}\n".encode()
         except OSError:
             return False
 

@@ -13,7 +13,10 @@ from heddle.adapters.workspaces.instant.layout import CACHES, LayerLayout, insid
 from heddle.adapters.workspaces.instant.workspace import InstantWorkspace
 from heddle.adapters.workspaces.private import Layout, PrivateWorkspace, PrivateWorkspaces
 from heddle.adapters.workspaces.private.disk import on_disk
-from heddle.ports import Boxes, Clock, PrivateGits, Repository, WorkspaceOrder, Worktrees
+from heddle.ports import Boxes, Change, Clock, PrivateGits, Repository, WorkspaceOrder, Worktrees
+
+REMEMBERED = 64
+"""Pairs of commits."""
 
 
 class InstantWorkspaces(PrivateWorkspaces):
@@ -41,6 +44,7 @@ class InstantWorkspaces(PrivateWorkspaces):
         self.bases = Bases(bases, repository, privates, clock)
         self.layers = Layers(layers, clock)
         self.measuring = asyncio.Lock()
+        self._between: dict[tuple[str, str], tuple[Change, ...]] = {}
 
     def layout(self, root: Path, id: str) -> LayerLayout:
         """See PrivateWorkspaces."""
@@ -84,6 +88,16 @@ class InstantWorkspaces(PrivateWorkspaces):
         await self.bases.sweep({marker.start for marker in markers}, older_than_s)
         await self.layers.sweep({name for marker in markers for name in marker.layers}, older_than_s)
         return deleted
+
+    async def between(self, base: str, start: str) -> tuple[Change, ...]:
+        """What differs between two commits. That never changes, and is asked for at each look."""
+        if base == start:
+            return ()
+        if (base, start) not in self._between:
+            if len(self._between) >= REMEMBERED:
+                self._between.clear()
+            self._between[base, start] = await self.repository.changes(base, start)
+        return self._between[base, start]
 
     def _furnish(self, draft: Layout, start: str, ignores: bytes) -> None:
         draft.make_rooms()

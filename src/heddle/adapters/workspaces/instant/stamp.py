@@ -40,16 +40,16 @@ def stamp(layout: LayerLayout) -> Stamp | None:
     taken_ns = time.time_ns()
     witness = _Witness()
     try:
-        with _opened(str(layout.tree)) as tree:
+        with opened(str(layout.tree)) as tree:
             witness.note("", os.fstat(tree), times=True)
             witness.walk(tree, "", times=True)
-        with _opened(str(layout.git)) as git:
+        with opened(str(layout.git)) as git:
             witness.walk(git, "", skip=OWN)
-        with _opened(_SYSTEM) as system:
+        with opened(_SYSTEM) as system:
             witness.settings(system, "gitconfig")
-        with _opened(str(layout.home)) as home:
+        with opened(str(layout.home)) as home:
             witness.settings(home, ".gitconfig")
-            with suppress(FileNotFoundError), _opened(".config", home) as config, _opened("git", config) as own:
+            with suppress(FileNotFoundError), opened(".config", home) as config, opened("git", config) as own:
                 witness.settings(own, "config")
                 witness.walk(own, "")
     except (OSError, _Odd):
@@ -89,7 +89,7 @@ class _Witness:
                 raise _Odd  # git follows links of its own directory
             self.note(path, about, times=times or not is_folder)
             if is_folder:
-                with _opened(name, folder) as inner:
+                with opened(name, folder) as inner:
                     self.walk(inner, f"{path}/", times=times, skip=skip)
 
     def settings(self, folder: int, name: str) -> None:
@@ -109,7 +109,8 @@ class _Witness:
 
 
 @contextmanager
-def _opened(name: str, within: int | None = None) -> Iterator[int]:
+def opened(name: str, within: int | None = None) -> Iterator[int]:
+    """A folder, open for the length of a block; a link in its place is an OSError."""
     folder = os.open(name, _FOLDER, dir_fd=within)
     try:
         yield folder

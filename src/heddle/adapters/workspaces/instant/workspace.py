@@ -1,11 +1,14 @@
 """One instant workspace: a layer over a base tree, which the kernel keeps and writes down when it likes."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from heddle.adapters.workspaces import faults, recovery
+from heddle.adapters.workspaces.instant.glance import MOST_BYTES, NotPlain, Part, glance, has_plain_head
 from heddle.adapters.workspaces.instant.layers import cache_of
 from heddle.adapters.workspaces.instant.layout import HOOKS, OUT, LayerLayout, view
 from heddle.adapters.workspaces.instant.stamp import stamp
@@ -68,9 +71,51 @@ class InstantWorkspace(PrivateWorkspace):
         """See the port."""
         return await _twice(super().changes)
 
-    async def _read(self, *, whole: bool) -> tuple[Snapshot, tuple[str, ...]]:
+    async def glance(self) -> Changes | None:
         """See PrivateWorkspace."""
+        known = await self._house.between(self.base, self._start)
+        parts = await self._glanced(tuple(change.path for change in known), self._house.max_file_bytes)
+        try:
+            found = None if parts is None else (*known, *(part.change for part in parts))
+        except NotPlain:
+            return None
+        return None if found is None else Changes(tuple(sorted(found, key=lambda change: os.fsencode(change.path))))
+
+    async def _glanced(self, known: tuple[str, ...], limit: int) -> tuple[Part, ...] | None:
+        """What the layer changes, where that can be told from outside and over the very base that its box was made over."""
+        marker, base = self._layout.load_marker(), self._house.bases.of(self._start)
+
+        def look() -> tuple[Part, ...] | None:
+            with suppress(OSError):
+                if marker is not None and base.is_whole and self._layout.beneath.read_text() == base.identity:
+                    return glance(self._layout, base, known, over_layers=bool(marker.layers), limit=limit)
+            return None
+
+        if not has_plain_head(self._layout):
+            return None
+        async with self._house.measuring:
+            return await asyncio.to_thread(look)
+
+    async def _read(self, *, whole: bool) -> tuple[Snapshot, tuple[str, ...]]:
+        """See PrivateWorkspace. Where the session's git is as it was made, all there is to keep is what was written."""
+        if whole and (found := await self._read_plain()) is not None:
+            return found, ()
         return await _twice(partial(super()._read, whole=whole))
+
+    async def _read_plain(self) -> Snapshot | None:
+        """All that is here, where that can be told from outside; None where git has to be asked."""
+        self.require_here()
+        start = self._start
+        pristine = await asyncio.to_thread(self._layout.has_pristine_git, start)
+        parts = await self._glanced((), MOST_BYTES) if pristine and await self.stamp() else None
+        if parts is None:
+            return None
+        try:
+            tree = await self._house.privates.compose(start, [part.entry for part in parts])
+        except OutsideError:
+            return None  # git knows better what is wrong
+        self.require_here()
+        return Snapshot(start, "", await self._house.repository.tree_of(start), tree)
 
     async def _take_over(self, told: bytes, *, whole: bool) -> tuple[Snapshot, tuple[str, ...]]:
         """See PrivateWorkspace. No change is told that is none of the session's but somebody's of the base.

@@ -24,6 +24,11 @@ class Stamp:
         """How long nothing had changed when it was taken; less than nothing when the clock was set back."""
         return self.taken_ns - self.youngest_ns
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether what it is of cannot change once more and keep its times."""
+        return self.age_ns > SETTLING_NS
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -43,6 +48,6 @@ class Look:
 
 def sure(before: Stamp | None, after: Stamp | None) -> Stamp | None:
     """The stamp of what was read between two, when nothing changed meanwhile nor could have unseen."""
-    if before is None or after is None or before.digest != after.digest or before.age_ns <= SETTLING_NS:
+    if before is None or after is None or before.digest != after.digest or not before.is_settled:
         return None
     return before

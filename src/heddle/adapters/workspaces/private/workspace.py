@@ -56,6 +56,10 @@ class PrivateWorkspace(ABC):
     async def stamp(self) -> Stamp | None:
         """Facts of all that a look depends on; None where they cannot be told cheaply."""
 
+    async def glance(self) -> Changes | None:
+        """What a look tells, found without git; None where git has to be asked."""
+        return None
+
     @abstractmethod
     async def is_untouched(self) -> bool:
         """Whether there certainly is nothing here but the commit it started from: nobody wrote, nothing was included."""
@@ -114,6 +118,10 @@ class PrivateWorkspace(ABC):
         known = self._house.looks.get((self.id, self.base))
         if known is not None and known.holds(before):
             return known.changes
+        glanced = None if before is None else await self.glance()
+        if glanced is not None:
+            self._house.looks[self.id, self.base] = Look(glanced, b"", await self._lasting(before))
+            return glanced
         if await self.is_untouched() and self._start == self.base:
             return Changes(())
         async with self._reading(whole=False) as told:
@@ -122,8 +130,12 @@ class PrivateWorkspace(ABC):
             else:
                 snapshot, _ = await self._take_over(told, whole=False)
                 found = await results.changes(self._house.repository, self.base, snapshot)
-        self._house.looks[self.id, self.base] = Look(found, told, sure(before, await self.stamp()))
+        self._house.looks[self.id, self.base] = Look(found, told, await self._lasting(before))
         return found
+
+    async def _lasting(self, before: Stamp | None) -> Stamp | None:
+        """The stamp of what was read since `before`; None when it may change unseen."""
+        return sure(before, await self.stamp()) if before is not None and before.is_settled else None
 
     async def collect(self, message: str) -> Collected:
         """See the port."""
