@@ -204,6 +204,7 @@ def test_the_timeline_tells_of_the_tracker() -> None:
             e.TaskClosed("person:p", "done"),
             e.RunRebased("m1"),
             e.RulesGiven("s", 1, "m2"),
+            e.DriftGiven("s", 1, "m2", ("a", "b")),
         )
     )
     assert [line.text for line in told] == [
@@ -215,6 +216,7 @@ def test_the_timeline_tells_of_the_tracker() -> None:
         "closed: done",
         "main moved before it began: it begins on m1",
         "its agent is told how the rules changed up to m2",
+        "its agent is told how main changed a, b up to m2",
     ]
 
 

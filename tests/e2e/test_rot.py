@@ -1,5 +1,6 @@
 """What a session knows comes apart from what is: it is seen, named, and acted upon."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,39 @@ async def test_c4_what_cannot_be_looked_at_is_unknown_and_no_board_fails_for_it(
         (tmp_path / "repo" / ".git" / "refs" / "heads" / "main").write_text("none\n")
         rot = await seen(fleet, 0)
         assert rot["unknown"][0].startswith("main cannot be looked at: ") and rot["signs"] == []
+
+
+@pytest.mark.parametrize("path", ["b2.txt", "c.txt"])
+async def test_d1_a_session_hears_once_how_main_changed_its_files_before_it_is_done(tmp_path: Path, path: str) -> None:
+    """And where its task stands, for its context is nearly full. With a file that is not its own, the control, it is done."""
+    waits = f"touch {tmp_path}/works; until [ -e {tmp_path}/changed ]; do sleep 0.02; done"
+    mended = [{"do": "write", "path": "b.txt", "text": "mended\n"}, {"do": "ask", "text": "sure?"}]
+    scenes = [
+        scene("execute", *mended, {"do": "document", "text": "mended\n"}, task=r"(?s)\+another.*once more, as data"),
+        scene(
+            "execute",
+            {"do": "write", "path": "b.txt", "text": "as planned\n"},
+            {"do": "usage", "input": 170_000},
+            {"do": "run", "command": waits},
+            {"do": "document", "text": "done\n"},
+        ),
+    ]
+    async with heddle(tmp_path, make_repository(tmp_path / "repo"), scenes, TIER) as fleet:
+        await fleet.start("write b", lane="quick", scope=["b.txt", "b2.txt"], checks=["test -s b.txt"])
+        async with asyncio.timeout(30):
+            while not (tmp_path / "works").exists():
+                await asyncio.sleep(0.02)
+        commit(fleet, path, "another\n")
+        (tmp_path / "changed").touch()
+        if path == "b2.txt":
+            await fleet.until_kind("T1", "question-asked")
+            await seen(fleet, 21, ("context", "refresh"))  # of the file it knows
+        (row,) = await fleet.until("T1")
+        assert row["status"] == "landed", row["why"]
+        given = [
+            event["data"]
+            for event in (await fleet.call("events", task="T1"))["events"]
+            if event["kind"] == "drift-given"
+        ]
+    assert [(one["turn"], one["paths"]) for one in given] == ([(1, ["b2.txt"])] if path == "b2.txt" else [])
+    assert git(tmp_path / "repo", "show", "main:b.txt") == ("mended" if path == "b2.txt" else "as planned")

@@ -163,6 +163,18 @@ class RulesGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftGiven:
+    """A session is told how main, at `commit`, has these files otherwise than it knew them, in the message that follows its
+    turn of that number; decided before it is sent.
+    """
+
+    session: str
+    turn: int
+    commit: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class QuestionAsked:
     """The agent waits for an answer."""
 
@@ -465,6 +477,7 @@ Event: TypeAlias = (
     | SessionUnparked
     | AgentPassedOver
     | RulesGiven
+    | DriftGiven
     | WritesDiscarded
     | ScopeViolated
     | ResearchDelivered

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from heddle.core import events as e
 from heddle.core.claim import Claim
@@ -26,6 +26,29 @@ from heddle.core.run import (
 )
 from heddle.core.task import STAGES, Stage, first_stage, stage_after
 
+_PassedBy: TypeAlias = (
+    e.TaskAdded
+    | e.TearDownFailed
+    | e.AgentPassedOver
+    | e.RulesGiven
+    | e.DriftGiven
+    | e.WritesDiscarded
+    | e.RepositoryAdded
+    | e.CommandsApproved
+    | e.AgentAnswered
+    | e.ToolUsed
+    | e.PermissionDecided
+    | e.UsageRecorded
+    | e.ContextRecorded
+    | e.LimitRecorded
+    | e.TurnRecorded
+    | e.SessionEnded
+    | e.NoteWritten
+    | e.NotesGiven
+    | e.PathsClaimed
+)
+"""What changes nothing about a run."""
+
 
 def fold(records: Iterable[e.Recorded]) -> Run | None:
     """The run that a task's stream tells of; None while the stream holds no task."""
@@ -46,6 +69,8 @@ def evolve(run: Run, record: e.Recorded) -> Run:
 
 
 def _evolve(run: Run, event: e.Event, position: int) -> Run:
+    if isinstance(event, _PassedBy):
+        return run
     match event:
         case e.TaskEdited() | e.TaskClosed() | e.TaskClaimed() | e.ClaimReleased():
             return _tracked(run, event)
@@ -82,27 +107,6 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             | e.ProgressReported()
         ):
             return _presence(run, event)
-        case (
-            e.TaskAdded()
-            | e.TearDownFailed()
-            | e.AgentPassedOver()
-            | e.RulesGiven()
-            | e.WritesDiscarded()
-            | e.RepositoryAdded()
-            | e.CommandsApproved()
-            | e.AgentAnswered()
-            | e.ToolUsed()
-            | e.PermissionDecided()
-            | e.UsageRecorded()
-            | e.ContextRecorded()
-            | e.LimitRecorded()
-            | e.TurnRecorded()
-            | e.SessionEnded()
-            | e.NoteWritten()
-            | e.NotesGiven()
-            | e.PathsClaimed()
-        ):
-            return run
         case _:  # pragma: no cover
             assert_never(event)
 

@@ -67,7 +67,7 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"{stage} begins (attempt {attempt})"
         case e.SessionStarted() | e.SessionFrozen() | e.SessionParked() | e.SessionUnparked():
             return _of_session(event)
-        case e.AgentPassedOver() | e.RulesGiven():
+        case e.AgentPassedOver() | e.RulesGiven() | e.DriftGiven():
             return _of_session(event)
         case e.RivalsStarted(tasks):
             return f"{', '.join(tasks)} compete with it"
@@ -156,7 +156,13 @@ def _steered(
 
 
 def _of_session(
-    event: e.SessionStarted | e.SessionFrozen | e.SessionParked | e.SessionUnparked | e.AgentPassedOver | e.RulesGiven,
+    event: e.SessionStarted
+    | e.SessionFrozen
+    | e.SessionParked
+    | e.SessionUnparked
+    | e.AgentPassedOver
+    | e.RulesGiven
+    | e.DriftGiven,
 ) -> str:
     match event:
         case e.SessionStarted(_, agent, _, _, _, tier):
@@ -169,6 +175,8 @@ def _of_session(
             return "its session goes on"
         case e.AgentPassedOver(_, _, agent, why):
             return f"agent {agent} was not taken: {why}"
+        case e.DriftGiven(_, _, commit, paths):
+            return f"its agent is told how main changed {', '.join(paths[:3])} up to {commit[:12]}"
         case e.RulesGiven(_, _, commit):
             return f"its agent is told how the rules changed up to {commit[:12]}"
         case _:  # pragma: no cover

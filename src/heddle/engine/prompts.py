@@ -72,13 +72,26 @@ def ruled(differences: str) -> str:
     return f"{told}\n{fenced('changed rules', differences)}\n"
 
 
-def news(run: Run, stage: Stage, notes: Sequence[Note], rules: str, out: str) -> str:
+def drifted(changes: str) -> str:
+    """How main changed files that the session relies on, as data; "" when it did not."""
+    if not changes:
+        return ""
+    told = "The branch that your work is to land on has files otherwise than you know them. Your work is merged with these changes."
+    return f"{told}\n{fenced('changed files', changes)}\n"
+
+
+def told_again(run: Run) -> str:
+    """Where the run stands, for a session whose context is nearly full: what it heard first may be lost to it."""
+    return f"\n{fenced('task as it stands, once more', handoff(run))}\n"
+
+
+def news(run: Run, stage: Stage, notes: Sequence[Note], rules: str, changes: str, out: str) -> str:
     """The turn in which a session that believes it is done hears what changed meanwhile; "" when nothing did."""
-    if not notes and not rules:
+    if not notes and not rules and not changes:
         return ""
     parts = ["While you worked, others left notes about what you touch."] if notes else []
     parts += ["If something here makes your work wrong, mend it and its document; else change nothing."]
-    return f"{_head(run, stage, out)}\n\n{' '.join(parts)}\n\n{noted(notes)}{ruled(rules)}"
+    return f"{_head(run, stage, out)}\n\n{' '.join(parts)}\n\n{noted(notes)}{ruled(rules)}{drifted(changes)}"
 
 
 def answered(run: Run, stage: Stage, answers: Sequence[tuple[str, str]], out: str) -> str:

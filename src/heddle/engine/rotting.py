@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 
 from heddle.core import events as e
-from heddle.core.claim import attempt_of
 from heddle.core.errors import HeddleError
 from heddle.core.rot import Facts, Rot, cited, rot
 from heddle.core.rules.files import is_rules
 from heddle.core.run import Active, Run
 from heddle.engine.noting import Noting
+from heddle.engine.refreshing import is_its
+from heddle.engine.ruling import told_before
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside
 from heddle.engine.world import Worlds
@@ -44,22 +45,25 @@ class Rotting:
             self._known[run.task.id] = (session, rot(facts))
 
     async def _facts(self, run: Run, session: str, tip: str) -> Facts:
-        rules = await self._worlds.changed(run, self._since(run, session, e.RulesGiven), tip)
-        moved = await self._worlds.changed(run, run.base, tip)
+        rules = told_before(self._runs, run, session, e.RulesGiven, resumed=True)
+        ruled = await self._worlds.changed(run, rules[-1].commit if rules else run.base, tip)
+        moved = await self._untold(run, session, tip)
         return Facts(
             run.stage,
-            tuple(path for path in rules if is_rules(path)),
+            tuple(path for path in ruled if is_rules(path)),
             tuple(path for path in moved if is_its(run, path)),
             await self._notes(run, session),
             self._runs.tally(f"session:{session}").context,
             cited(run.research, moved),
         )
 
-    def _since(self, run: Run, session: str, kind: type[e.RulesGiven]) -> str:
-        """The commit of which the session, or the one whose conversation it goes on with, was told last."""
-        facts = (record.event for record in reversed(self._runs.history(run.task.id)))
-        told = (fact for fact in facts if isinstance(fact, kind) and attempt_of(fact.session) == attempt_of(session))
-        return next((fact.commit for fact in told), run.base)
+    async def _untold(self, run: Run, session: str, tip: str) -> tuple[str, ...]:
+        """What main changed since the run's base, without what the session was told of as it is now."""
+        moved = list(await self._worlds.changed(run, run.base, tip))
+        for told in told_before(self._runs, run, session, e.DriftGiven, resumed=True):
+            since = frozenset(await self._worlds.changed(run, told.commit, tip))
+            moved = [path for path in moved if path in since or path not in told.paths]
+        return tuple(moved)
 
     async def _notes(self, run: Run, session: str) -> tuple[str, ...]:
         key = run.task.repository
@@ -71,8 +75,3 @@ class Rotting:
 def session_of(run: Run) -> str:
     """The session that works for the run, or whose conversation waits; "" when there is none."""
     return run.at_work.session if isinstance(run.activity, Active) and run.at_work else ""
-
-
-def is_its(run: Run, path: str) -> bool:
-    """Whether a run may write a path; who has not said where it writes may write it. Rules are told apart from the rest."""
-    return not is_rules(path) and (not run.scope.declared or run.scope.covers(path))

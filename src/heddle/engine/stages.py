@@ -22,6 +22,7 @@ from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
 from heddle.engine.noting import Noting
 from heddle.engine.prompts import answered, going_on, news, noted, prompt, repair, resumption, ruled
+from heddle.engine.refreshing import OnceMore, Refreshing
 from heddle.engine.reporting import uncited
 from heddle.engine.roles import Roles
 from heddle.engine.ruling import Ruling
@@ -43,7 +44,7 @@ class AgentStage:
         self.attempt = run.attempt(run.stage)
         self.role = Role(run.task.role, "")
         self.installer = Installer(outside, site, settings)
-        self.noting, self.ruling = Noting(runs, site), Ruling(runs, site)
+        self.noting, self.ruling, self.refreshing = Noting(runs, site), Ruling(runs, site), Refreshing(runs, site)
 
     @property
     def run(self) -> Run:
@@ -139,7 +140,7 @@ class AgentStage:
         access = Access.WRITE if self.stage is Stage.EXECUTE else Access.READ
         redact = Redactor((*self.installer.redact.values, *filter(None, (opening.token,))))
         notes = await self.noting.at_start(self.run, id, self.run.scope, f"{self.key}.{number - 1}" if resume else "")
-        rules = await self.ruling.at_start(self.run, id)
+        rules = await self.ruling.at_start(self.run, id, resumed=bool(resume))
         text = self._text_for(number, resume, workspace.out) + noted(notes) + ruled(rules)
         places = (workspace.tree, workspace.out)
         brief = Brief(id, text, access, *places, choice.model, resume, tools=bool(opening.socket))
@@ -159,9 +160,14 @@ class AgentStage:
         async def heard(turn: int) -> str:
             if access is Access.READ:
                 return ""
-            rules = await self.ruling.after(self.run, id, turn, decided=self.noting.decided(id, turn))
+            resumed, decided = bool(resume), self.noting.decided(id, turn)
+            rules = await self.ruling.after(self.run, id, turn, resumed=resumed, decided=decided)
+            changes = await self.refreshing.after(self.run, id, turn, look, resumed=resumed, decided=decided)
             notes = await self.noting.after(self.run, id, turn, self.run.scope, workspace.changes)
-            return news(self.run, self.stage, notes, rules, workspace.out)
+            text = news(self.run, self.stage, notes, rules, changes, workspace.out)
+            return text and text + once_more()
+
+        once_more = OnceMore(self.runs, self.task, id)
 
         scope = self.run.scope if access is Access.WRITE else Scope()
         session = Session(
@@ -181,10 +187,10 @@ class AgentStage:
             park_s=self.settings.park_s if agent.capabilities.resume else 0.0,
             redact=redact,
             news=heard,
-            repair=lambda complaint: repair(self.stage, complaint, workspace.out),
+            repair=lambda complaint: repair(self.stage, complaint, workspace.out) + once_more(),
             alive=lambda: self.runs.hear(id, self.outside.clock.now()),
             asking=Asking(self.runs, self.task, id),
-            answered=lambda answers: answered(self.run, self.stage, answers, workspace.out),
+            answered=lambda answers: answered(self.run, self.stage, answers, workspace.out) + once_more(),
         )
         return await session.play()
 
