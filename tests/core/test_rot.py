@@ -26,6 +26,14 @@ def test_a_session_that_knows_all_has_no_score_and_no_reason() -> None:
 @pytest.mark.parametrize(
     ("fact", "reason", "score", "text", "writing", "reading"),
     [
+        (
+            {"rules": ("lat\udce9in/AGENTS.md",)},
+            "rules",
+            20,
+            "the rules on main are others: lat?in/AGENTS.md",
+            "note",
+            "note",
+        ),
         ({"rules": ("AGENTS.md",)}, "rules", 20, "the rules on main are others: AGENTS.md", "note", "note"),
         ({"drifted": ("a.py",)}, "drift", 10, "main changed its files: a.py", "refresh", "watch"),
         ({"drifted": MANY}, "drift", 50, "main changed its files: f0, f1, f2, f3, f4 and 2 more", "refresh", "watch"),
@@ -75,6 +83,8 @@ def test_what_cannot_be_known_is_named_and_counts_for_nothing() -> None:
         ("nota.py", "a.py", False),
         ("the file 'odd name.txt' says so", "odd name.txt", True),
         ("", "a.py", False),
+        ("see:a.py", "a.py", True),
+        ("." * 200_000 + "x:" + ":1" * 200_000 + "/" * 200_000, "a.py", False),  # and it takes no time
         ("Makefile:3: the tests.", "Makefile", True),
         ("/a.py", "src/a.py", False),
     ],

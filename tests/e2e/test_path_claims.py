@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from heddle.adapters.journal.memory import MemoryJournal
+from heddle.core import events as e
+from heddle.core.claim import PathClaim
+from heddle.core.task import Lane, Stage, Task
+from heddle.engine.runs import Runs
 from support.fleet import Heddle, heddle, make_repository, scene, writes
 
 TIER = '[sandbox]\ntier = "0"\n'
@@ -64,3 +69,33 @@ async def test_a_claim_of_a_session_that_is_silent_ends_with_its_lease(
         assert "result-delivered" not in await fleet.kinds("T1")
         (tmp_path / "go").touch()
         assert (await fleet.until("T1"))[0]["status"] == "landed"
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+
+async def test_a_lease_is_renewed_by_what_a_session_does_and_ends_with_its_attempt_also_after_a_restart() -> None:
+    clock, session = Hand(), "T1-1-execute-1.1"
+    journal = MemoryJournal(clock)
+    runs = Runs(journal)
+    begun = (e.RunStarted(1, "m0"), e.StageStarted(Stage.EXECUTE, 1, "T1-1-execute-1"))
+    await runs.record("T1", e.TaskAdded(Task("T1", "r", "/r", "main", "do it", Lane.QUICK)), *begun)
+    claim = PathClaim("T1", session, ("a.txt",), 30.0, 30.0)
+    await runs.claim_paths("r", claim, 0.0)
+    for clock.at in (20.0, 45.0):
+        await runs.record_other(f"session:{session}", e.ToolUsed(1, "run", "make", ()))
+    again = Runs(journal)
+    await again.load()
+    for one in (runs, again):
+        assert (one.path_claims("r", 74.0), one.path_claims("r", 75.0)) == ((claim,), ())
+    runs.hear(session, 70.0)
+    assert runs.path_claims("r", 99.0) == (claim,)
+    await runs.record("T1", e.StageFailed(Stage.EXECUTE, 1, "stalled", "no"))
+    assert runs.path_claims("r", 70.0) == ()

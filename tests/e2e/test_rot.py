@@ -45,7 +45,8 @@ async def seen(fleet: Heddle, score: int, *signs: tuple[str, str]) -> dict[str, 
     """The rot of T1's session as board and `why` tell it alike: its score, and reasons with their reactions."""
     board = (await fleet.call("board"))["tasks"][0]
     rot: dict[str, Any] = (await fleet.call("task.why", task="T1"))["rot"]
-    assert board["rot"] == rot
+    sessions = (await fleet.call("session.list", task="T1"))["sessions"]
+    assert board["rot"] == rot == sessions[-1]["rot"] and all(one["rot"] is None for one in sessions[:-1])
     assert (rot["score"], [(sign["reason"], sign["reaction"]) for sign in rot["signs"]]) == (score, list(signs))
     assert any(flag.startswith("rot ") for flag in board["flags"]) == (score >= 10)
     return rot

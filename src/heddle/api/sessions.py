@@ -1,6 +1,7 @@
 """Sessions: which there are, and what they say."""
 
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from heddle.api.tasks import One
 from heddle.core import events as e
 from heddle.core.errors import HeddleError, UserError
 from heddle.core.redaction import Redactor
+from heddle.engine.rotting import session_of
 
 
 class Tail(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,10 +44,15 @@ async def attached(desk: Desk, asked: Attach) -> dict[str, Any]:
 
 
 async def listed(desk: Desk, asked: One) -> dict[str, Any]:
-    """Every session of a task with what it used and how it ended."""
+    """Every session of a task with what it used, how full its context was, how it ended, and how far it has come apart."""
     run = desk.require(asked.task)
+    await desk.fleet.rotting.look([run])
     started = [(r.event, r.at) for r in desk.runs.history(run.task.id) if isinstance(r.event, e.SessionStarted)]
-    return {"schema": "heddle.sessions/1", "sessions": [await _session(desk, event, at) for event, at in started]}
+    entries = [await _session(desk, event, at) for event, at in started]
+    rots = {session_of(run): desk.fleet.rotting.known(run)}
+    found = [rots.get(entry["session"]) for entry in entries]
+    told = [{**entry, "rot": asdict(rot) if rot else None} for entry, rot in zip(entries, found, strict=True)]
+    return {"schema": "heddle.sessions/1", "sessions": told}
 
 
 async def _session(desk: Desk, event: e.SessionStarted, at: float) -> dict[str, Any]:
@@ -62,6 +69,7 @@ async def _session(desk: Desk, event: e.SessionStarted, at: float) -> dict[str, 
         "ended": ended[-1].at if ended else None,
         "tools": len(tools),
         "last_tool": tools[-1] if tools else "",
+        "context": desk.runs.tally(f"session:{event.session}").context,
     }
 
 

@@ -132,18 +132,27 @@ def _crowded(context: tuple[int, int] | None) -> int:
 
 
 def _named(things: Sequence[str]) -> str:
-    return ", ".join(things[:MOST_NAMED]) + (f" and {len(things) - MOST_NAMED} more" if things[MOST_NAMED:] else "")
+    return ", ".join(map(shown, things[:MOST_NAMED])) + (
+        f" and {len(things) - MOST_NAMED} more" if things[MOST_NAMED:] else ""
+    )
 
 
-_END = re.compile(r"(?::\d[\d:,-]*|#L?\d[\dL-]*)?[.:!?]*$")
+def shown(path: str) -> str:
+    """A path in words that can be written: one whose name is not UTF-8 is read with lone surrogates, which cannot."""
+    return path.encode(errors="replace").decode()
+
+
 _BREAK = re.compile(r"[\s`'\"()\[\]{}<>,;|*]+")
+_LINES = re.compile(r"[:#]")
 
 
 def cited(text: str, paths: Iterable[str]) -> tuple[str, ...]:
     """Those of the paths that a text names: whole, or by their last parts where it names a folder too. Lines are not told
     apart: who cites one knows the file.
     """
-    words = {_END.sub("", word).removeprefix("./") for word in _BREAK.split(text)}
+    words = {
+        part.rstrip(".!?").removeprefix("./") for word in _BREAK.split(text) for part in (word, *_LINES.split(word))
+    }
     ends = {f"/{word}" for word in words if "/" in word.strip("/")}
     return tuple(path for path in paths if path in words or any(end in ends for end in _ends(path)) or _odd(path, text))
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 
 from heddle.core import events as e
-from heddle.core.rot import NEARLY_FULL, cited, fill
+from heddle.core.rot import NEARLY_FULL, cited, fill, shown
 from heddle.core.rules.files import is_rules
 from heddle.core.run import Run
 from heddle.engine.prompts import told_again
@@ -59,7 +59,7 @@ class Refreshing:
         sections = re.split(r"(?m)^(?=diff --git )", await self._site.repository.diff(old, new))
         lines = [line for one in sections if one.partition("\n")[0] in wanted for line in one.splitlines()]
         cut = ["[cut here: read the rest on the branch it is to land on]"] if lines[MOST_LINES:] else []
-        return "\n".join([", ".join(paths), *(line[:LONGEST_LINE] for line in lines[:MOST_LINES]), *cut])
+        return shown("\n".join([", ".join(paths), *(line[:LONGEST_LINE] for line in lines[:MOST_LINES]), *cut]))
 
 
 class OnceMore:

@@ -5,7 +5,7 @@ from heddle.core.cycle import Blocker, World
 from heddle.core.errors import HeddleError, SetupError
 from heddle.core.events import StageStarted
 from heddle.core.role import Role
-from heddle.core.rot import cited
+from heddle.core.rot import cited, shown
 from heddle.core.run import Active, HeldUp, Idle, Run
 from heddle.core.scope import Scope
 from heddle.core.settings import Settings
@@ -74,6 +74,7 @@ class Worlds:
         approved = self._runs.approved(run.task.repository) | set(run.task.checks)
         executing = isinstance(run.activity, Idle) and run.stage is Stage.EXECUTE
         resting = isinstance(run.activity, Idle) and run.stage in (Stage.PLAN, Stage.EXECUTE)
+        tip = await self.tip(run) if resting else ""
         return World(
             gates=settings.gates,
             delegations=settings.delegations,
@@ -85,8 +86,8 @@ class Worlds:
             ahead=self._ahead(run),
             meets=self._meets(run) if executing else None,
             claimed=self._claimed(run) if executing else None,
-            outdated=await self._outdated(run) if executing else None,
-            aged=await self._aged(run) if resting and run.result is None else None,
+            outdated=await self._outdated(run, tip) if executing else None,
+            aged=await self._aged(run, tip) if resting and run.result is None else None,
             bounds=settings.bounds,
             now=self._outside.clock.now(),
             rivals=tuple(map(standing, self._runs.rivals(run))),
@@ -193,20 +194,22 @@ class Worlds:
                 return (claim.task, *meeting)
         return None
 
-    async def _outdated(self, run: Run) -> tuple[str, str] | None:
+    async def _outdated(self, run: Run, tip: str) -> tuple[str, str] | None:
         """Where main is, when it changed what the plan means to write."""
-        tip = await self.tip(run)
         changed = await self.changed(run, run.base, tip)
         touched = [path for path in changed if not run.scope.declared or run.scope.covers(path)]
-        return (tip, f"'{touched[0]}' changed on {run.task.branch} since the plan was made") if touched else None
+        return (tip, f"'{shown(touched[0])}' changed on {run.task.branch} since the plan was made") if touched else None
 
-    async def _aged(self, run: Run) -> tuple[str, str] | None:
+    async def _aged(self, run: Run, tip: str) -> tuple[str, str] | None:
         """Where main is, when it changed what the research cites. Rivals are not torn apart for that."""
         if not run.research or self._runs.rivals(run):
             return None
-        tip = await self.tip(run)
         found = cited(run.research, await self.changed(run, run.base, tip))
-        return (tip, f"'{found[0]}', which the research cites, changed on {run.task.branch} since") if found else None
+        return (
+            (tip, f"'{shown(found[0])}', which the research cites, changed on {run.task.branch} since")
+            if found
+            else None
+        )
 
     async def changed(self, run: Run, old: str, new: str) -> tuple[str, ...]:
         """Paths that differ between two commits of the run's repository."""

@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
         for entry in told["sessions"]:
             ended = when(entry["ended"]) if entry["ended"] else "lives"
             tools = f"{entry['tools']} tool calls"
+            tools += f", rot {entry['rot']['score']}" if entry.get("rot") else ""
             say(f"{entry['session']:<28} {clean(entry['agent']):<10} {when(entry['began'])} - {ended:<8}  {tools}")
         return 0
     told = call("session.tail", session=args.what, bytes=args.bytes)
