@@ -270,16 +270,16 @@ def test_c1_paths_that_somebody_claims_are_nobody_elses(
 def test_a_lease_on_paths_goes_on_while_its_session_is_heard_from_and_never_comes_back() -> None:
     board, claim = PathClaims(), PathClaim("T1", "T1-1-execute-1.1", ("src/**",), 30.0, 30.0)
     board.take(claim)
-    board.hear("T1-1-execute-1.1", 20.0)
-    board.hear("T2-1-execute-1.1", 40.0)  # another's
+    board.renew("T1-1-execute-1.1", 20.0)
+    board.renew("T2-1-execute-1.1", 40.0)  # another's
     assert (board.holding(49.0), board.holding(50.0)) == ((claim,), ())
-    board.hear("T1-1-execute-1.2", 45.0)  # the same conversation, in the attempt's next session
+    board.renew("T1-1-execute-1.2", 45.0)  # the same conversation, in the attempt's next session
     assert board.holding(74.0) == (claim,)
-    board.hear("T1-1-execute-1.1", 80.0)  # somebody may have relied on its end
+    board.renew("T1-1-execute-1.1", 80.0)  # somebody may have relied on its end
     assert board.holding(81.0) == ()
     fixed = PathClaim("T1", "T1-1-execute-1.1", ("a",), 100.0)  # of before leases
     board.take(fixed)
-    board.hear("T1-1-execute-1.1", 99.0)
+    board.renew("T1-1-execute-1.1", 99.0)
     assert (board.holding(99.0), board.holding(100.0)) == ((fixed,), ())
     board.take(PathClaim("T1", "T1-1-execute-1.1", (), 200.0, 30.0))
     assert board.holding(100.0) == ()

@@ -95,7 +95,7 @@ async def test_a_lease_is_renewed_by_what_a_session_does_and_ends_with_its_attem
     await again.load()
     for one in (runs, again):
         assert (one.path_claims("r", 74.0), one.path_claims("r", 75.0)) == ((claim,), ())
-    runs.hear(session, 70.0)
+    runs.renew(session, 70.0)
     assert runs.path_claims("r", 99.0) == (claim,)
     await runs.record("T1", e.StageFailed(Stage.EXECUTE, 1, "stalled", "no"))
     assert runs.path_claims("r", 70.0) == ()

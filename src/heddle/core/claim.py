@@ -80,7 +80,7 @@ class PathClaims:
         attempt = attempt_of(claim.session)
         self._claims[attempt], self._until[attempt] = claim, claim.until
 
-    def hear(self, session: str, at: float) -> None:
+    def renew(self, session: str, at: float) -> None:
         """A sign of life. A lease that has run out stays so: somebody else may have relied on it."""
         attempt = attempt_of(session)
         if self._until.get(attempt, 0.0) > at:

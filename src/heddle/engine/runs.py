@@ -186,11 +186,11 @@ class Runs:
         run = self._runs.get(claim.task)
         return run is not None and run.activity == Active(attempt_of(claim.session))
 
-    def hear(self, session: str, at: float) -> None:
-        """A session gave a sign of life."""
+    def renew(self, session: str, at: float) -> None:
+        """A session gave a sign of life, so its claims hold on."""
         run = self._runs.get(session.partition("-")[0])
         if run is not None:
-            self._path_claims[run.task.repository].hear(session, at)
+            self._path_claims[run.task.repository].renew(session, at)
 
     def approved(self, repository: str) -> frozenset[str]:
         """The commands that a person allowed in a repository."""
@@ -288,7 +288,7 @@ class Runs:
         else:
             self._count(record, name)
             if kind == "session":
-                self.hear(name, record.at)
+                self.renew(name, record.at)
 
     def _count(self, record: Recorded, name: str) -> None:
         tally = self._tallies[record.stream]

@@ -188,7 +188,7 @@ class AgentStage:
             redact=redact,
             news=heard,
             repair=lambda complaint: repair(self.stage, complaint, workspace.out) + once_more(),
-            alive=lambda: self.runs.hear(id, self.outside.clock.now()),
+            alive=lambda: self.runs.renew(id, self.outside.clock.now()),
             asking=Asking(self.runs, self.task, id),
             answered=lambda answers: answered(self.run, self.stage, answers, workspace.out) + once_more(),
         )
