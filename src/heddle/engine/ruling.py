@@ -37,7 +37,7 @@ class Ruling:
         begun = any(isinstance(fact, e.SessionStarted) and fact.session == session for fact in self._facts(run))
         return await self._tell(run, session, 0, resumed=resumed, known_only=begun)
 
-    async def after(self, run: Run, session: str, turn: int, *, resumed: bool, decided: bool) -> str:
+    async def after(self, run: Run, session: str, turn: int, *, decided: bool, resumed: bool = False) -> str:
         """How they differ from what the session was told last, after its turn of that number; "" when they do not.
         `decided`: whether it is settled what the session hears then (D1).
         """
