@@ -1,6 +1,6 @@
 """The holder's end of a door: a person comes through it, and the process begins with them and ends with them.
 
-Frames as in box/minder.py. The holder says {"terminal": BOOL}; the visitor answers with the terminal to be like
+Frames as in box/frames.py. The holder says {"terminal": BOOL}; the visitor answers with the terminal to be like
 (`size`, `modes`), or sends three descriptors along. {"started": true} has the terminal's outer end with it; else it is
 {"failed": "..."}. Then the visitor may send {"signal": N}, and hears {"ended": ...} as exit.json has it.
 """
@@ -11,7 +11,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
-from heddle.holder.box.minder import receive, tell
+from heddle.holder.box.frames import receive, tell
 from heddle.holder.child import listen, run_visited
 from heddle.holder.link import peer_uid
 

@@ -16,7 +16,7 @@ import tty
 from contextlib import suppress
 from typing import Any
 
-from heddle.holder.box.minder import receive, tell
+from heddle.holder.box.frames import receive, tell
 from heddle.holder.terminal import modes_of
 
 CLOSED = 7

@@ -1,7 +1,6 @@
 """What a worktree holds, as objects, without touching it: everything happens in a copy of its index."""
 
 import os
-import shutil
 import signal
 import stat
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -88,7 +87,8 @@ def _copy_index(source: Path, copy: Path) -> None:
     """With its time: git doubts what it knows of every file that changed no earlier than its index was written."""
     with suppress(FileNotFoundError), source.open("rb") as known, copy.open("wb") as file:
         written_ns = os.fstat(known.fileno()).st_mtime_ns
-        shutil.copyfileobj(known, file, 1 << 20)
+        while piece := known.read(1 << 20):
+            file.write(piece)
         file.flush()  # what is written afterwards would set the time anew
         os.utime(copy, ns=(written_ns, written_ns))
 

@@ -18,7 +18,7 @@ from heddle.adapters.sandbox.held import HeldProcess
 from heddle.adapters.sandbox.holders import Holders, needs_view
 from heddle.adapters.sandbox.pipes import require_within, write_all
 from heddle.core.errors import OutsideError, Refused
-from heddle.holder.box.minder import receive, tell
+from heddle.holder.box.frames import receive, tell
 from heddle.ports import Command, Ran, Streams, View
 
 BRIDGE = """

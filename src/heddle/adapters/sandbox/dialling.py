@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 
 from heddle.core.errors import OutsideError
-from heddle.holder.box.minder import receive, tell
+from heddle.holder.box.frames import receive, tell
 from heddle.ports import STREAM_LIMIT, Streams
 
 PATIENCE_S = 5.0

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from heddle.holder.box.minder import receive, tell
+from heddle.holder.box.frames import receive, tell
 
 PATIENCE_S = 30.0
 """How long a box may take to answer that something was started, or that all of it has ended."""

@@ -1,29 +1,27 @@
 """The parent of one command inside a box: starts it, tells how it ended, and leaves nothing of it behind.
 
-Frames are JSON with a length of four bytes before them. The first one says what to run and comes with three
-descriptors, or with a `terminal` to be made, whose outer end is then the answer's. Or it is {"listen": [HOST, PORT]},
-which is answered with a listening socket, or {"dial": PORT}, answered with a connected one.
+The first frame says what to run and comes with three descriptors, or with a `terminal` to be made, whose outer end is
+then the answer's. Or it is {"listen": [HOST, PORT]}, which is answered with a listening socket, or {"dial": PORT},
+answered with a connected one.
 Later ones are {"signal": N}, {"freeze": true or false} and {"end": true}. Answers are {"pid": N, "freezes": true} or
 {"failed": "..."}, to "freeze" {"frozen": true or false}, then {"ended": WAIT STATUS} and, once nothing is left,
 {"gone": true}. When the other end leaves, everything ends.
 """
 
-import json
 import os
 import select
 import signal
 import socket
-import struct
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from heddle.holder.box.frames import receive, tell
 from heddle.holder.freezer import Freezer
 from heddle.holder.program import start_program
 from heddle.holder.reaper import become_subreaper, end_all, reap, send
 from heddle.holder.terminal import controlled_by, open_terminal
 
-FRAME_LIMIT = 16 * 1024 * 1024
 BIND_S = 2.0
 """How long an address may be taken before it counts as taken."""
 
@@ -160,46 +158,3 @@ def dial(connection: socket.socket, port: int) -> None:
         except OSError as error:
             failure = failure or error.strerror or str(error)
     tell(connection, {"failed": failure})
-
-
-def tell(connection: socket.socket, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
-    """Send a frame. Raises OSError."""
-    data = json.dumps(message).encode()
-    frame = struct.pack("=I", len(data)) + data
-    if descriptors:
-        sent = socket.send_fds(connection, [frame], descriptors)
-        frame = frame[sent:]
-    connection.sendall(frame)
-
-
-def receive(connection: socket.socket, descriptors: int = 0) -> tuple[dict[str, Any] | None, list[int]]:
-    """A frame and what came with it (all of the descriptors, or none); None at the end.
-
-    Raises ValueError for a frame that makes no sense.
-    """
-    head, fds = _exactly(connection, 4, descriptors)
-    if not head:
-        return None, fds
-    size = struct.unpack("=I", head)[0]
-    if size > FRAME_LIMIT:
-        raise ValueError(size)
-    message = json.loads(_exactly(connection, size)[0])
-    if not isinstance(message, dict) or len(fds) not in (0, descriptors):
-        raise ValueError(message)
-    return message, fds
-
-
-def _exactly(connection: socket.socket, size: int, descriptors: int = 0) -> tuple[bytes, list[int]]:
-    data, fds = bytearray(), list[int]()
-    while len(data) < size:
-        if descriptors:
-            piece, came, _, _ = socket.recv_fds(connection, size - len(data), descriptors)
-            for fd in came:
-                os.set_inheritable(fd, False)
-            fds += came
-        else:
-            piece = connection.recv(size - len(data))
-        if not piece:
-            break
-        data += piece
-    return bytes(data) if len(data) == size else b"", fds
