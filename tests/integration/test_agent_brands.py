@@ -131,6 +131,21 @@ async def test_a_program_that_is_not_there_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_program_is_asked_again_once_it_is_another_and_until_it_will_do(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    for version, status in (("2.1.10", 0), ("2.1.11", 0), ("2.1.12", 1)):
+        brand = program(tmp_path, f"echo x >> {asked}; echo {version}; exit {status}")
+        asked.write_text("")
+        for _ in range(3):
+            if status == 0:
+                assert await run_version(brand) == version
+            else:
+                with pytest.raises(SetupError):
+                    await run_version(brand)
+        assert asked.read_text() == ("x\n" if status == 0 else "x\nx\nx\n")
+
+
+@pytest.mark.asyncio
 async def test_a_brand_without_a_way_to_ask_has_an_unknown_version() -> None:
     assert await run_version(Brand(name="mine", protocol="acp", command=("x",))) == ""
 

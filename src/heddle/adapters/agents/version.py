@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -17,19 +18,48 @@ WAIT_S = 30.0
 SAID_LIMIT = 64_000
 """Bytes after which what a program tells is no version."""
 
+FRESH_S = 60.0
+"""How long what a program told holds while its file is the same: stages that begin close to each other ask it once."""
+
 _GRACE_S = 5.0
 _NUMBER = re.compile(r"(?<!\d)\d{1,9}(?:\.\d{1,9})+(?!\d)")
+
+
+_told: dict[tuple[object, ...], tuple[float, str]] = {}
 
 
 async def run_version(brand: Brand, env: Mapping[str, str] | None = None) -> str:
     """The version that the brand's program reports ("" when the brand has no way to ask).
 
-    `env` is added to the daemon's own environment. Raises SetupError: agent-missing (not found, or it does
-    not start), agent-version (older than the brand's minimum, or no version in what it said).
+    `env` is added to the daemon's own environment. What it said at most FRESH_S ago counts. Raises SetupError:
+    agent-missing (not found, or it does not start), agent-version (older than the brand's minimum, or no version in
+    what it said); none of this counts for later.
     """
     if not brand.version_command:
         return ""
-    said = await _run(brand, {**os.environ, **(env or {})})
+    whole = {**os.environ, **(env or {})}
+    identity = _identity(brand.version_command[0])
+    key = (brand.version_command, brand.minimum_version, tuple(sorted(whole.items())), identity)
+    at, version = _told.get(key, (0.0, ""))
+    if not identity or not version or time.monotonic() > at + FRESH_S:
+        version = _version(brand, await _run(brand, whole))
+        for old in [old for old, (at, _) in _told.items() if time.monotonic() > at + FRESH_S]:
+            del _told[old]
+        _told[key] = (time.monotonic(), version)
+    return version
+
+
+def _identity(program: str) -> tuple[int, ...]:
+    """Which file a program is, and when it was last written; () when that cannot be told."""
+    try:
+        told = os.stat(shutil.which(program) or program)
+    except OSError:
+        return ()
+    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns
+
+
+def _version(brand: Brand, said: str) -> str:
+    """The number in what was said, if it will do."""
     found = _NUMBER.search(said)
     if found is None:
         raise _wrong(brand, f"'{' '.join(brand.version_command)}' told no version: {said[:80]!a}")
