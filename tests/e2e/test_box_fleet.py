@@ -35,7 +35,8 @@ async def test_d2_a_sandbox_that_was_asked_for_and_cannot_be_had_starts_nothing(
     repository = make_repository(tmp_path / "repo")
     async with heddle(tmp_path, repository, writes("b.txt"), config) as fleet:
         id = await fleet.start("write b")
-        rows = await fleet.until(id)
+        async with asyncio.timeout(40):  # no fact tells that it waits; who waits for it is told all the same
+            rows = (await fleet.call("task.wait", tasks=[id], seconds=60.0))["tasks"]
         assert rows[0]["status"] == "waiting"
         assert "no sandbox for" in rows[0]["why"]
         assert "heddle doctor" in rows[0]["why"]

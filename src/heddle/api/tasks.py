@@ -295,11 +295,7 @@ async def wait(desk: Desk, asked: Until) -> dict[str, Any]:
         if over or (needs and not asked.through) or left <= 0:
             rows = [desk.row(run) for run in runs]
             return {"schema": "heddle.wait/1", "over": over, "needs": needs, "tasks": rows}
-        try:
-            await asyncio.wait_for(desk.runs.journal.wait(position), timeout=left)
-            await asyncio.sleep(0)
-        except TimeoutError:
-            continue
+        await desk.fleet.news(position, left)
 
 
 def _needs_person(desk: Desk, run: Run) -> bool:

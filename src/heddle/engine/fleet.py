@@ -128,9 +128,9 @@ class Fleet:
         fact tells of. False when something was recorded, so that another look is due at once.
         """
         settled = True
-        looked, self._looked = self._looked, asyncio.Event()
         for id in [run.task.id for run in self.runs.by_priority(self.runs.bearing.due | self.runs.bearing.live)]:
             settled = await self._look(self.runs.require(id)) and settled
+        looked, self._looked = self._looked, asyncio.Event()
         looked.set()
         return settled
 
@@ -169,6 +169,17 @@ class Fleet:
             except TimeoutError:
                 return False
         return True
+
+    async def news(self, after: int, limit_s: float) -> None:
+        """Wait for a fact after a position, or for the end of a look at every run, but no longer: what a look finds a run to
+        wait for is no fact.
+        """
+        waits = [asyncio.ensure_future(one) for one in (self.runs.journal.wait(after), self._looked.wait())]
+        try:
+            await asyncio.wait(waits, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
 
     def stale(self) -> bool:
         """Whether some run was not looked at since the last fact that bears on it."""
