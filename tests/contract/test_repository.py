@@ -260,7 +260,7 @@ async def test_only_refs_of_heddle_are_written(repository: Repository, sample: S
         with pytest.raises(Bug):
             await repository.forget(ref)
         with pytest.raises(Bug):
-            await repository.advance("main", sample.first, sample.first, ref)
+            await repository.advance("main", sample.first, sample.first, {ref: sample.first})
     with pytest.raises(OutsideError):
         await repository.keep("refs/heddle/results/t1", "1" * 40)
     assert await repository.kept("results") == ()
@@ -271,7 +271,7 @@ async def test_only_refs_of_heddle_are_written(repository: Repository, sample: S
 
 async def test_a_landing_moves_branch_record_and_checkout(repository: Repository, sample: Sample) -> None:
     new = sample.aside({"notes.txt": "landed\n", "added/file": "f\n", "README": None})
-    assert await repository.advance("main", sample.first, new, RECORD) == Advanced("updated")
+    assert await repository.advance("main", sample.first, new, {RECORD: new}) == Advanced("updated")
     assert sample.git("rev-parse", "main", RECORD).split() == [new, new]
     assert sample.git("status", "--porcelain") == ""
     assert (sample.path / "notes.txt").read_text() == "landed\n"
@@ -280,10 +280,10 @@ async def test_a_landing_moves_branch_record_and_checkout(repository: Repository
 
 async def test_a_landing_that_is_done_is_done_again_without_effect(repository: Repository, sample: Sample) -> None:
     new = sample.aside({"notes.txt": "landed\n"})
-    await repository.advance("main", sample.first, new, RECORD)
+    await repository.advance("main", sample.first, new, {RECORD: new})
     sample.write({"notes.txt": "edited since\n"})
     sample.git("add", "notes.txt")
-    assert await repository.advance("main", sample.first, new, RECORD) == Advanced("updated")
+    assert await repository.advance("main", sample.first, new, {RECORD: new}) == Advanced("updated")
     assert (sample.path / "notes.txt").read_text() == "edited since\n"
     assert sample.git("diff", "--cached", "--name-only") == "notes.txt"
 
@@ -292,7 +292,7 @@ async def test_a_branch_that_nobody_looks_at_moves_alone(repository: Repository,
     sample.git("branch", "quiet")
     sample.write({"notes.txt": "unsaved\n"})
     new = sample.aside({"notes.txt": "landed\n"})
-    assert await repository.advance("quiet", sample.first, new, RECORD) == Advanced("not-checked-out")
+    assert await repository.advance("quiet", sample.first, new, {RECORD: new}) == Advanced("not-checked-out")
     assert (sample.path / "notes.txt").read_text() == "unsaved\n"
     assert sample.git("rev-parse", "main", "quiet").split() == [sample.first, new]
 
@@ -300,16 +300,16 @@ async def test_a_branch_that_nobody_looks_at_moves_alone(repository: Repository,
 async def test_a_branch_that_went_elsewhere_is_not_forced(repository: Repository, sample: Sample) -> None:
     new = sample.aside({"notes.txt": "landed\n"})
     elsewhere = sample.commit({"c": "c\n"})
-    assert await repository.advance("main", sample.first, new, RECORD) == MovedOn(elsewhere)
+    assert await repository.advance("main", sample.first, new, {RECORD: new}) == MovedOn(elsewhere)
     assert sample.git("rev-parse", "main") == elsewhere
     assert await repository.kept("landed") == ()
-    assert await repository.advance("gone", sample.first, new, RECORD) == MovedOn("")
+    assert await repository.advance("gone", sample.first, new, {RECORD: new}) == MovedOn("")
 
 
 async def test_an_unsaved_change_in_the_way_holds_the_landing(repository: Repository, sample: Sample) -> None:
     new = sample.aside({"notes.txt": "landed\n", "README": "also\n"})
     sample.write({"notes.txt": "unsaved\n", "src/app.py": "free\n"})
-    blocked = await repository.advance("main", sample.first, new, RECORD)
+    blocked = await repository.advance("main", sample.first, new, {RECORD: new})
     assert isinstance(blocked, Blocked) and blocked.paths == ("notes.txt",) and "notes.txt" in blocked.detail
     assert sample.git("rev-parse", "main") == sample.first and await repository.kept("landed") == ()
     assert (sample.path / "README").read_text() == "hello\n"
@@ -320,7 +320,7 @@ async def test_a_branch_with_a_leading_dash_lands(repository: Repository, sample
     sample.git("symbolic-ref", "HEAD", "refs/heads/-x")
     new = sample.aside({"notes.txt": "landed\n"})
     assert await repository.current_branch() == "-x"
-    assert await repository.advance("-x", sample.first, new, RECORD) == Advanced("updated")
+    assert await repository.advance("-x", sample.first, new, {RECORD: new}) == Advanced("updated")
     for nonsense in ("a b", "a..b", "", "x\0y"):
         with pytest.raises(UserError):
-            await repository.advance(nonsense, sample.first, new, RECORD)
+            await repository.advance(nonsense, sample.first, new, {RECORD: new})

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from heddle.core import events as e
 from heddle.core.cycle import (
+    QUEUE,
     Blocker,
     Bounds,
     Hold,
@@ -174,14 +175,33 @@ class Cycle(RuleBasedStateMachine):
         self.add(e.VerdictReached(attempt, verdict))
 
     def land(self) -> None:
+        """The landing under way ends, as the intent says or not at all."""
         run = self.now
+        if run.landing is None or run.landing.old != f"m{self.main}":
+            return self.add(e.LandingAborted("main moved"))
+        assert (run.landing.old, run.landing.new) in self.validated
+        self.add(e.Landed(run.landing.new, "main", "updated"))
+        assert not self.now.stopping
+
+    def in_queue(self) -> bool:
+        decision = self.decision() if self.run is not None else None
+        return isinstance(decision, Wait) and decision.reason == QUEUE
+
+    @precondition(lambda self: self.in_queue())
+    @rule(ok=st.sampled_from(["ok"] * 6 + ["red", "culprit", "unknown", "conflict"]), crash=st.booleans())
+    def train(self, ok: str, crash: bool) -> None:
+        """A train takes the run along, or it leaves the queue."""
+        run, onto = self.now, f"m{self.main}"
         assert run.verdict is not None
         assert run.verdict.colour is Colour.GREEN
-        assert (run.verdict.onto, run.verdict.candidate) in self.validated
-        if run.verdict.onto != f"m{self.main}":
-            return self.add(e.MainMoved(f"m{self.main}"))
-        self.add(e.LandingStarted(1, "main", run.verdict.onto, run.verdict.candidate, run.verdict.tree))
-        self.add(e.Landed(run.verdict.candidate, "main", "updated"))
+        if run.verdict.onto != onto:
+            self.validate(ok)
+        if self.in_queue() and self.now.verdict is not None:
+            candidate = self.now.verdict.candidate
+            self.add(e.StageStarted(Stage.LAND, self.now.attempt(Stage.LAND) + 1, self.now.key))
+            self.add(e.LandingStarted(1, "main", onto, candidate, "tree"))
+            if not crash:
+                self.land()
 
     @precondition(lambda self: self.run is not None)
     @rule()
@@ -197,13 +217,13 @@ class Cycle(RuleBasedStateMachine):
         sessions=st.integers(0, 1),
         validations=st.integers(0, 1),
         no_room=st.sampled_from(["", "", "no memory"]),
-        ahead=st.sampled_from(["", "", "T0"]),
+        main_red=st.sampled_from(["", "", "T0"]),
         problem=st.sampled_from(["", "", "", "no repository"]),
         unapproved=st.sampled_from([(), (), ("make",)]),
         blockers=st.sampled_from([(), (), (Blocker("T3"),), (Blocker("T3"), Blocker("T4", ended=True))]),
     )
     def world_turns(
-        self, meets, claimed, outdated, aged, sessions, validations, no_room, ahead, problem, unapproved, blockers
+        self, meets, claimed, outdated, aged, sessions, validations, no_room, main_red, problem, unapproved, blockers
     ) -> None:  # type: ignore[no-untyped-def]
         self.world = replace(
             self.world,
@@ -211,7 +231,7 @@ class Cycle(RuleBasedStateMachine):
             free_sessions=sessions,
             free_validations=validations,
             no_room=no_room,
-            ahead=ahead,
+            main_red=main_red,
             meets=("T2", "a", "a") if meets else None,
             claimed=("T2", "a", "a") if claimed else None,
             outdated=(f"m{self.main}", "moved") if outdated else None,
@@ -321,6 +341,7 @@ class Cycle(RuleBasedStateMachine):
         if self.run is not None and isinstance(self.now.activity, LandedAt):
             assert self.now.verdict is not None
             assert (self.now.verdict.onto, self.now.activity.commit) in self.validated
+            assert not self.now.stopping
 
     @invariant()
     def over_means_over(self) -> None:

@@ -315,9 +315,12 @@ def test_each_fact_has_its_line_or_none() -> None:
             e.WorkspaceEntered("v2", "w", Stage.EXECUTE, ""),
             e.WorkspaceLeft("v2", "w", None, 1, "stopped"),
             e.SessionEnded(0, None, "exited"),
+            e.LandingAborted("main moved"),
+            e.TrainAborted(1, "main", "main moved"),
+            e.ChangeEjected("main", "T1", "t", "r"),
         )
     )
-    assert len(told) == 1 + len(CLEARED) + 29
+    assert len(told) == 1 + len(CLEARED) + 30
 
 
 def test_what_a_result_leaves_out_is_named() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from heddle.core import events as e
 from heddle.core.capabilities import MEANS, NAMES, WITHOUT, Capabilities
-from heddle.core.cycle import PROBLEM, ROOM, Decision, Wait, Who, World, decide
+from heddle.core.cycle import PROBLEM, QUEUE, ROOM, Decision, PlayStage, StartStage, Stop, Wait, Who, World, decide
 from heddle.core.delegation import Delegation
 from heddle.core.errors import KINDS, HeddleError, UserError
 from heddle.core.evolve import evolve, fold
@@ -471,13 +471,14 @@ def test_m1_main_moved_means_validating_again_and_keeps_the_place_in_the_queue()
     run = landing_run(e.StageStarted(Stage.LAND, 1, "k5"), e.MainMoved("m1"))
     assert run.stage is Stage.VALIDATE
     assert run.ticket is not None
-    assert decide(run, World(ahead="T0")) == Wait(Who.QUEUE, "queue", "behind T0 in the landing queue")
+    assert decide(run, World()) == StartStage(Stage.VALIDATE, 2, "T1-1-validate-2")
     again = evolve(run, recorded(e.VerdictReached(2, Verdict(Colour.GREEN, "m1", "c1", "t")))[0])
     assert (again.stage, again.ticket) == (Stage.LAND, run.ticket)
 
 
 def test_a_run_waits_for_its_place_and_for_room() -> None:
-    assert decide(landing_run(), World(ahead="T0")) == Wait(Who.QUEUE, "queue", "behind T0 in the landing queue")
+    assert decide(landing_run(), World()) == Wait(Who.QUEUE, QUEUE, "in the landing queue")
+    assert decide(landing_run(), World(queue="number 2 of 3")) == Wait(Who.QUEUE, QUEUE, "number 2 of 3")
     landed = landing_run(e.StageStarted(Stage.LAND, 1, "k5"), e.Landed("c0", "main", "updated"))
     assert decide(landed, World()).workspace == "w3"  # type: ignore[union-attr]
     active = landing_run(e.StageStarted(Stage.LAND, 1, "k5"))
@@ -487,6 +488,26 @@ def test_a_run_waits_for_its_place_and_for_room() -> None:
     full = decide(moved, World(no_room="no memory"))
     assert isinstance(full, Wait)
     assert (full.who, full.reason, full.detail) == (Who.MACHINE, ROOM, "no memory")
+
+
+def test_m7_nobody_is_validated_or_lands_while_the_branch_itself_is_red() -> None:
+    red = decide(landing_run(), World(main_red="T9"))
+    assert red == Wait(Who.TASK, e.MAIN_RED, "main itself is red; T9 is to repair it", "T9")
+    blamed = landing_run(e.StageStarted(Stage.VALIDATE, 2, "k"), e.StageFailed(Stage.VALIDATE, 2, e.MAIN_RED, "red"))
+    assert blamed.failed(Stage.VALIDATE) == 0
+    assert landing_run(e.StageFailed(Stage.VALIDATE, 2, "setup-failed", "x")).failed(Stage.VALIDATE) == 1
+
+
+def test_a_landing_under_way_is_not_stopped_and_one_that_was_aborted_is() -> None:
+    boarded = (e.StageStarted(Stage.LAND, 1, "k5"), e.LandingStarted(1, "main", "m0", "c0", "t"))
+    stop = e.StopRequested("p", "enough")
+    assert decide(landing_run(*boarded, stop), World()) == PlayStage(Stage.LAND, 1, "k5")
+    landed = landing_run(*boarded, stop, e.Landed("c0", "main", "updated"))
+    assert (landed.stopping, evolve(landed, recorded(e.LandingAborted("late"))[0]).activity) == ("", landed.activity)
+    aborted = landing_run(*boarded, e.LandingAborted("main moved"))
+    assert decide(aborted, World()).reason == QUEUE  # type: ignore[union-attr]
+    assert decide(landing_run(*boarded, stop, e.LandingAborted("main moved")), World()) == Stop("enough")
+    assert decide(landing_run(*boarded, stop, e.RunHeld("x", "y")), World()) == Stop("enough")
 
 
 def test_a_problem_under_an_attempt_waits_for_the_person() -> None:

@@ -136,7 +136,7 @@ async def test_no_hook_of_the_repository_runs_on_the_host(repository: GitReposit
         await written(repository, sample)
         await repository.merge(new, sample.first, sample.first)
         await repository.unsaved()
-        assert await repository.advance("main", sample.first, new, "refs/heddle/landed/1") == Advanced("updated")
+        assert await repository.advance("main", sample.first, new, {"refs/heddle/landed/1": new}) == Advanced("updated")
         await repository.forget("refs/heddle/results/1")
         assert not witness.exists(), witness.read_text()
         assert sample.git("-c", "core.fsmonitor=false", "status", "--porcelain") == ""
@@ -152,7 +152,7 @@ async def test_nothing_is_pushed_or_fetched(sample: Sample) -> None:
     before = sample.git("for-each-ref", cwd=remote)
     repository = await open_repository(sample.path, sample.env)
     new = sample.aside({"notes.txt": "landed\n"})
-    await repository.advance("main", sample.first, new, "refs/heddle/landed/1")
+    await repository.advance("main", sample.first, new, {"refs/heddle/landed/1": new})
     assert sample.git("for-each-ref", cwd=remote) == before
     for verb in (("push", "origin", "main"), ("fetch", "origin")):
         with pytest.raises(Exception, match="not allowed|partial clone"):

@@ -76,7 +76,7 @@ async def test_landings_leave_unsaved_work_as_it_is(repository: GitRepository, s
     before, work = files_below(sample.path), persons_work(sample)
     for number in range(1, 4):
         new = sample.aside({"notes.txt": f"{number}\n", f"landed/{number}": "n\n", "README": f"{number}\n"}, old)
-        assert await repository.advance("main", old, new, f"refs/heddle/landed/{number}") == Advanced("updated")
+        assert await repository.advance("main", old, new, {f"refs/heddle/landed/{number}": new}) == Advanced("updated")
         old = new
     after = files_below(sample.path)
     landed = {"notes.txt", "README", "landed/1", "landed/2", "landed/3"}
@@ -115,7 +115,7 @@ async def test_unsaved_work_in_the_way_holds_the_landing(
     new = sample.aside({path: "landed\n", "README": "landed too\n"}, old)
     dirty(sample)
     before, work, index = files_below(sample.path), persons_work(sample), (sample.git_dir / "index").read_bytes()
-    blocked = await repository.advance("main", old, new, RECORD)
+    blocked = await repository.advance("main", old, new, {RECORD: new})
     assert isinstance(blocked, Blocked) and blocked.detail
     assert any(path.startswith(told) or told.startswith(path) for told in blocked.paths), blocked
     assert (files_below(sample.path), persons_work(sample)) == (before, work)
@@ -127,9 +127,9 @@ async def test_unsaved_work_in_the_way_holds_the_landing(
 async def test_a_held_landing_goes_on_when_the_way_is_free(repository: GitRepository, sample: Sample) -> None:
     new = sample.aside({"notes.txt": "landed\n"})
     sample.write({"notes.txt": "unsaved\n"})
-    assert isinstance(await repository.advance("main", sample.first, new, RECORD), Blocked)
+    assert isinstance(await repository.advance("main", sample.first, new, {RECORD: new}), Blocked)
     sample.git("checkout", "-q", "--", "notes.txt")
-    assert await repository.advance("main", sample.first, new, RECORD) == Advanced("updated")
+    assert await repository.advance("main", sample.first, new, {RECORD: new}) == Advanced("updated")
 
 
 @pytest.mark.parametrize("operation", ["merge", "cherry-pick", "rebase", "revert"])
@@ -145,7 +145,7 @@ async def test_an_operation_in_progress_holds_the_landing(
     assert sample.git("ls-files", "-u")
     new = sample.aside({"README": "landed\n"}, old)
     before, index = files_below(sample.path), (sample.git_dir / "index").read_bytes()
-    blocked = await repository.advance("main", old, new, RECORD)
+    blocked = await repository.advance("main", old, new, {RECORD: new})
     assert isinstance(blocked, Blocked) and f"a {operation}" in blocked.detail
     assert files_below(sample.path) == before and (sample.git_dir / "index").read_bytes() == index
     assert sample.git("rev-parse", "main") == old
@@ -159,7 +159,7 @@ async def test_a_conflict_that_is_not_settled_holds_the_landing(repository: GitR
     sample.git("stash", "pop", ok=False)
     new = sample.aside({"README": "landed\n"}, old)
     before = files_below(sample.path)
-    assert isinstance(await repository.advance("main", old, new, RECORD), Blocked)
+    assert isinstance(await repository.advance("main", old, new, {RECORD: new}), Blocked)
     assert files_below(sample.path) == before and sample.git("stash", "list")
 
 
@@ -169,7 +169,7 @@ async def test_every_checkout_of_the_branch_moves_along(repository: GitRepositor
     sample.git("worktree", "add", "-q", str(linked), "side")
     sample.write({"mine": "m\n", "notes.txt": "mine\n"}, linked)
     new = sample.aside({"README": "landed\n", "added": "a\n"})
-    assert await repository.advance("side", sample.first, new, RECORD) == Advanced("updated")
+    assert await repository.advance("side", sample.first, new, {RECORD: new}) == Advanced("updated")
     assert sample.git("status", "--porcelain", cwd=linked).split() == ["M", "notes.txt", "??", "mine"]
     assert (linked / "README").read_text() == "landed\n"
     assert sample.git("status", "--porcelain") == "" and (sample.path / "README").read_text() == "hello\n"
@@ -182,10 +182,10 @@ async def test_of_two_checkouts_of_one_branch_either_can_hold_the_landing(
     sample.git("worktree", "add", "-q", "--force", str(linked), "main")
     sample.write({"README": "unsaved\n"}, linked)
     new = sample.aside({"README": "landed\n"})
-    assert isinstance(await repository.advance("main", sample.first, new, RECORD), Blocked)
+    assert isinstance(await repository.advance("main", sample.first, new, {RECORD: new}), Blocked)
     assert (sample.path / "README").read_text() == "hello\n" and sample.git("status", "--porcelain") == ""
     sample.git("checkout", "-q", "--", "README", cwd=linked)
-    assert await repository.advance("main", sample.first, new, RECORD) == Advanced("updated")
+    assert await repository.advance("main", sample.first, new, {RECORD: new}) == Advanced("updated")
     assert sample.git("status", "--porcelain") == sample.git("status", "--porcelain", cwd=linked) == ""
 
 
@@ -197,21 +197,21 @@ async def test_a_checkout_that_is_gone_does_not_hold_and_one_on_a_lost_disk_does
     sample.git("worktree", "lock", str(linked))
     linked.rename(sample.folder / "elsewhere")
     new = sample.aside({"README": "landed\n"})
-    blocked = await repository.advance("side", sample.first, new, RECORD)
+    blocked = await repository.advance("side", sample.first, new, {RECORD: new})
     assert isinstance(blocked, Blocked) and str(linked) in blocked.detail
     (sample.git_dir / "worktrees" / "linked" / "locked").unlink()
-    assert await repository.advance("side", sample.first, new, RECORD) == Advanced("not-checked-out")
+    assert await repository.advance("side", sample.first, new, {RECORD: new}) == Advanced("not-checked-out")
 
 
 async def test_a_lock_on_the_index_is_an_error_and_moves_nothing(repository: GitRepository, sample: Sample) -> None:
     new = sample.aside({"README": "landed\n"})
     (sample.git_dir / "index.lock").touch()
     with pytest.raises(OutsideError) as caught:
-        await repository.advance("main", sample.first, new, RECORD)
+        await repository.advance("main", sample.first, new, {RECORD: new})
     assert caught.value.slug == "git-busy"
     assert sample.git("rev-parse", "main") == sample.first and (sample.path / "README").read_text() == "hello\n"
     (sample.git_dir / "index.lock").unlink()
-    assert await repository.advance("main", sample.first, new, RECORD) == Advanced("updated")
+    assert await repository.advance("main", sample.first, new, {RECORD: new}) == Advanced("updated")
 
 
 async def test_changed_kinds_of_files_land(repository: GitRepository, sample: Sample) -> None:
@@ -220,7 +220,7 @@ async def test_changed_kinds_of_files_land(repository: GitRepository, sample: Sa
     sample.write({"src/mine.log": "ignored\n"})
     new = sample.aside({"thing": None, "folder/a": None}, old)
     new = sample.aside({"thing/inside": "i\n", "folder": "file\n", "src/app.py": None}, new)
-    assert await repository.advance("main", old, new, RECORD) == Advanced("updated")
+    assert await repository.advance("main", old, new, {RECORD: new}) == Advanced("updated")
     assert sample.git("status", "--porcelain") == ""
     assert (sample.path / "thing/inside").read_text() == "i\n" and (sample.path / "folder").is_file()
     assert (sample.path / "src/mine.log").read_text() == "ignored\n"
@@ -242,11 +242,11 @@ async def test_only_the_validated_tree_lands_and_only_from_where_it_was_validate
             sample.git("update-ref", "refs/heads/main", somebody)
 
     monkeypatch.setattr(landing, "step", meanwhile)
-    assert await repository.advance("main", sample.first, new, RECORD) == MovedOn(somebody)
+    assert await repository.advance("main", sample.first, new, {RECORD: new}) == MovedOn(somebody)
     assert sample.git("rev-parse", "main") == somebody
     monkeypatch.setattr(landing, "step", lambda name: None)
     rebased = sample.aside({"README": "landed\n"}, somebody)
-    assert await repository.advance("main", somebody, rebased, RECORD) == Advanced("not-checked-out")
+    assert await repository.advance("main", somebody, rebased, {RECORD: rebased}) == Advanced("not-checked-out")
     assert sample.git("rev-parse", "main^{tree}") == await repository.tree_of(rebased)
 
 
@@ -265,7 +265,7 @@ async def test_nobody_can_commit_between_the_checkout_and_the_ref(
             refused.append(done.returncode)
 
     monkeypatch.setattr(landing, "step", commit)
-    assert await repository.advance("main", sample.first, new, RECORD) == Advanced("updated")
+    assert await repository.advance("main", sample.first, new, {RECORD: new}) == Advanced("updated")
     assert refused and refused[0] != 0
     assert sample.git("rev-parse", "main") == new and sample.git("diff", "--cached", "--name-only") == "mine"
     sample.git("commit", "-qm", "mine")
@@ -277,7 +277,7 @@ async def test_two_landings_at_once_have_one_winner(repository: GitRepository, s
     other = await open_repository(sample.path, sample.env)
     outcomes = await asyncio.gather(
         *(
-            (repository, other)[number % 2].advance("main", sample.first, new, f"refs/heddle/landed/{number}")
+            (repository, other)[number % 2].advance("main", sample.first, new, {f"refs/heddle/landed/{number}": new})
             for number, new in enumerate(news)
         ),
         return_exceptions=True,
@@ -305,14 +305,14 @@ async def test_a_crash_at_any_step_is_mended_by_doing_it_again(
 
     monkeypatch.setattr(landing, "step", crash)
     with pytest.raises(Crash):
-        await repository.advance("main", sample.first, new, RECORD)
+        await repository.advance("main", sample.first, new, {RECORD: new})
     assert sample.git("rev-parse", "main") == (new if where == "committed" else sample.first)
     monkeypatch.setattr(landing, "step", lambda name: None)
     again = await open_repository(sample.path, sample.env)
-    assert await again.advance("main", sample.first, new, RECORD) == Advanced("updated")
+    assert await again.advance("main", sample.first, new, {RECORD: new}) == Advanced("updated")
     assert sample.git("rev-parse", "main", RECORD).split() == [new, new]
     assert persons_work(sample) == work and (sample.path / "notes.txt").read_text() == "landed\n"
-    assert await again.advance("main", sample.first, new, RECORD) == Advanced("updated")
+    assert await again.advance("main", sample.first, new, {RECORD: new}) == Advanced("updated")
     assert persons_work(sample) == work
 
 
@@ -325,7 +325,7 @@ async def test_a_killed_daemon_leaves_no_lock_behind(sample: Sample) -> None:
         "landing.step = lambda name: os.kill(os.getpid(), signal.SIGKILL) if name == 'updated' else None\n"
         "async def main():\n"
         f"    repository = await open_repository(pathlib.Path({str(sample.path)!r}))\n"
-        f"    await repository.advance('main', {sample.first!r}, {new!r}, {RECORD!r})\n"
+        f"    await repository.advance('main', {sample.first!r}, {new!r}, {{{RECORD!r}: {new!r}}})\n"
         "asyncio.run(main())\n"
     )
     env = sample.env | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -337,5 +337,5 @@ async def test_a_killed_daemon_leaves_no_lock_behind(sample: Sample) -> None:
     assert sample.git("rev-parse", "main") == sample.first
     assert sample.git("diff", "--cached", "--name-only") == "notes.txt"
     repository = await open_repository(sample.path, sample.env)
-    assert await repository.advance("main", sample.first, new, RECORD) == Advanced("updated")
+    assert await repository.advance("main", sample.first, new, {RECORD: new}) == Advanced("updated")
     assert sample.git("status", "--porcelain") == ""

@@ -50,7 +50,7 @@ async def test_pruning_between_any_two_steps_loses_no_object(repository: GitRepo
     prune(sample)
     await repository.forget("refs/heddle/results/1")
     prune(sample)
-    assert await repository.advance("main", ours, landing, "refs/heddle/landed/1") == Advanced("updated")
+    assert await repository.advance("main", ours, landing, {"refs/heddle/landed/1": landing}) == Advanced("updated")
     await repository.forget("refs/heddle/queue/1")
     prune(sample)
     assert whole(sample) and sample.git("show", "main:new") == "n"

@@ -112,7 +112,7 @@ async def test_paths_with_spaces_quotes_and_other_letters_work(tmp_path: Path) -
     new = sample.aside({"ä ö.txt": "landed\n"})
     merged = await repository.merge(new, sample.first, sample.first)
     assert merged == await repository.merge(sample.first, new, sample.first)
-    await repository.advance("main", sample.first, new, "refs/heddle/landed/1")
+    await repository.advance("main", sample.first, new, {"refs/heddle/landed/1": new})
     assert (sample.path / "ä ö.txt").read_text() == "landed\n"
     assert sample.git("status", "--porcelain") == ""
 

@@ -10,6 +10,7 @@ from typing import TypeAlias, assert_never
 
 from heddle.core.contest import Pick, Rival, best, number, standing
 from heddle.core.delegation import Delegation
+from heddle.core.events import MAIN_RED
 from heddle.core.gate import Decider, Gates
 from heddle.core.run import REVIEWED, Active, AtGate, ClosedFor, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import UNDO, WITH_AGENT, Stage
@@ -37,6 +38,9 @@ RIVALS = "rivals"
 
 ASKED = "question"
 """The reason of a wait for the answer to what a parked session asked."""
+
+QUEUE = "queue"
+"""The reason of a wait in the landing queue: a train takes it along."""
 
 PROBLEM = "problem"
 """The reason of a wait because something outside keeps the work from going on; the person can mend it."""
@@ -66,7 +70,8 @@ class World:
     """What a decision needs to know beyond the run. All of it is data; time comes in as `now` (Unix seconds).
 
     `unapproved`: commands of the repository's configuration that no person allowed yet. `approved`: all that one did.
-    `free_sessions`, `free_validations`: what may still start. `no_room`: what the machine lacks. `ahead`: the task before this one in the landing queue.
+    `free_sessions`, `free_validations`: what may still start. `no_room`: what the machine lacks. `queue`: how it stands in the landing queue.
+    `main_red`: the task that is to repair the branch, when that fails the repository's checks by itself.
     `meets`: (task, our glob, their glob) of a running task that may write what this one may. `claimed`: the same of one whose session claims it.
     `outdated`: (new base, why) when main changed what the plan rests on; `aged`: the same of what the research cites.
     `rivals`: the others that compete with the run. `blockers`: what must be settled before it. `moved`: where main is,
@@ -80,7 +85,8 @@ class World:
     free_sessions: int = 1
     free_validations: int = 1
     no_room: str = ""
-    ahead: str = ""
+    queue: str = ""
+    main_red: str = ""
     meets: tuple[str, str, str] | None = None
     claimed: tuple[str, str, str] | None = None
     outdated: tuple[str, str] | None = None
@@ -198,7 +204,7 @@ Decision: TypeAlias = StartStage | Rebase | Unpark | Compete | PassGate | Replan
 
 def decide(run: Run, world: World) -> Decision:
     """The next action for the run, or what it waits for."""
-    if run.stopping:
+    if run.stopping and run.landing is None:  # a landing is over in a moment, and either way then
         return Stop(run.stopping)
     winner = next((rival.id for rival in world.rivals if rival.won), "")
     if winner and not run.cleared and not run.over:
@@ -350,12 +356,20 @@ def _idle(run: Run, world: World) -> Decision:
         blocked = _before_execute(run, world)
         if blocked:
             return blocked
-    room = _room(run, world)
+    room = _queue(run, world) or _room(run, world)
     if room:
         return room
     if world.aged is not None and run.stage in (Stage.PLAN, Stage.EXECUTE) and run.result is None:
         return Replan(*world.aged, research=True)  # only now: what keeps it waiting may change yet more
     return StartStage(run.stage, run.attempt(run.stage) + 1, run.key)
+
+
+def _queue(run: Run, world: World) -> Wait | None:
+    """What a run waits for whose result is there: a branch that is sound, and a train that takes it along."""
+    if run.stage not in WITH_AGENT and world.main_red:
+        told = f"{run.task.branch} itself is red; {world.main_red} is to repair it"
+        return Wait(Who.TASK, MAIN_RED, told, world.main_red)
+    return Wait(Who.QUEUE, QUEUE, world.queue or "in the landing queue") if run.stage is Stage.LAND else None
 
 
 def _exhausted(run: Run, world: World) -> Hold | None:
@@ -395,13 +409,8 @@ def _before_execute(run: Run, world: World) -> Decision | None:
 def _room(run: Run, world: World) -> Wait | None:
     if (run.stage in WITH_AGENT or run.to_review) and world.free_sessions <= 0:
         return Wait(Who.MACHINE, "sessions", "all sessions are in use; one must end first")
-    if run.stage is not Stage.LAND and world.no_room:
+    if world.no_room:
         return Wait(Who.MACHINE, ROOM, world.no_room)
-    if run.stage is Stage.LAND and world.ahead:
-        return Wait(Who.QUEUE, "queue", f"behind {world.ahead} in the landing queue")
-    if run.stage is Stage.VALIDATE:
-        if run.ticket is not None and world.ahead:
-            return Wait(Who.QUEUE, "queue", f"behind {world.ahead} in the landing queue")
-        if world.free_validations <= 0:
-            return Wait(Who.MACHINE, "validations", "as many validations run as the machine has room for")
+    if run.stage is Stage.VALIDATE and world.free_validations <= 0:
+        return Wait(Who.MACHINE, "validations", "as many validations run as the machine has room for")
     return None

@@ -11,6 +11,14 @@ from typing import TypeAlias, get_args
 from heddle.core.extent import Extent
 from heddle.core.gate import Verdict
 from heddle.core.plan import Plan
+from heddle.core.queue_events import (
+    ChangeEjected,
+    MainFoundRed,
+    TrainAborted,
+    TrainDeparted,
+    TrainJudged,
+    TrainLanded,
+)
 from heddle.core.session_events import (
     AgentAnswered,
     AnswersGiven,
@@ -280,6 +288,10 @@ class VerdictReached:
     verdict: Verdict
 
 
+MAIN_RED = "main-red"
+"""The reason of a failed attempt for which the branch itself is to blame: it does not count against the run."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageFailed:
     """An attempt came to nothing. `reason` is a slug, `detail` one line, `evidence` what the next attempt is told."""
@@ -335,6 +347,13 @@ class MainMoved:
     """The branch moved since the validation: validate again on `onto`."""
 
     onto: str
+
+
+@dataclass(frozen=True, slots=True)
+class LandingAborted:
+    """The branch did not move; the run waits in the landing queue again."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -516,6 +535,13 @@ Event: TypeAlias = (
     | NoteWritten
     | NotesGiven
     | PathsClaimed
+    | LandingAborted
+    | TrainJudged
+    | TrainDeparted
+    | TrainLanded
+    | TrainAborted
+    | ChangeEjected
+    | MainFoundRed
 )
 
 EVENTS: dict[str, type[Event]] = {

@@ -46,6 +46,12 @@ _PassedBy: TypeAlias = (
     | e.NoteWritten
     | e.NotesGiven
     | e.PathsClaimed
+    | e.TrainJudged
+    | e.TrainDeparted
+    | e.TrainLanded
+    | e.TrainAborted
+    | e.ChangeEjected
+    | e.MainFoundRed
 )
 """What changes nothing about a run."""
 
@@ -90,7 +96,7 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             return _outcome(run, event, position)
         case e.GatePassed() | e.GateRejected():
             return _gate(run, event)
-        case e.LandingStarted() | e.MainMoved() | e.Landed():
+        case e.LandingStarted() | e.MainMoved() | e.LandingAborted() | e.Landed():
             return _landing(run, event)
         case e.QuestionAsked() | e.SessionFrozen() | e.QuestionAnswered() | e.QuestionWithdrawn():
             return _question(run, event)
@@ -160,11 +166,12 @@ def _outcome(
             return replace(run, activity=AtGate(event.commit), result=event, evidence="", verdict=None, violations=())
         case e.VerdictReached(_, verdict):
             return _judged(run, verdict, position)
-        case e.StageFailed(stage, _, _, detail, evidence):
-            failures = _put(run.failures, stage, run.failed(stage) + 1)
+        case e.StageFailed(stage, _, reason, detail, evidence):
+            counted = 0 if reason == e.MAIN_RED else 1
+            failures = _put(run.failures, stage, run.failed(stage) + counted)
             ticket = None if stage is not Stage.LAND else run.ticket
-            told = evidence or detail
-            return replace(run, activity=Idle(), failures=failures, evidence=told, ticket=ticket, violations=())
+            idle = replace(run, activity=Idle(), failures=failures, evidence=evidence or detail, violations=())
+            return replace(idle, ticket=ticket, landing=None)
         case e.PlanOutdated(base, why, research):
             planned = Stage.PLAN in STAGES[run.task.lane] and not research
             stage = Stage.PLAN if planned else first_stage(run.task.lane)
@@ -232,14 +239,16 @@ def _gate(run: Run, event: e.GatePassed | e.GateRejected) -> Run:
             assert_never(event)
 
 
-def _landing(run: Run, event: e.LandingStarted | e.MainMoved | e.Landed) -> Run:
+def _landing(run: Run, event: e.LandingStarted | e.MainMoved | e.LandingAborted | e.Landed) -> Run:
     match event:
         case e.LandingStarted(number, branch, old, new, tree):
             return replace(run, landing=Landing(number, branch, old, new, tree))
         case e.MainMoved():
             return replace(run, activity=Idle(), stage=Stage.VALIDATE, landing=None)
+        case e.LandingAborted():
+            return run if run.over else replace(run, activity=Idle(), landing=None)
         case e.Landed(commit, _, _):
-            return replace(run, activity=LandedAt(commit), landed=event, ticket=None, evidence="")
+            return replace(run, activity=LandedAt(commit), landed=event, ticket=None, evidence="", stopping="")
         case _:  # pragma: no cover
             assert_never(event)
 
@@ -267,7 +276,7 @@ def _steer(
 ) -> Run:
     match event:
         case e.RunHeld(reason, detail):
-            return replace(run, activity=HeldUp(reason, detail), ticket=None)
+            return replace(run, activity=HeldUp(reason, detail), ticket=None, landing=None)
         case e.RunReleased(_, note):
             return _released(run, note)
         case e.RunPaused():

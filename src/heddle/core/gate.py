@@ -101,7 +101,8 @@ class Verdict:
     """The result of a validation: on which tree, against which main, with which evidence. `review` came on top.
 
     `edited_tests` are tests, CI files or checks that the change itself touched. `culprit` names landed work that
-    breaks together with this change although each is green alone.
+    breaks together with this change although each is green alone. `flakes`: checks that failed once, and passed when they
+    were run again.
     """
 
     colour: Colour
@@ -114,3 +115,4 @@ class Verdict:
     culprit: str = ""
     conflicts: tuple[str, ...] = ()
     review: Review | None = None
+    flakes: tuple[str, ...] = ()

@@ -25,8 +25,16 @@ _Silent: TypeAlias = (
     | e.PathsClaimed
     | e.AnswersGiven
     | e.ProgressReported
+    | e.TrainJudged
+    | e.TrainDeparted
+    | e.TrainLanded
+    | e.TrainAborted
+    | e.ChangeEjected
+    | e.MainFoundRed
 )
-"""What a session did is in its transcript, and what it was told or said of its progress is shown elsewhere."""
+"""What a session did is in its transcript, and what it was told or said of its progress is shown elsewhere; so is what
+befell the landing queue.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,7 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"{stage} rejected: {reason}"
         case e.PlanOutdated(base, why, research):
             return f"{'research' if research else 'plan'} is made anew on {base[:12]}: {why}"
-        case e.LandingStarted() | e.MainMoved() | e.Landed():
+        case e.LandingStarted() | e.MainMoved() | e.LandingAborted() | e.Landed():
             return _landing(event)
         case e.RunHeld() | e.RunReleased() | e.RunPaused() | e.RunResumed() | e.StopRequested() | e.RunStopped():
             return _steered(event)
@@ -125,12 +133,14 @@ def _tracked(event: e.TaskEdited | e.TaskClosed | e.TaskClaimed | e.ClaimRelease
             assert_never(event)
 
 
-def _landing(event: e.LandingStarted | e.MainMoved | e.Landed) -> str:
+def _landing(event: e.LandingStarted | e.MainMoved | e.LandingAborted | e.Landed) -> str:
     match event:
         case e.LandingStarted(_, branch, _, new, _):
             return f"landing {new[:12]} on {branch}"
         case e.MainMoved(onto):
             return f"the branch moved to {onto[:12]}: validated again"
+        case e.LandingAborted(why):
+            return f"back in the landing queue: {why}"
         case e.Landed(commit, branch, checkout):
             return f"landed on {branch} as {commit[:12]} (checkout {checkout})"
         case _:  # pragma: no cover

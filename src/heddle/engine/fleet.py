@@ -41,11 +41,11 @@ from heddle.core.task import WITH_AGENT, Stage, Task
 from heddle.core.views import UNREADABLE
 from heddle.engine.attaching import Attaching
 from heddle.engine.installing import Installer
-from heddle.engine.landing import LandingStep
 from heddle.engine.rotting import Rotting
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.engine.stages import AgentStage, end_parked
+from heddle.engine.trains import Trains
 from heddle.engine.validation import Validation
 from heddle.engine.visits import Visits
 from heddle.engine.world import Worlds
@@ -78,6 +78,8 @@ class Fleet:
         self._working: dict[str, Work] = {}
         self._news = asyncio.Event()
         self._looked = asyncio.Event()
+        self.trains = Trains(runs, outside, dispatcher, self._news.set)
+        self.worlds.standing, self.worlds.judging = self.trains.standing, self.trains.judging
 
     @property
     def trouble(self) -> str:
@@ -130,6 +132,7 @@ class Fleet:
         settled = True
         for id in [run.task.id for run in self.runs.by_priority(self.runs.bearing.due | self.runs.bearing.live)]:
             settled = await self._look(self.runs.require(id)) and settled
+        self.trains.look(self.decision)
         looked, self._looked = self._looked, asyncio.Event()
         looked.set()
         return settled
@@ -288,8 +291,11 @@ class Fleet:
             await AgentStage(self.runs, self.outside, site, settings, run, key).play()
         elif stage is Stage.VALIDATE:
             await Validation(self.runs, self.outside, site, settings, run, key).play()
-        else:
-            await LandingStep(self.runs, site, run).play()
+        elif not await self.trains.arrive(run):  # an older Heddle began it, of which nothing is known
+            aborted = e.LandingAborted("the landing was not under way any more")
+            await self.runs.record_if(
+                run.task.id, lambda now: [aborted] if now.landing and isinstance(now.activity, Active) else []
+            )
         if self.runs.require(run.task.id).activity == Active(key):
             return  # parked: its conversation goes on in this workspace
         with suppress(HeddleError):  # an attempt that is over costs no process; what fails here fails again at removal

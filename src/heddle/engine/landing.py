@@ -1,68 +1,132 @@
-"""Land: move the branch to exactly the commit whose tree was validated, or say why not."""
+"""Landing a train: the branch moves to exactly the commit whose tree was validated, with everybody aboard, or not at all."""
+
+from dataclasses import dataclass, replace
 
 from heddle.core import events as e
-from heddle.core.errors import MACHINE, HeddleError
-from heddle.core.run import Run
+from heddle.core.gate import Colour
+from heddle.core.queue_events import Car, TrainAborted, TrainDeparted, TrainLanded
+from heddle.core.run import Active, Run
 from heddle.core.task import Stage
+from heddle.engine.ejecting import waits
 from heddle.engine.runs import Runs
 from heddle.engine.site import Site
 from heddle.ports import Advanced, Blocked, MovedOn
 
 
-class LandingStep:
-    """One landing of one run; carried out again after a crash it finishes what was begun."""
+@dataclass(frozen=True, slots=True)
+class TrainLanding:
+    """The landing whose intent is on record as `departed`; carried out again after a crash it finishes what was begun."""
 
-    def __init__(self, runs: Runs, site: Site, run: Run) -> None:
-        self.runs, self.site, self.task = runs, site, run.task.id
-        self.attempt = run.attempt(Stage.LAND)
+    runs: Runs
+    site: Site
+    repository: str
+    departed: TrainDeparted
 
-    async def play(self) -> None:
-        """To a recorded Landed, MainMoved or a hold. Raises what the machine lacks (errors.MACHINE)."""
-        try:
-            await self._land(self.runs.require(self.task))
-        except HeddleError as error:
-            if error.slug in MACHINE:
-                raise
-            failed = e.StageFailed(Stage.LAND, self.attempt, error.slug, error.message, error.hint)
-            await self.runs.record(self.task, failed)
+    async def carry_out(self) -> None:
+        """To a recorded end. Raises HeddleError when git cannot say or do it: nothing is decided then."""
+        going, repository = self.departed, self.site.repository
+        tip = await repository.resolve(f"refs/heads/{going.branch}")
+        if tip == going.new or (tip != going.old and await repository.is_ancestor(going.new, tip)):
+            await self._arrived("known")  # a crash came before that was on record
+        elif tip != going.old:
+            await self._abort(f"{going.branch} moved to {tip[:12]}")
+        elif late := await self._board():
+            await self._abort(f"{late} left the queue")
+        elif doubt := await self._doubt():
+            await self._abort(doubt, hold="unvalidated")
+        else:
+            await self._advance()
 
-    async def _land(self, run: Run) -> None:
-        verdict, repository, branch = run.verdict, self.site.repository, run.task.branch
-        if verdict is None:
-            raise AssertionError("a run reaches landing only with a verdict")
-        tip = await repository.resolve(f"refs/heads/{branch}")
-        if tip not in (verdict.onto, verdict.candidate):
-            await self.runs.record(self.task, e.MainMoved(tip))
-            return
-        problem = await self._doubt(run)
-        if problem:
-            await self.runs.record(self.task, e.RunHeld("unvalidated", problem))
-            return
-        if run.landing is None:
-            number = 1 + sum(other.landed is not None for other in self.runs.all())
-            await self.runs.record(
-                self.task, e.LandingStarted(number, branch, verdict.onto, verdict.candidate, verdict.tree)
-            )
-        record = f"refs/heddle/landed/{run.task.id.lower()}-{run.number}"
-        match await repository.advance(branch, verdict.onto, verdict.candidate, record):
+    async def _advance(self) -> None:
+        going = self.departed
+        records = {self._record(car): car.commit for car in going.cars}
+        match await self.site.repository.advance(going.branch, going.old, going.new, records):
             case Advanced(checkout):
-                await self.runs.record(self.task, e.Landed(verdict.candidate, branch, checkout))
+                await self._arrived(checkout)
             case MovedOn(actual):
-                await self.runs.record(self.task, e.MainMoved(actual))
+                await self._abort(f"{going.branch} moved to {actual[:12]}")
             case Blocked(paths, detail):
-                told = f"the checkout of '{branch}' has changes that the landing touches: {', '.join(paths[:5])}"
-                await self.runs.record(self.task, e.RunHeld("checkout-overlap", told if paths else detail))
+                told = f"the checkout of '{going.branch}' has changes that the landing touches: {', '.join(paths[:5])}"
+                await self._abort(told if paths else detail, hold="checkout-overlap", paths=frozenset(paths))
 
-    async def _doubt(self, run: Run) -> str:
-        """What speaks against landing the candidate: it must be the validated tree on the validated commit, byte for
-        byte, and differ from it in the result's own paths alone."""
-        verdict, result, repository = run.verdict, run.result, self.site.repository
-        if verdict is None or result is None:
-            return "there is no validated result"
-        if await repository.tree_of(verdict.candidate) != verdict.tree:
+    async def _board(self) -> str:
+        """Put on record that everybody lands; the first who does not wait any more, with the same result, else ""."""
+        for car in self.departed.cars:
+            now = await self.runs.record_if(car.task, lambda run, car=car: self._boarding(run, car))  # type: ignore[misc]
+            if not _aboard(now, car):
+                return car.task
+        return ""
+
+    def _boarding(self, run: Run, car: Car) -> list[e.Event]:
+        going = self.departed
+        if not waits(run) or run.result is None or run.result.commit != car.result:
+            return []
+        landing = e.LandingStarted(going.number, going.branch, going.old, car.commit, going.tree)
+        started = e.StageStarted(Stage.LAND, run.attempt(Stage.LAND) + 1, run.key)
+        return [*self._judged_again(run), started, landing]
+
+    def _judged_again(self, run: Run) -> list[e.Event]:
+        """The verdict on the train, where it is not the one that the run had before."""
+        going, known = self.departed, run.verdict
+        if known is None or known.candidate == going.new:
+            return []
+        found = next(
+            (one for one in self.runs.queue(self.repository).verdicts.values() if one.commit == going.new), None
+        )
+        results = found.results if found else ()
+        told = replace(
+            known, colour=Colour.GREEN, onto=going.old, candidate=going.new, tree=going.tree, results=results
+        )
+        return [e.VerdictReached(run.attempt(Stage.VALIDATE), told)]
+
+    async def _doubt(self) -> str:
+        """What speaks against it: the train must be the validated tree on the branch as it is, byte for byte, and differ from
+        it in its own changes' paths alone."""
+        going, repository = self.departed, self.site.repository
+        if await repository.tree_of(going.new) != going.tree:
             return "the tree that would land is not the one that was validated"
-        if not await repository.is_ancestor(verdict.onto, verdict.candidate):
+        if not await repository.is_ancestor(going.old, going.new):
             return "the commit that would land does not follow the one it was validated on"
-        landing = {change.path for change in await repository.changes(verdict.onto, verdict.candidate)}
-        foreign = sorted(landing - set(result.paths))
-        return f"'{foreign[0]}' would change although the result did not touch it" if foreign else ""
+        landing = {change.path for change in await repository.changes(going.old, going.new)}
+        results = (self.runs.require(car.task).result for car in going.cars)
+        foreign = sorted(landing.difference(*(result.paths for result in results if result is not None)))
+        return f"'{foreign[0]}' would change although no result touched it" if foreign else ""
+
+    async def _arrived(self, checkout: str) -> None:
+        going = self.departed
+        overtaken = self._overtaken()
+        for car in going.cars:
+            landed = e.Landed(car.commit, going.branch, checkout)
+            await self.runs.record_if(car.task, lambda run, landed=landed: [] if run.landed else [landed])  # type: ignore[misc]
+        tasks = tuple(car.task for car in going.cars)
+        await self.runs.record_queue(self.repository, TrainLanded(going.number, going.branch, tasks, overtaken))
+
+    def _overtaken(self) -> tuple[str, ...]:
+        """Older ones that wait in the same queue."""
+        going = self.departed
+        aboard = {car.task for car in going.cars}
+        youngest = max((self.runs.require(task).ticket or 0 for task in aboard), default=0)
+        others = (run for run in self.runs.live() if run.task.id not in aboard and waits(run))
+        here = (run for run in others if (run.task.root, run.task.branch) == (self.site.repository.root, going.branch))
+        return tuple(run.task.id for run in here if (run.ticket or youngest) < youngest)
+
+    async def _abort(self, why: str, hold: str = "", paths: frozenset[str] = frozenset()) -> None:
+        """Nothing moved: who is aboard waits again, or for a person when it is about them."""
+        for car in self.departed.cars:
+
+            def choose(run: Run, car: Car = car) -> list[e.Event]:
+                if not _aboard(run, car):
+                    return []
+                concerned = run.result is not None and (not paths or paths & set(run.result.paths))
+                return [e.RunHeld(hold, why)] if hold and concerned else [e.LandingAborted(why)]
+
+            await self.runs.record_if(car.task, choose)
+        aborted = TrainAborted(self.departed.number, self.departed.branch, why)
+        await self.runs.record_queue(self.repository, aborted)
+
+    def _record(self, car: Car) -> str:
+        return f"refs/heddle/landed/{car.task.lower()}-{self.runs.require(car.task).number}"
+
+
+def _aboard(run: Run, car: Car) -> bool:
+    return isinstance(run.activity, Active) and run.landing is not None and run.landing.new == car.commit

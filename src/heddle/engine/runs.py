@@ -28,6 +28,7 @@ from heddle.core.events import (
 from heddle.core.evolve import evolve, fold
 from heddle.core.links import Link, LinkKind, waits_for
 from heddle.core.notes import Notebook
+from heddle.core.queue import LandingQueue
 from heddle.core.run import Active, LandedAt, Run
 from heddle.core.session import Usage
 from heddle.core.task import Stage
@@ -62,6 +63,7 @@ class Runs:
         self._links: dict[str, tuple[Link, ...]] = {}
         self._contests: defaultdict[str, list[str]] = defaultdict(list)
         self._notebooks: defaultdict[str, Notebook] = defaultdict(Notebook)
+        self._queues: defaultdict[str, LandingQueue] = defaultdict(LandingQueue)
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._parking: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
@@ -75,7 +77,7 @@ class Runs:
             for record in records:
                 self._take(record)
             after = records[-1].position
-        for kind in ("notes:", "claims:", "repository:"):
+        for kind in ("notes:", "claims:", "queue:", "repository:"):
             for stream in await self.journal.streams(kind):  # its last records may be ones that cannot be read
                 self._tallies[stream].seq = await self.journal.head(stream)
         for stream in await self.journal.streams("task:"):
@@ -178,6 +180,18 @@ class Runs:
         """The notes of a repository."""
         return self._notebooks[repository]
 
+    def queue(self, repository: str) -> LandingQueue:
+        """The landing queue of a repository."""
+        return self._queues[repository]
+
+    def queues(self) -> Mapping[str, LandingQueue]:
+        """Every landing queue by its repository."""
+        return MappingProxyType(self._queues)
+
+    def validating(self) -> int:
+        """How many runs have their own validation under way."""
+        return sum(run.stage is Stage.VALIDATE and isinstance(run.activity, Active) for run in self.live())
+
     def path_claims(self, repository: str, now: float) -> tuple[PathClaim, ...]:
         """What is claimed at that moment (Unix seconds), in attempts that are under way, by sessions that are heard from."""
         return tuple(claim for claim in self._path_claims[repository].holding(now) if self._plays(claim))
@@ -233,6 +247,14 @@ class Runs:
         """Append facts to a stream that is no task's."""
         async with self._lock(stream):
             await self._append(stream, events, by, cause)
+
+    def repairing(self, repository: str) -> asyncio.Lock:
+        """Held by whoever finds out whether a branch itself is red, and who is to repair it."""
+        return self._lock(f"red:{repository}")
+
+    async def record_queue(self, repository: str, *events: Event) -> None:
+        """Append facts to a repository's landing queue."""
+        await self.record_other(f"queue:{repository}", *events)
 
     async def record_noted(self, repository: str, choose: Callable[[Notebook], Iterable[Event]], *, by: str) -> None:
         """Append what `choose` makes of a repository's notes as they are at that moment."""
@@ -293,6 +315,8 @@ class Runs:
     def _count(self, record: Recorded, name: str) -> None:
         tally = self._tallies[record.stream]
         tally.seq = record.seq
+        if record.stream.startswith("queue:"):
+            self._queues[name].take(record.event)
         match record.event:
             case TurnRecorded():
                 tally.turns += 1

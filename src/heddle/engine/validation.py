@@ -1,7 +1,7 @@
 """Validate: Heddle itself runs the agreed checks on the result merged with the branch it is to land on."""
 
-import time
 from dataclasses import replace
+from functools import partial
 
 from heddle.core import events as e
 from heddle.core.errors import MACHINE, HeddleError
@@ -10,17 +10,17 @@ from heddle.core.run import Run
 from heddle.core.scope import Scope
 from heddle.core.settings import Settings
 from heddle.core.task import Stage
+from heddle.engine.checking import Checked, Checking, judged
 from heddle.engine.commithooks import run_hooks
 from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
+from heddle.engine.mainline import Mainline
 from heddle.engine.reviewing import Reviewing
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
-from heddle.engine.sizewatch import TOO_LARGE, bounded_exit
 from heddle.engine.stages import workspace_for
 from heddle.ports import Conflicted, Workspace
 
-TAIL = 6000
 SUSPECTS = 16
 """At most so many landed commits are searched for a culprit."""
 
@@ -72,13 +72,21 @@ class Validation:
         hooked, candidate = await self._hooked(candidate, onto, merged.tree)
         verdict = replace(verdict, candidate=candidate)
         refused = bool(hooked) and hooked[0].colour is not Colour.GREEN
-        results = hooked if refused else (*hooked, *await self._check(verdict.candidate, self.key))
-        judged = _judged(verdict, results)
         if refused:
-            return e.VerdictReached(self.attempt, judged)
-        if judged.colour is Colour.RED and onto != run.base:
-            judged = await self._blame(judged)
-        return e.VerdictReached(self.attempt, judged)
+            return e.VerdictReached(self.attempt, judged(verdict, Checked(hooked)))
+        checked = await self._check(verdict.candidate, self.key)
+        told = judged(verdict, replace(checked, results=(*hooked, *checked.results)))
+        if told.colour is Colour.RED and (repairing := await self._main_red(told)):
+            why = f"{run.task.branch} itself fails the check; {repairing} is to repair it"
+            return e.StageFailed(Stage.VALIDATE, self.attempt, e.MAIN_RED, why, run.evidence)
+        if told.colour is Colour.RED and onto != run.base:
+            told = await self._blame(told)
+        return e.VerdictReached(self.attempt, told)
+
+    async def _main_red(self, verdict: Verdict) -> str:
+        """The task that is to repair the branch, when it is the branch that fails."""
+        mainline = Mainline(self.runs, self.outside, self.site, self.settings)
+        return await mainline.blamed(self.run.task, verdict.onto, verdict.results)
 
     async def _reviewed(self, judged: e.Event) -> e.Event:
         """A verdict with the opinion of a reviewer, where one is due: it comes on top of green, and never in its place."""
@@ -139,43 +147,19 @@ class Validation:
         run_by_checks = {word.removeprefix("./") for check in self.checks for word in check.split()[:2]}
         return tuple(path for path in paths if tests.covers(path) or path in run_by_checks)
 
-    async def _check(self, commit: str, key: str) -> tuple[CheckResult, ...]:
+    async def _check(self, commit: str, key: str) -> Checked:
         """Run every check on a commit in a clean workspace, which is trashed afterwards."""
-        workspace = await workspace_for(self.runs, self.installer, self.run, Stage.VALIDATE, key, commit)
-        await self.installer.set_up(workspace, key)
-        before = {change.path for change in (await workspace.changes()).paths}
-        results: list[CheckResult] = []
-        for number, line in enumerate(self.checks, start=1):
-            results.append(await self._run_check(workspace, f"{key}.check-{number}", line))
-        if all(result.colour is Colour.GREEN for result in results):
-            changed = [c.path for c in (await workspace.changes()).paths if c.kind != "added" and c.path not in before]
-            if changed:
-                told = f"the checks changed tracked files: {', '.join(changed[:5])}"
-                results.append(CheckResult("(tree unchanged by the checks)", Colour.RED, None, 0.0, told))
-        return tuple(results)
+        return await Checking(self.installer, self.checks, partial(self._place, commit)).run(key)
 
-    async def _run_check(self, workspace: Workspace, key: str, line: str) -> CheckResult:
-        began = time.monotonic()
-        held = await workspace.enter(self.installer.command(key, line, await self.installer.reach()))
-        ended = await bounded_exit(held, workspace, self.settings, self.outside.room)
-        output = held.load_output(TAIL) + held.load_errors(TAIL)
-        tail = self.installer.redact(output.decode(errors="replace"))[-TAIL:]
-        seconds = round(time.monotonic() - began, 3)
-        if ended.why == "exited":
-            colour = Colour.GREEN if ended.ok else Colour.RED
-        else:
-            colour, tail = (
-                (Colour.RED if ended.why in ("wall-limit", TOO_LARGE) else Colour.UNKNOWN),
-                f"{ended.why} {ended.detail}\n{tail}",
-            )
-        return CheckResult(line, colour, ended.code, seconds, tail, key)
+    async def _place(self, commit: str, key: str) -> Workspace:
+        return await workspace_for(self.runs, self.installer, self.run, Stage.VALIDATE, key, commit)
 
     async def _blame(self, verdict: Verdict) -> Verdict:
         """Red on the merged tree: is the result green alone, and which landed change does it break with?"""
         run, result = self.run, self.run.result
         if (
             result is None
-            or _judged(verdict, await self._check(result.commit, f"{self.key}-alone")).colour is not Colour.GREEN
+            or judged(verdict, await self._check(result.commit, f"{self.key}-alone")).colour is not Colour.GREEN
         ):
             return verdict
         landed = await self.site.repository.log(run.base, verdict.onto)
@@ -202,17 +186,7 @@ class Validation:
             return True
         composed = await self.site.repository.commit(merged.tree, [commit], "heddle: composed", as_person=False, at=0.0)
         verdict = Verdict(Colour.GREEN, commit, composed, merged.tree)
-        return _judged(verdict, await self._check(composed, key)).colour is Colour.RED
-
-
-def _judged(verdict: Verdict, results: tuple[CheckResult, ...]) -> Verdict:
-    """The verdict that the results make: one red is red, else one unknown is unknown, else green."""
-    for colour in (Colour.RED, Colour.UNKNOWN):
-        bad = [result for result in results if result.colour is colour]
-        if bad:
-            reason = f"check '{bad[0].command}' is {colour} (exit {bad[0].exit})\n{bad[0].tail}".strip()
-            return replace(verdict, colour=colour, results=results, reason=reason)
-    return replace(verdict, colour=Colour.GREEN, results=results)
+        return judged(verdict, await self._check(composed, key)).colour is Colour.RED
 
 
 def message(run: Run) -> str:

@@ -1,5 +1,7 @@
 """Gathering what a decision needs: settings, approvals, room on the machine, neighbours, and where main is."""
 
+from collections.abc import Callable
+
 from heddle.core.contest import standing
 from heddle.core.cycle import Blocker, World
 from heddle.core.errors import HeddleError, SetupError
@@ -31,17 +33,22 @@ class Worlds:
         self._settings: dict[tuple[str, str], Settings] = {}
         self._committed: dict[tuple[str, str, str], bytes | None] = {}
         self._changed: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.standing: Callable[[Run], str] = lambda run: ""
+        self.judging: Callable[[], int] = lambda: 0
 
     async def settings(self, run: Run) -> Settings:
-        """The settings of the run's repository at its base, as the task's role narrows them."""
+        """The settings of the run's repository at its base, as the task's role narrows them; of what lands, on the branch as
+        it is.
+        """
         return (await self.role(run)).narrowed(await self.unnarrowed(run))
 
     async def unnarrowed(self, run: Run) -> Settings:
-        """The settings of the run's repository at its base, whatever the role."""
-        key = (run.task.root, run.base)
+        """The same, whatever the role."""
+        commit = await self.tip(run) if run.stage is Stage.LAND and not run.over else run.base
+        key = (run.task.root, commit)
         if key not in self._settings:
             site = await self._outside.site(run.task.root)
-            self._settings[key] = await self._outside.settings.settings(site.repository, run.base)
+            self._settings[key] = await self._outside.settings.settings(site.repository, commit)
         return self._settings[key]
 
     async def role(self, run: Run) -> Role:
@@ -81,9 +88,10 @@ class Worlds:
             approved=frozenset(approved),
             unapproved=unapproved(settings, frozenset(approved)),
             free_sessions=settings.sessions - self._active(WITH_AGENT) - self._reviewing(),
-            free_validations=settings.validations - self._active({Stage.VALIDATE}),
+            free_validations=settings.validations - self._runs.validating() - self.judging(),
             no_room=self._no_room(run, settings),
-            ahead=self._ahead(run),
+            queue=self.standing(run) if run.stage is Stage.LAND else "",
+            main_red=await self._main_red(run),
             meets=self._meets(run) if executing else None,
             claimed=self._claimed(run) if executing else None,
             outdated=await self._outdated(run, tip) if executing else None,
@@ -156,22 +164,17 @@ class Worlds:
         began = (r.at for r in reversed(self._runs.history(run.task.id)) if isinstance(r.event, StageStarted))
         return next(began, 0.0)
 
-    def _ahead(self, run: Run) -> str:
-        """The task before this one in the landing queue of the same branch."""
-        if run.ticket is None:
+    async def _main_red(self, run: Run) -> str:
+        """The task that is to repair the branch, unless that is the run itself, or it was green on this very branch."""
+        if run.stage in WITH_AGENT or not isinstance(run.activity, Idle):
             return ""
-        queue = [
-            (other.ticket, other.task.id)
-            for other in self._runs.live()
-            if other.ticket is not None
-            and other.task.root == run.task.root
-            and other.task.branch == run.task.branch
-            and other.stage in (Stage.VALIDATE, Stage.LAND)
-            and isinstance(other.activity, Active | Idle)
-            and not (other.paused or self._runs.blocked(other))
-        ]
-        before = [entry for entry in queue if entry[0] < run.ticket]
-        return max(before)[1] if before else ""
+        red = self._runs.queue(run.task.repository).red.get(run.task.branch)
+        if red is None or red.task == run.task.id:
+            return ""
+        tip = await self.tip(run)
+        if run.stage is Stage.LAND and run.verdict is not None and run.verdict.onto == tip:
+            return ""
+        return red.task if tip == red.commit else ""
 
     def _meets(self, run: Run) -> tuple[str, str, str] | None:
         """A task that may write what this one may, and that came first: it executes, or its result waits to land."""

@@ -180,8 +180,11 @@ class Repository(Protocol):
         """Delete a ref under refs/heddle/ (never one under recovery)."""
         ...
 
-    async def advance(self, branch: str, old: str, new: str, record: str) -> Advanced | MovedOn | Blocked:
-        """Move `branch` from `old` to `new` by compare-and-swap, together with the ref `record` (refs/heddle/landed/N).
+    async def advance(
+        self, branch: str, old: str, new: str, records: Mapping[str, str]
+    ) -> Advanced | MovedOn | Blocked:
+        """Move `branch` from `old` to `new` by compare-and-swap, together with refs below refs/heddle/landed/ that record
+        what landed: `new`, and commits before it.
 
         Where the branch is checked out, that checkout moves first by a two-tree update that refuses on any overlap
         (then nothing moves: Blocked). Never stashes, resets or switches branches. Idempotent: safe after a crash

@@ -3,16 +3,18 @@
 The order is what makes it safe (measured: a ref that moves under a checkout shows there as a staged revert):
 
 1. publish   all objects of `new` are put into the repository
-2. prepare   one ref transaction is prepared: it verifies `old` and locks the branch and the record; whoever
+2. prepare   one ref transaction is prepared: it verifies `old` and locks the branch and the records; whoever
              commits meanwhile is refused by git, and if this process dies git itself lets the locks go
 3. update    every checkout of the branch moves by a two-tree update; a refusal ends it with nothing moved
-4. commit    the transaction moves the branch and writes the record together
+4. commit    the transaction moves the branch and writes the records together
 5. confirm   the branch is read again
 
 A crash before 4 leaves the branch at `old`, at worst with the landed content staged, and doing it all again
 is harmless. A crash after 4 leaves nothing to do. Hooks of the repository do not run here: on the host none
 ever does.
 """
+
+from collections.abc import Mapping
 
 from heddle.adapters.git.checkouts import Checkout, Obstacle, TwoTreeUpdate, checkouts
 from heddle.adapters.git.objects import Store, require_id
@@ -29,14 +31,14 @@ def step(name: str) -> None:
 
 
 class Landing:
-    """One landing: the branch (full ref name) from `old` to `new`, with the ref `record`."""
+    """One landing: the branch (full ref name) from `old` to `new`, with the refs that record it."""
 
-    def __init__(self, store: Store, branch: str, old: str, new: str, record: str) -> None:
+    def __init__(self, store: Store, branch: str, old: str, new: str, records: Mapping[str, str]) -> None:
         self._store = store
         self._ref = branch
         self._old = require_id(old)
         self._new = require_id(new)
-        self._record = record
+        self._records = {ref: require_id(commit) for ref, commit in records.items()}
 
     async def run(self) -> Advanced | MovedOn | Blocked:
         """Do it, or finish what a crash left. See Repository.advance."""
@@ -72,7 +74,7 @@ class Landing:
         return checkout.git_dir == self._store.common or (checkout.git_dir / "locked").exists()
 
     async def _move(self, involved: tuple[Checkout, ...], actual: str) -> MovedOn | Blocked | None:
-        reason = f"heddle: land {self._record.rpartition('/')[2]}"
+        reason = f"heddle: land {', '.join(ref.rpartition('/')[2] for ref in self._records)}"
         args = ("update-ref", "-m", reason, "-z", "--stdin")
         async with self._store.git.dialogue(*args, place=self._store.public()) as refs:
             try:
@@ -97,17 +99,15 @@ class Landing:
         return None
 
     async def _prepare(self, refs: Dialogue, actual: str) -> None:
-        """Verify and lock both refs in one transaction."""
-        record = await self._store.ref(self._record)
-        if record not in ("", self._new):
-            raise Bug(f"'{self._record}' already records another landing", slug="record-taken")
+        """Verify and lock all refs in one transaction."""
+        lines = [f"update {self._ref}\0{self._new}\0{actual}\0"]
+        for ref, commit in self._records.items():
+            record = await self._store.ref(ref)
+            if record not in ("", commit):
+                raise Bug(f"'{ref}' already records another landing", slug="record-taken")
+            lines.append(f"update {ref}\0{commit}\0{record or '0' * len(commit)}\0")
         await refs.ask(b"start\0")
-        instructions = (
-            f"update {self._ref}\0{self._new}\0{actual}\0"
-            f"update {self._record}\0{self._new}\0{record or '0' * len(self._new)}\0"
-            "prepare\0"
-        )
-        await refs.ask(instructions.encode("utf-8", "surrogateescape"))
+        await refs.ask("".join((*lines, "prepare\0")).encode("utf-8", "surrogateescape"))
 
     async def _update(self, involved: tuple[Checkout, ...]) -> Blocked | None:
         """Move the checkouts: first all of them on trial, then in earnest."""

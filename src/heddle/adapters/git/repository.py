@@ -6,7 +6,7 @@ names, objects full ids, and the one free text, a revision, follows `--end-of-op
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from heddle.adapters.git import checkouts, commits, hooks, listing, merge, trees
@@ -205,13 +205,16 @@ class GitRepository:
         async with self.store.refs:
             await self.store.run("update-ref", "-z", "--stdin", stdin=_bytes(f"delete {ref}\0\0"))
 
-    async def advance(self, branch: str, old: str, new: str, record: str) -> Advanced | MovedOn | Blocked:
+    async def advance(
+        self, branch: str, old: str, new: str, records: Mapping[str, str]
+    ) -> Advanced | MovedOn | Blocked:
         """See the port; MovedOn("") when the branch is gone."""
         if not _REF.fullmatch(branch):
             raise UserError(
                 f"'{branch!a}' is no branch name", slug="odd-branch", hint="name the branch as git shows it"
             )
-        return await Landing(self.store, BRANCHES + branch, old, new, _require_ours(record)).run()
+        ours = {_require_ours(ref): commit for ref, commit in records.items()}
+        return await Landing(self.store, BRANCHES + branch, old, new, ours).run()
 
 
 def _require_ours(ref: str) -> str:
