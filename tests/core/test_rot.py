@@ -54,6 +54,8 @@ def test_each_reason_alone_changes_score_reason_and_reaction(
         (sign,) = found.signs
         assert (found.score, sign.points, sign.reason, sign.reaction) == (score, score, reason, reaction)
         assert text in (None, sign.text) and sign.means
+    (judging,) = rot(replace(FRESH, stage=Stage.VALIDATE, **fact)).signs
+    assert (judging.points, judging.reaction) == (score, "watch")
 
 
 def test_reasons_add_up_the_heaviest_first_and_no_further_than_to_a_hundred() -> None:

@@ -157,7 +157,9 @@ def test_outside_text_never_steers_a_terminal(daemon: StandIn) -> None:
     line = {"at": 0.0, "text": HOSTILE, "by": HOSTILE}
     told = row(title=HOSTILE, why=HOSTILE, flags=[HOSTILE]) | {"text": HOSTILE, "timeline": [line]}
     why = {"task": "T7", "status": "waiting", "reason": HOSTILE, "who": "person", "act": [HOSTILE]}
-    why |= {"evidence": HOSTILE, "timeline": [line]}
+    sign = {"reason": "drift", "points": 10, "text": HOSTILE, "reaction": "refresh", "means": "told"}
+    why |= {"evidence": HOSTILE, "timeline": [line], "claims": [HOSTILE]}
+    why |= {"rot": {"score": 10, "signs": [sign], "unknown": [HOSTILE]}}
     plan = {"document": HOSTILE, "digest": "d", "base": "b", "approved_by": HOSTILE, "fresh_checks": [HOSTILE]}
     daemon.answers |= {
         "board": board(told, trouble=HOSTILE, set_aside=[{"what": HOSTILE, "why": HOSTILE}]),
@@ -176,6 +178,34 @@ def test_outside_text_never_steers_a_terminal(daemon: StandIn) -> None:
         ended = heddle(*command.split())
         assert "evil" in ended.out + ended.err, command
         assert steers(ended.out + ended.err) == [], command
+
+
+def test_why_tells_what_the_session_claims_and_how_far_it_has_come_apart(daemon: StandIn) -> None:
+    sign = {
+        "reason": "drift",
+        "points": 10,
+        "text": "main changed its files: a.py",
+        "means": "refreshed at the next boundary",
+    }
+    daemon.answers["task.why"] = {
+        "task": "T7",
+        "status": "running",
+        "reason": "execute, attempt 1",
+        "who": "heddle",
+        "act": [],
+        "evidence": "",
+        "timeline": [],
+        "claims": ["b.py", "docs/**"],
+        "rot": {"score": 10, "signs": [sign], "unknown": ["its agent does not say how full its context is"]},
+    }
+    assert heddle("why", "T7").out == snapshot("""\
+T7  running: execute, attempt 1
+waits for: heddle
+its session claims: b.py, docs/**
+rot of its session: 10 of 100
+     10  main changed its files: a.py; refreshed at the next boundary
+      ?  its agent does not say how full its context is
+""")
 
 
 def on_a_terminal(*words: str, **env: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from heddle.core.task import READ_ONLY, Stage
+from heddle.core.task import WITH_AGENT, Stage
 
 NEARLY_FULL = 0.8
 """The share of a context from which on what was said first may be lost to the agent."""
@@ -115,8 +115,10 @@ def rot(facts: Facts) -> Rot:
 
 
 def _sign(reason: Reason, points: int, text: str, stage: Stage) -> Sign:
-    reaction = REACTIONS[reason, stage not in READ_ONLY]
-    if reason is Reason.CONTEXT and points < _crowded((int(NEARLY_FULL * 100), 100)):
+    reaction = REACTIONS[reason, stage is Stage.EXECUTE]
+    if stage not in WITH_AGENT:  # who judges a result judges it against main, and is over soon
+        reaction = Reaction.WATCH
+    elif reason is Reason.CONTEXT and points < _crowded((int(NEARLY_FULL * 100), 100)):
         reaction = Reaction.WATCH
     return Sign(reason, points, text, reaction, MEANS[reaction])
 

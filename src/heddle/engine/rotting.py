@@ -7,6 +7,7 @@ from heddle.core.errors import HeddleError
 from heddle.core.rot import Facts, Rot, cited, rot
 from heddle.core.rules.files import is_rules
 from heddle.core.run import Active, Run
+from heddle.core.task import Stage
 from heddle.engine.noting import Noting
 from heddle.engine.refreshing import is_its
 from heddle.engine.ruling import told_before
@@ -54,7 +55,7 @@ class Rotting:
             tuple(path for path in moved if is_its(run, path)),
             await self._notes(run, session),
             self._runs.tally(f"session:{session}").context,
-            cited(run.research, moved),
+            cited(run.research, moved) if run.stage is not Stage.RESEARCH else (),
         )
 
     async def _untold(self, run: Run, session: str, tip: str) -> tuple[str, ...]:
