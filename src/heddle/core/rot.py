@@ -116,9 +116,9 @@ def rot(facts: Facts) -> Rot:
 
 def _sign(reason: Reason, points: int, text: str, stage: Stage) -> Sign:
     reaction = REACTIONS[reason, stage is Stage.EXECUTE]
-    if stage not in WITH_AGENT:  # who judges a result judges it against main, and is over soon
-        reaction = Reaction.WATCH
-    elif reason is Reason.CONTEXT and points < _crowded((int(NEARLY_FULL * 100), 100)):
+    if stage not in WITH_AGENT or (
+        reason is Reason.CONTEXT and points < _crowded((int(NEARLY_FULL * 100), 100))
+    ):  # who judges a result judges it against main, and is over soon
         reaction = Reaction.WATCH
     return Sign(reason, points, text, reaction, MEANS[reaction])
 
