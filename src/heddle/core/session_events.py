@@ -107,6 +107,32 @@ class ProgressReported:
     text: str
 
 
+# ------------------------------------------------------------------------------- stream task:<id>
+
+
+@dataclass(frozen=True, slots=True)
+class RulesGiven:
+    """A session is told how the repository's rules on `commit` differ from those it knew, in the message that follows its
+    turn of that number (0: its first message); decided before it is sent.
+    """
+
+    session: str
+    turn: int
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftGiven:
+    """A session is told how main, at `commit`, has these files otherwise than it knew them, in the message that follows its
+    turn of that number; decided before it is sent.
+    """
+
+    session: str
+    turn: int
+    commit: str
+    paths: tuple[str, ...]
+
+
 # ------------------------------------------------------------------------------ stream notes:<repository>
 
 
