@@ -320,7 +320,8 @@ async def build(
     keep = {"keep_memory_mb": own["limits.keep_memory_mb"], "keep_disk_mb": own["limits.keep_disk_mb"]}
     room = Headroom(home, **keep)
     texts = Texts(person_file(environment).parent / "roles", OWN)
-    known = (sites.site, config, agents, texts, clock, enclosures.tier, room, ToolRegistries(environment))
+    maps = ChildMaps(home / "maps", environment)
+    known = (sites.site, config, agents, texts, clock, enclosures.tier, room, ToolRegistries(environment), maps)
     dispatcher = LocalDispatcher()
     fleet = Fleet(runs, Outside(*known, tools or NoTools()), dispatcher)
 
@@ -347,7 +348,7 @@ async def build(
         live=enclosures.none.live,
         previews=Previews(runs, LocalPreviews(lambda: _wish(config))),
         lists=TaskLists(environment),
-        maps=ChildMaps(home / "maps", environment),
+        maps=maps,
         rules=_rules,
         started_at=clock.now(),
     )

@@ -15,6 +15,7 @@ from heddle.core.cycle import (
     PlayStage,
     RemoveWorkspace,
     Replan,
+    StartStage,
     Stop,
     Unpark,
     Wait,
@@ -27,6 +28,8 @@ from heddle.core.evolve import evolve, fold
 from heddle.core.extent import Extent
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Verdict
 from heddle.core.plan import Plan, digest
+from heddle.core.prediction.admission import Ahead
+from heddle.core.prediction.pairs import Meeting
 from heddle.core.protected import scripts, steering
 from heddle.core.role import Role
 from heddle.core.run import END, GO_ON, AtGate, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
@@ -41,6 +44,24 @@ BOUND = digest(PLAN, "base")
 RESULT = e.ResultDelivered(1, "r1", "t", "", ("docs/a",), 1, 1, (), "done")
 GREEN = Verdict(Colour.GREEN, "m0", "c0", "t")
 OPEN = World(gates=Gates(()), approved=frozenset({"true"}))
+
+
+def test_who_is_predicted_to_meet_another_waits_before_it_begins_unless_a_person_lets_it() -> None:
+    ahead = Ahead("T4", Meeting(0.82, "parser.py", 14))
+    waits = decide(run_of(e.RunStarted(1, "base")), replace(OPEN, foreseen=ahead))
+    assert isinstance(waits, Wait) and (waits.who, waits.other) == (Who.TASK, "T4")
+    assert "both will change parser.py (0.82, 14 past commits)" in waits.detail
+    assert "heddle start T1 --anyway" in waits.detail
+    looks = decide(run_of(e.RunStarted(1, "base")), replace(OPEN, foreseeing=True))
+    assert isinstance(looks, Wait) and looks.who is Who.MACHINE
+    assert isinstance(decide(run_of(e.RunStarted(1, "base")), OPEN), StartStage)
+    world = replace(OPEN, foreseen=ahead, foreseeing=True)
+    let = run_of(e.RunStarted(1, "base"), e.OverlapAccepted("person:ada"))
+    assert isinstance(decide(let, world), StartStage)
+    assert timeline(recorded(e.OverlapAccepted("person:ada")))[0].text.startswith("begins although")
+    begun = run_of(*BEGUN)
+    assert decide(begun, world) == decide(begun, OPEN)
+    assert not run_of(e.RunStarted(1, "b"), e.OverlapAccepted("x"), e.RunStarted(2, "b")).meets_anyway
 
 
 def recorded(*events: e.Event) -> list[e.Recorded]:

@@ -119,6 +119,7 @@ options:
   --parent TASK      what it is a part of
   --found-in TASK    where it turned up
   --token TOKEN      of the claim that you hold on a known task
+  --anyway           begin also if it may change what another task changes
   --wait             wait for the end
   --json             answer as JSON
   --repo PATH        work there, not in this folder

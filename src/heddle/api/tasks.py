@@ -1,6 +1,7 @@
 """Tasks: start, look, stop, pause, restore."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Linked(msgspec.Struct, forbid_unknown_fields=True):
 class Start(msgspec.Struct, forbid_unknown_fields=True):
     """Ask for a task: `text` for a new one, or `task` for one that is in the tracker. `root`: a path inside the repository.
 
+    `anyway`: it begins also where it is predicted to change what another task changes.
     `best_of` attempts compete, played by `agents` in turn; as many as those when it is 0. `pick`: who chooses.
     """
 
@@ -59,6 +61,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True):
     priority: int = 2
     links: list[Linked] = []
     token: int = 0
+    anyway: bool = False
 
 
 class Board(msgspec.Struct, forbid_unknown_fields=True):
@@ -168,7 +171,8 @@ async def start(desk: Desk, asked: Start) -> dict[str, Any]:
             priority=priority,
             links=links,
         )
-        return [e.TaskAdded(task), e.RunStarted(1, base)] if asked.run else [e.TaskAdded(task)]
+        begun = _begun(desk, asked, 1, base)
+        return [e.TaskAdded(task), *(begun if asked.run else [])]
 
     return desk_row(desk, await desk.runs.add(make, by=desk.by))
 
@@ -200,15 +204,28 @@ def _rivals(asked: Start) -> int:
 
 def _require_bare(asked: Start) -> None:
     """Nothing is dropped in silence that would have it run otherwise, or not yet."""
-    plain = Start(root=asked.root, task=asked.task, token=asked.token, pick=asked.pick)
+    plain = Start(root=asked.root, task=asked.task, token=asked.token, pick=asked.pick, anyway=asked.anyway)
     said = [name for name in Start.__struct_fields__ if getattr(asked, name) != getattr(plain, name)]
     if said:
         hint = "change it first, with its edit or dep: heddle task --help"
         raise UserError(f"a task that is known starts as it is: {', '.join(said)}", slug="usage", hint=hint)
 
 
+def _begun(desk: Desk, asked: Start, number: int, base: str) -> list[e.Event]:
+    """The facts of a run that begins."""
+    anyway: list[e.Event] = [e.OverlapAccepted(desk.by)] if asked.anyway else []
+    return [e.RunStarted(number, base), *anyway]
+
+
+def _anyway(desk: Desk) -> Callable[[Run], list[e.Event]]:
+    """What lets a run begin although it is predicted to meet another; once is enough."""
+    return lambda run: [e.OverlapAccepted(desk.by)] if run.unbegun and not run.meets_anyway else []
+
+
 async def _start_known(desk: Desk, asked: Start) -> dict[str, Any]:
     run = desk.require(asked.task)
+    if asked.anyway and run.unbegun:
+        return desk_row(desk, await desk.runs.record_if(run.task.id, _anyway(desk), by=desk.by))
     if not (isinstance(run.activity, Unstarted) or run.over):
         raise UserError(
             f"task '{run.task.id}' is under way", slug="task-running", hint=f"see: heddle why {run.task.id}"
@@ -223,7 +240,7 @@ async def _start_known(desk: Desk, asked: Start) -> dict[str, Any]:
         require_claim(run.task.id, run.claim, run.claims, asked.token, desk.fleet.outside.clock.now())
         reads = role is not None and not role.writes and run.task.lane is not Lane.REPORT
         told = [e.TaskEdited(replace(run.task, lane=Lane.REPORT))] if reads else []
-        return [] if run.under_way else [*told, e.RunStarted(run.number + 1, base)]
+        return [] if run.under_way else [*told, *_begun(desk, asked, run.number + 1, base)]
 
     return desk_row(desk, await desk.runs.record_if(run.task.id, choose, by=desk.by))
 

@@ -12,6 +12,7 @@ from heddle.core.contest import Pick, Rival, best, number, standing
 from heddle.core.delegation import Delegation
 from heddle.core.events import MAIN_RED
 from heddle.core.gate import Decider, Gates
+from heddle.core.prediction.admission import Ahead
 from heddle.core.run import REVIEWED, Active, AtGate, ClosedFor, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import UNDO, WITH_AGENT, Stage
 
@@ -41,6 +42,12 @@ ASKED = "question"
 
 QUEUE = "queue"
 """The reason of a wait in the landing queue: a train takes it along."""
+
+FORESEEN = "foreseen"
+"""The reason of a wait for a task that is predicted to change the same file."""
+
+FORESEEING = "foreseeing"
+"""The reason of a wait until it is predicted what the task will change."""
 
 PROBLEM = "problem"
 """The reason of a wait because something outside keeps the work from going on; the person can mend it."""
@@ -74,6 +81,7 @@ class World:
     `main_red`: the task that is to repair the branch, when that fails the repository's checks by itself.
     `meets`: (task, our glob, their glob) of a running task that may write what this one may. `claimed`: the same of one whose session claims it.
     `outdated`: (new base, why) when main changed what the plan rests on; `aged`: the same of what the research cites.
+    `foreseen`: the task that goes first because both will change the same; `foreseeing`: that is being looked at.
     `rivals`: the others that compete with the run. `blockers`: what must be settled before it. `moved`: where main is,
     when that is not the base of a run that has not begun.
     """
@@ -94,6 +102,8 @@ class World:
     bounds: Bounds = Bounds()
     problem: str = ""
     now: float = 0.0
+    foreseen: Ahead | None = None
+    foreseeing: bool = False
     rivals: tuple[Rival, ...] = ()
     blockers: tuple[Blocker, ...] = ()
     moved: str = ""
@@ -356,7 +366,7 @@ def _idle(run: Run, world: World) -> Decision:
         blocked = _before_execute(run, world)
         if blocked:
             return blocked
-    room = _queue(run, world) or _room(run, world)
+    room = _queue(run, world) or _foreseen(run, world) or _room(run, world)
     if room:
         return room
     if world.aged is not None and run.stage in (Stage.PLAN, Stage.EXECUTE) and run.result is None:
@@ -370,6 +380,16 @@ def _queue(run: Run, world: World) -> Wait | None:
         told = f"{run.task.branch} itself is red; {world.main_red} is to repair it"
         return Wait(Who.TASK, MAIN_RED, told, world.main_red)
     return Wait(Who.QUEUE, QUEUE, world.queue or "in the landing queue") if run.stage is Stage.LAND else None
+
+
+def _foreseen(run: Run, world: World) -> Wait | None:
+    """Before it begins; once it has a plan, its scope tells more than any prediction."""
+    if not run.unbegun or run.meets_anyway:
+        return None
+    if world.foreseen is not None:
+        told = f"{world.foreseen.told}; let it begin anyway with: heddle start {run.task.id} --anyway"
+        return Wait(Who.TASK, FORESEEN, told, world.foreseen.task)
+    return Wait(Who.MACHINE, FORESEEING, "it is predicted what it will change") if world.foreseeing else None
 
 
 def _exhausted(run: Run, world: World) -> Hold | None:

@@ -375,6 +375,13 @@ class RunResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class OverlapAccepted:
+    """A person lets a run begin although it is predicted to change what another one changes."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """A person wants the run to end."""
 
@@ -494,6 +501,7 @@ Event: TypeAlias = (
     | RunReleased
     | RunPaused
     | RunResumed
+    | OverlapAccepted
     | StopRequested
     | RunStopped
     | WorkspaceRemoved

@@ -100,7 +100,15 @@ def _evolve(run: Run, event: e.Event, position: int) -> Run:
             return _landing(run, event)
         case e.QuestionAsked() | e.SessionFrozen() | e.QuestionAnswered() | e.QuestionWithdrawn():
             return _question(run, event)
-        case e.RunHeld() | e.RunReleased() | e.RunPaused() | e.RunResumed() | e.StopRequested() | e.RunStopped():
+        case (
+            e.RunHeld()
+            | e.RunReleased()
+            | e.RunPaused()
+            | e.RunResumed()
+            | e.OverlapAccepted()
+            | e.StopRequested()
+            | e.RunStopped()
+        ):
             return _steer(run, event)
         case e.WorkspaceCreated() | e.WorkspaceRemoved() | e.WorkspaceKept() | e.SessionStarted() | e.ScopeViolated():
             return _place(run, event)
@@ -272,7 +280,8 @@ def _question(run: Run, event: e.QuestionAsked | e.SessionFrozen | e.QuestionAns
 
 
 def _steer(
-    run: Run, event: e.RunHeld | e.RunReleased | e.RunPaused | e.RunResumed | e.StopRequested | e.RunStopped
+    run: Run,
+    event: e.RunHeld | e.RunReleased | e.RunPaused | e.RunResumed | e.OverlapAccepted | e.StopRequested | e.RunStopped,
 ) -> Run:
     match event:
         case e.RunHeld(reason, detail):
@@ -283,6 +292,8 @@ def _steer(
             return replace(run, paused=True)
         case e.RunResumed():
             return replace(run, paused=False)
+        case e.OverlapAccepted():
+            return replace(run, meets_anyway=True)
         case e.StopRequested(by, why):
             return run if run.over else replace(run, stopping=why or f"stopped by {by}")
         case e.RunStopped(why):

@@ -109,7 +109,8 @@ class Run:
     a person answered about frozen sessions; it is no answer for an agent. `given`: which answers to what they asked by their
     tools sessions were told, and when. `progress` is what the session at work last said of how far it has come; `reports`
     counts how often one did. `parked`: the session of the attempt under way has no process; its conversation waits. `reviewer`: the
-    session that judged, or judges, a result. `claim` is held by somebody outside of a run; `claims` is the token of the
+    session that judged, or judges, a result. `meets_anyway`: a person lets it begin whatever is
+    predicted. `claim` is held by somebody outside of a run; `claims` is the token of the
     newest one ever.
     """
 
@@ -146,6 +147,7 @@ class Run:
     visits: tuple[e.WorkspaceEntered, ...] = ()
     violations: tuple[str, ...] = ()
     paused: bool = False
+    meets_anyway: bool = False
     stopping: str = ""
     landed: e.Landed | None = None
     claim: Claim | None = None

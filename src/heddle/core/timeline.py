@@ -110,7 +110,15 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"{'research' if research else 'plan'} is made anew on {base[:12]}: {why}"
         case e.LandingStarted() | e.MainMoved() | e.LandingAborted() | e.Landed():
             return _landing(event)
-        case e.RunHeld() | e.RunReleased() | e.RunPaused() | e.RunResumed() | e.StopRequested() | e.RunStopped():
+        case (
+            e.RunHeld()
+            | e.RunReleased()
+            | e.RunPaused()
+            | e.RunResumed()
+            | e.OverlapAccepted()
+            | e.StopRequested()
+            | e.RunStopped()
+        ):
             return _steered(event)
         case e.WorkspaceRemoved() | e.WorkspaceKept() | e.TearDownFailed() | e.WorkspaceEntered() | e.WorkspaceLeft():
             return _of_workspace(event)
@@ -148,7 +156,7 @@ def _landing(event: e.LandingStarted | e.MainMoved | e.LandingAborted | e.Landed
 
 
 def _steered(
-    event: e.RunHeld | e.RunReleased | e.RunPaused | e.RunResumed | e.StopRequested | e.RunStopped,
+    event: e.RunHeld | e.RunReleased | e.RunPaused | e.RunResumed | e.OverlapAccepted | e.StopRequested | e.RunStopped,
 ) -> str:
     match event:
         case e.RunHeld(_, detail):
@@ -157,6 +165,8 @@ def _steered(
             return "sent on by a person" + (f": {note}" if note else "")
         case e.RunPaused() | e.RunResumed():
             return "paused" if isinstance(event, e.RunPaused) else "resumed"
+        case e.OverlapAccepted():
+            return "begins although it is predicted to meet another task"
         case e.StopRequested(_, why):
             return f"stop requested: {why}" if why else "stop requested"
         case e.RunStopped(why):

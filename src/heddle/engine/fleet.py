@@ -40,6 +40,7 @@ from heddle.core.settings import Settings
 from heddle.core.task import WITH_AGENT, Stage, Task
 from heddle.core.views import UNREADABLE
 from heddle.engine.attaching import Attaching
+from heddle.engine.foresight import Foresight
 from heddle.engine.installing import Installer
 from heddle.engine.rotting import Rotting
 from heddle.engine.runs import Runs
@@ -69,14 +70,15 @@ class Fleet:
         self.runs = runs
         self.outside = outside
         self.dispatcher = dispatcher
-        self.worlds = Worlds(runs, outside)
+        self._news = asyncio.Event()
+        self.foresight = Foresight(runs, outside, self._news.set, self._waits_for_others)
+        self.worlds = Worlds(runs, outside, self.foresight)
         self.rotting = Rotting(runs, outside, self.worlds)
         self.visits = Visits(runs, outside)
         self.attaching = Attaching(runs, outside, self.worlds, self.visits)
         self.decisions: dict[str, tuple[tuple[int, ...], Decision]] = {}
         self._troubles: dict[str, str] = {}
         self._working: dict[str, Work] = {}
-        self._news = asyncio.Event()
         self._looked = asyncio.Event()
         self.trains = Trains(runs, outside, dispatcher, self._news.set)
         self.worlds.standing, self.worlds.judging = self.trains.standing, self.trains.judging
@@ -106,6 +108,7 @@ class Fleet:
                 await self._pause()
         finally:
             watcher.cancel()
+            await self.foresight.close()
             await self.visits.close()
 
     async def _pause(self) -> None:
@@ -157,8 +160,13 @@ class Fleet:
 
     def _decide(self, id: str, stamp: tuple[int, ...], decision: Decision) -> None:
         """No fact came since the stamp was made."""
-        self.decisions[id] = (stamp, decision)
+        before, self.decisions[id] = self.decisions.get(id), (stamp, decision)
+        if _is_for_others(decision) and not (before and _is_for_others(before[1])):
+            self._news.set()  # whoever goes after it need not wait for it any more, and no fact tells of that
         self.runs.bearing.due.discard(id)
+
+    def _waits_for_others(self, run: Run) -> bool:
+        return run.task.id in self.decisions and _is_for_others(self.decisions[run.task.id][1])
 
     async def up_to_date(self, limit_s: float) -> bool:
         """Wait for a decision about every run as it is now, so long; whether there is one. Without it a board would show
@@ -360,3 +368,8 @@ class Fleet:
             if run.task.repository == repository:
                 self.decisions.pop(run.task.id, None)
                 self.runs.bearing.due.add(run.task.id)
+
+
+def _is_for_others(decision: Decision) -> bool:
+    """Whether it is a wait that a person or another task ends."""
+    return isinstance(decision, Wait) and decision.who in (Who.PERSON, Who.TASK)

@@ -7,7 +7,18 @@ from typing import Protocol
 
 from heddle.core.extent import Disk
 from heddle.core.settings import Settings
-from heddle.ports import Agent, AgentFound, Clock, NoTools, Registries, Repository, SessionTools, Workspaces, Worktrees
+from heddle.ports import (
+    Agent,
+    AgentFound,
+    Clock,
+    Maps,
+    NoTools,
+    Registries,
+    Repository,
+    SessionTools,
+    Workspaces,
+    Worktrees,
+)
 
 
 @dataclass(slots=True)
@@ -80,4 +91,5 @@ class Outside:
     tier: int
     room: Room
     registries: Registries
+    maps: Maps
     tools: SessionTools = field(default_factory=NoTools)

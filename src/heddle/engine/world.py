@@ -12,6 +12,7 @@ from heddle.core.run import Active, HeldUp, Idle, Run
 from heddle.core.scope import Scope
 from heddle.core.settings import Settings
 from heddle.core.task import STAGES, UNDO, WITH_AGENT, Lane, Stage
+from heddle.engine.foresight import Foresight
 from heddle.engine.roles import Roles
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside
@@ -27,8 +28,9 @@ GOVERNED = 2
 class Worlds:
     """Makes the World for a run. Settings and comparisons with main are cached by the commits they rest on."""
 
-    def __init__(self, runs: Runs, outside: Outside) -> None:
+    def __init__(self, runs: Runs, outside: Outside, foresight: Foresight) -> None:
         self._runs = runs
+        self._foresight = foresight
         self._outside = outside
         self._settings: dict[tuple[str, str], Settings] = {}
         self._committed: dict[tuple[str, str, str], bytes | None] = {}
@@ -82,7 +84,10 @@ class Worlds:
         executing = isinstance(run.activity, Idle) and run.stage is Stage.EXECUTE
         resting = isinstance(run.activity, Idle) and run.stage in (Stage.PLAN, Stage.EXECUTE)
         tip = await self.tip(run) if resting else ""
+        foreseen, foreseeing = await self._foresight.ahead(run)
         return World(
+            foreseen=foreseen,
+            foreseeing=foreseeing,
             gates=settings.gates,
             delegations=settings.delegations,
             approved=frozenset(approved),

@@ -131,6 +131,10 @@ class Repository(Protocol):
         """(commit, subject) from `old` (exclusive) to `new`, oldest first, first parents only."""
         ...
 
+    async def count(self, tip: str, most: int) -> int:
+        """Commits up to `tip` that merge nothing; `most` where there are more."""
+        ...
+
     async def merge(self, ours: str, theirs: str, ancestor: str) -> Merged | Conflicted:
         """Three-way merge of two commits' trees over `ancestor`'s tree, in objects only."""
         ...

@@ -116,6 +116,11 @@ class GitRepository:
         """See the port."""
         return await trees.log(self.store, old, new)
 
+    async def count(self, tip: str, most: int) -> int:
+        """See the port."""
+        args = ("rev-list", "--count", "--no-merges", f"--max-count={most}", "--end-of-options", require_id(tip), "--")
+        return int((await self.store.run(*args)).text)
+
     async def unsaved(self) -> tuple[str, ...]:
         """Paths of the checkout that are not as committed, staged and untracked ones included; takes no
         lock."""

@@ -37,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--priority", type=int, default=2, metavar="0..4", help="0 goes first")
     links.add_options(parser)
     parser.add_argument("--token", type=int, default=0, help="of the claim that you hold on a known task")
+    parser.add_argument("--anyway", action="store_true", help="begin also if it may change what another task changes")
     parser.add_argument("--wait", action="store_true", help="wait for the end")
 
 
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         priority=args.priority,
         links=links.asked(args),
         token=args.token,
+        anyway=args.anyway,
     )
     if args.wait:
         return wait_for([told["id"]], through=False, timeout=None, as_json=args.json)

@@ -23,6 +23,9 @@ def run(args: argparse.Namespace) -> int:
         say(f"    {clean(act)}")
     if told.get("claims"):  # a daemon of before does not say
         say(f"its session claims: {', '.join(map(clean, told['claims']))}")
+    for one in told.get("near", ()):
+        commits = f", {one['commits']} past commits" if one["commits"] else ""
+        say(f"may meet {one['task']} in {clean(one['path'])} ({one['chance']:.2f}{commits})")
     if told.get("rot"):
         say(*rot(told["rot"]))
     for line in told["timeline"]:
