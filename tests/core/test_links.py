@@ -110,7 +110,7 @@ def test_what_must_be_settled_first_holds_a_run_also_before_it_lands() -> None:
     waiting = run_of(*green, task=quick).activity
     assert isinstance(waiting, AtGate)
     landing = run_of(*green, e.GatePassed(Stage.VALIDATE, waiting.digest, "nobody"), task=quick)
-    assert landing.stage is Stage.LAND and isinstance(decide(landing, OPEN), StartStage)
+    assert landing.stage is Stage.LAND and decide(landing, OPEN) == Wait(Who.QUEUE, "queue", "in the landing queue")
     assert decide(landing, blocked) == Wait(Who.TASK, "dependency", "waits for T3")
 
 
