@@ -6,7 +6,7 @@ from heddle.core.errors import UserError
 from heddle.core.rules import block, checking, commands, guidance, markdown, references, statements, syncing
 from heddle.core.rules.files import MOST_BYTES, RuleFile, Tree, folder_of, is_build, is_rules, joined
 from heddle.core.rules.findings import Finding, Severity
-from heddle.core.rules.loading import Place, When, habit, imported_paths, loaded_by
+from heddle.core.rules.loading import Place, When, habit, imported_paths, loaded_by, said
 
 BLOCK = block.content(("make deps",), ("make test",))
 
@@ -638,3 +638,19 @@ def test_a_text_of_no_sense_takes_no_time_and_what_was_kept_of_it_is_let_go() ->
 def test_a_file_that_only_says_it_was_compiled_is_nobodys_shim() -> None:
     text = "<!-- compiled by heddle from .claude/rules/api.md -->"
     assert slugs(file("AGENTS.md", text)) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause", "when", "why"),
+    [
+        ("session_start", "", When.START, "its own file"),
+        ("include", "CLAUDE.md", When.START, "imported by CLAUDE.md"),
+        ("path_glob_match", "a.{x}", When.PATHS, "it came to a.{x}"),
+        ("nested_traversal", "", When.FOLDER, "it came to a file"),
+        ("", "", When.START, "it counts it among its instructions"),
+        ("something new {", "", When.START, "something new {"),
+    ],
+)
+def test_what_an_agent_tells_of_its_rules_is_said_in_our_words(reason: str, cause: str, when: When, why: str) -> None:
+    told = said("claude", "docs/x.md", reason, cause)
+    assert (told.path, told.when, told.why) == ("docs/x.md", when, why)

@@ -1,4 +1,4 @@
-"""What `heddle rules show` tells of a session of the real Claude Code is what that session was sent."""
+"""What `heddle rules show` tells of a session of the real Claude Code is told by it, and is what that session was sent."""
 
 from pathlib import Path
 
@@ -14,7 +14,12 @@ pytestmark = [pytest.mark.needs("claude"), pytest.mark.timeout(180)]
 async def test_show_tells_what_a_session_really_had(tmp_path: Path, model_server: ModelServer) -> None:
     repository = make_repository(
         tmp_path / "repo",
-        {"AGENTS.md": "The rule of all.\n", ".claude/rules/x.md": "The rule of x.\n", "a.py": "x = 1\n"},
+        {
+            "AGENTS.md": "The rule of all. See @more.md\n",
+            "more.md": "More.\n",
+            ".claude/rules/x.md": "The rule of x.\n",
+            "a.py": "x = 1\n",
+        },
     )
     model_server.play(
         When("rules", stage="execute"),
@@ -35,10 +40,15 @@ async def test_show_tells_what_a_session_really_had(tmp_path: Path, model_server
                 await fleet.call("rules.sync", root=str(repository), agents=["claude"], write=True)
                 git(repository, "add", "-A")
                 git(repository, "commit", "-qm", "rules")
-    first, second = ([file["path"] for file in one["files"]] for one in told)
-    assert first == [".claude/rules/x.md"]
-    assert second == ["CLAUDE.md", "AGENTS.md", ".claude/rules/x.md"]
-    assert told[0]["known"] and "not told by the agent" in told[0]["told"]
+    first, second = ({file["path"]: file["why"] for file in one["files"]} for one in told)
+    assert first == {".claude/rules/x.md": "its own file"}
+    assert second == {
+        "CLAUDE.md": "its own file",
+        "AGENTS.md": "imported by CLAUDE.md",
+        "more.md": "imported by AGENTS.md",
+        ".claude/rules/x.md": "its own file",
+    }
+    assert {(one["told"], *one["unsaid"]) for one in told} == {("told by the agent itself",)}
     assert told[0]["version"].startswith("2.") and told[0]["commit"] != told[1]["commit"]
     before, after = model_server.calls()[0].context, model_server.calls()[-1].context
     assert "The rule of x." in before and "The rule of all." not in before

@@ -103,11 +103,15 @@ left GEMINI.md: it is yours
 
 
 def test_show_tells_the_files_of_each_session_and_what_is_unknown(daemon: StandIn) -> None:
-    common = {"stage": "plan", "commit": "0123456789abcdef", "version": "", "files": []}
+    common = {"stage": "plan", "commit": "0123456789abcdef", "version": "", "files": [], "unsaid": []}
     known = {"known": True, "told": "by the known rules of claude"}
     sessions = [
         {"session": "T7-1", "agent": "claude", **common, **known}
-        | {"version": "2.1.330", "files": [{"path": "CLAUDE.md", "when": "start", "why": "its own file"}]},
+        | {
+            "version": "2.1.330",
+            "files": [{"path": "CLAUDE.md", "when": "start", "why": "its own file"}],
+            "unsaid": [".claude/rules/x.md"],
+        },
         {"session": "T7-2", "agent": "claude", **common, **known},
         {"session": "T7-3", "agent": "mine", **common, "known": False, "told": "what 'mine' loads is not known"},
     ]
@@ -115,6 +119,7 @@ def test_show_tells_the_files_of_each_session_and_what_is_unknown(daemon: StandI
     assert heddle("rules", "show", "T7").out == snapshot("""\
 T7-1  claude 2.1.330  base 0123456789ab
     CLAUDE.md  at its start: its own file
+    .claude/rules/x.md  it is known to load it, and did not speak of it
     (by the known rules of claude)
 T7-2  claude  base 0123456789ab
     no rules of the repository

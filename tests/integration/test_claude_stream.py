@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from claude_recordings import FOLDERS, recording, replay, sent
-from heddle.adapters.agents.claude import ClaudeConversation
+from heddle.adapters.agents.brands import load_brand
+from heddle.adapters.agents.claude import ClaudeAgent, ClaudeConversation
 from heddle.adapters.agents.claude.spend import limit_kind
 from heddle.core.session import (
     Access,
@@ -25,6 +26,7 @@ from heddle.core.session import (
     LimitKind,
     LimitSeen,
     PermissionAsked,
+    RulesSeen,
     Said,
     Send,
     ToolCalled,
@@ -264,6 +266,30 @@ def test_a_request_that_is_not_ours_is_refused_so_that_the_agent_does_not_wait_f
     assert isinstance(answer, Send)
     assert answer.id == "reply:r1"
     assert json.loads(answer.data)["response"]["subtype"] == "error"
+
+
+def test_it_tells_which_rules_it_loads_in_a_document_and_anything_may_be_in_it() -> None:
+    brief = Brief("T1.1", "Go", Access.WRITE, TREE, "/out dir")
+    made = ClaudeAgent(load_brand("claude"), {})
+    (settings,) = (json.loads(word.partition("=")[2]) for word in made.command(brief).argv if "--settings=" in word)
+    (hook,) = settings["hooks"]["InstructionsLoaded"][0]["hooks"]
+    assert hook["command"] == "cat >> '/out dir/rules-T1.1.jsonl'"
+    told = [
+        {"file_path": "/repo/CLAUDE.md", "load_reason": "session_start"},
+        {"file_path": "/repo/x.md", "load_reason": "include", "parent_file_path": "/repo/CLAUDE.md"},
+        {"file_path": ["no"], "load_reason": 7},
+        ["no"],
+        {"file_path": "/y", "trigger_file_path": "/z"},
+    ]
+    data = "".join(map(json.dumps, told)).encode() + b"\n"
+    seen = (
+        RulesSeen("/repo/CLAUDE.md", "session_start"),
+        RulesSeen("/repo/x.md", "include", "/repo/CLAUDE.md"),
+        RulesSeen("/y", "", "/z"),
+    )
+    assert made.told_rules(data) == made.told_rules(data + b"{broken \xff") == seen
+    assert made.told_rules(b"") == made.told_rules(b"[" * 100_000) == made.told_rules(b"\xff") == ()
+    assert len(made.told_rules(data * 1000)) <= 502
 
 
 def test_a_request_is_answered_once() -> None:

@@ -27,6 +27,7 @@ from heddle.core.session import (
     LimitKind,
     LimitSeen,
     PermissionAsked,
+    RulesSeen,
     Said,
     Send,
     ToolCalled,
@@ -339,6 +340,15 @@ def test_the_answer_of_a_turn_is_the_last_message_or_the_one_marked_as_such() ->
     item(made, "completed", "agentMessage", text="answer", phase="final_answer")
     item(made, "completed", "agentMessage", text="by the way", phase="commentary")
     assert completed(made) == [TurnEnded(TurnOutcome.ENDED, "answer")]
+
+
+def test_it_tells_which_rules_it_loaded() -> None:
+    for sources, seen in ((["/repo/AGENTS.md", 7], [RulesSeen("/repo/AGENTS.md")]), (None, []), ("x", [])):
+        made = CodexConversation(Brief("T1.1", "Go", Access.WRITE, "/repo", "/out"))
+        made.open()
+        answered(made, "initialize")
+        facts = answered(made, "thread", thread={"id": "t"}, instructionSources=sources)
+        assert [fact for fact in facts if isinstance(fact, RulesSeen)] == seen
 
 
 def test_what_another_thread_says_is_not_the_answer_and_ends_nothing() -> None:

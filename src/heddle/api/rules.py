@@ -15,7 +15,7 @@ from heddle.core.redaction import redact
 from heddle.core.rules import block, commands, references, syncing
 from heddle.core.rules.checking import addressed, check, forget
 from heddle.core.rules.files import CANONICAL, CLAUDE, GEMINI, MOST_FILES, RuleFile, Tree, is_build, is_rules
-from heddle.core.rules.loading import OWN, SESSION, Place, habit, imported_paths, loaded_by
+from heddle.core.rules.loading import OWN, SESSION, Place, When, habit, imported_paths, loaded_by, said
 from heddle.ports import AgentFound, Repository, RulesCheckout
 
 HOPS = 5
@@ -201,8 +201,9 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 async def shown(desk: Desk, asked: One) -> dict[str, Any]:
-    """Which rules each session of a task had, from its base commit and what is known of its agent; the agents themselves were
-    not asked. `known` is false where nothing can be said, and `told` says why.
+    """Which rules each session of a task had: as its agent told it itself, or else from its base commit and what is known of
+    the agent. `known` is false where nothing can be said, and `told` says how it is known, or why it is not. `unsaid`: what the
+    agent is known to load at its start, and did not speak of although it told of others.
     """
     run = desk.require(asked.task)
     repository = (await desk.site(run)).repository
@@ -218,8 +219,11 @@ async def shown(desk: Desk, asked: One) -> dict[str, Any]:
         commit = made.start if made else run.base
         if commit not in held:
             held[commit] = await _committed(repository, commit)
-        version = await _version(desk, one.session)
-        sessions.append({**_session(one, names[one.agent], held[commit]), "commit": commit, "version": version})
+        facts = [record.event for record in await desk.runs.journal.read(f"session:{one.session}")]
+        shown = _session(
+            one, names[one.agent], held[commit], [fact for fact in facts if isinstance(fact, e.RulesLoaded)]
+        )
+        sessions.append({**shown, "commit": commit, "version": _version(facts)})
     return {"schema": "heddle.rules-shown/1", "task": run.task.id, "sessions": sessions}
 
 
@@ -232,24 +236,26 @@ async def _ways(desk: Desk, brand: str) -> str:
     return _habit_of(found[0])
 
 
-async def _version(desk: Desk, session: str) -> str:
+def _version(facts: list[e.Event]) -> str:
     """What the agent of a session said that it is; "" when it said nothing."""
-    answered = [
-        r.event for r in await desk.runs.journal.read(f"session:{session}") if isinstance(r.event, e.AgentAnswered)
-    ]
-    return answered[-1].version if answered else ""
+    return next((fact.version for fact in reversed(facts) if isinstance(fact, e.AgentAnswered)), "")
 
 
-def _session(one: e.SessionStarted, agent: str, files: list[RuleFile]) -> dict[str, Any]:
+def _session(one: e.SessionStarted, agent: str, files: list[RuleFile], signals: list[e.RulesLoaded]) -> dict[str, Any]:
     known = habit(agent, files, Place.SESSION)
-    loads = loaded_by(agent, files, Place.SESSION) or ()
+    guessed = loaded_by(agent, files, Place.SESSION) or ()
+    told = {signal.path: said(agent, signal.path, signal.reason, signal.cause) for signal in reversed(signals)}
+    by_rules = known.told if known else f"what '{one.agent}' loads is not known"
     return {
         "session": one.session,
         "agent": one.agent,
         "stage": one.stage,
-        "known": known is not None,
-        "told": known.told if known else f"what '{one.agent}' loads is not known",
-        "files": [{"path": file.path, "when": file.when, "why": file.why} for file in loads],
+        "known": known is not None or bool(told),
+        "told": "told by the agent itself" if told else by_rules,
+        "files": [
+            {"path": file.path, "when": file.when, "why": file.why} for file in (tuple(told.values())[::-1] or guessed)
+        ],
+        "unsaid": [file.path for file in guessed if told and file.when is When.START and file.path not in told],
     }
 
 

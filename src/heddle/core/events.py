@@ -31,6 +31,7 @@ from heddle.core.session_events import (
     PermissionDecided,
     ProgressReported,
     RulesGiven,
+    RulesLoaded,
     SessionEnded,
     ToolUsed,
     TurnRecorded,
@@ -516,6 +517,7 @@ Event: TypeAlias = (
     | PermissionDecided
     | UsageRecorded
     | ContextRecorded
+    | RulesLoaded
     | LimitRecorded
     | TurnRecorded
     | SessionEnded

@@ -40,6 +40,7 @@ _PassedBy: TypeAlias = (
     | e.PermissionDecided
     | e.UsageRecorded
     | e.ContextRecorded
+    | e.RulesLoaded
     | e.LimitRecorded
     | e.TurnRecorded
     | e.SessionEnded

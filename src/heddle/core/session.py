@@ -151,6 +151,17 @@ class ContextSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class RulesSeen:
+    """The agent says that it loaded a file of rules: `reason` in its own word ("" for none), `cause` the file that led it
+    there, if one did.
+    """
+
+    path: str
+    reason: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LimitSeen:
     """The vendor signalled a limit; `resets_at` in Unix seconds when it said so."""
 
@@ -196,6 +207,7 @@ Fact: TypeAlias = (
     | DocumentOffered
     | UsageReported
     | ContextSeen
+    | RulesSeen
     | LimitSeen
     | Denied
     | TurnEnded
@@ -241,6 +253,11 @@ TOOLS_TOKEN = "HEDDLE_TOOLS_TOKEN"  # noqa: S105 - the name of a variable
 
 PRIVATE_HOME = "private-home"
 """The option that says: HOME is the session's own, and nothing of the person's is lost by writing there."""
+
+
+def rules_told(session: str) -> str:
+    """The document in which an agent leaves what it tells of the rules that it loads, when it can do so nowhere else."""
+    return f"rules-{session}.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,18 @@ class ContextRecorded:
 
 
 @dataclass(frozen=True, slots=True)
+class RulesLoaded:
+    """The agent said that it loaded a file of rules; a path in the repository is told from its top. `reason`: the agent's
+    own word, `cause`: the file that led it there.
+    """
+
+    offset: int
+    path: str
+    reason: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class LimitRecorded:
     """The vendor signalled a limit."""
 

@@ -17,6 +17,7 @@ _Silent: TypeAlias = (
     | e.PermissionDecided
     | e.UsageRecorded
     | e.ContextRecorded
+    | e.RulesLoaded
     | e.LimitRecorded
     | e.TurnRecorded
     | e.SessionEnded

@@ -29,6 +29,7 @@ from heddle.core.session import (
     PermissionAsked,
     Progressed,
     Reply,
+    RulesSeen,
     Said,
     Send,
     ToolCalled,
@@ -42,6 +43,7 @@ from heddle.engine.asking import Asking
 from heddle.engine.autosave import Autosave
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
+from heddle.engine.signals import loaded
 from heddle.engine.sizewatch import DISK_LOW, TOO_LARGE, SizeWatch, with_cause
 from heddle.ports import Chunk, Conversation, Exit, Held
 
@@ -268,6 +270,8 @@ class Session:
                 await self._hear_request(fact)
             case UsageReported(usage):
                 await self._record(e.UsageRecorded(self._offset, usage))
+            case RulesSeen():
+                await self._record(loaded(self._offset, fact, self.brief.tree))
             case ContextSeen(used, most):
                 if most > 0 and used * 10 // most != self._tenth:
                     self._tenth = used * 10 // most

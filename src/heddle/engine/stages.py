@@ -29,6 +29,7 @@ from heddle.engine.ruling import Ruling
 from heddle.engine.runs import Runs
 from heddle.engine.scopewatch import ScopeWatch
 from heddle.engine.session import Outcome, Session
+from heddle.engine.signals import record_rules
 from heddle.engine.site import Outside, Site
 from heddle.engine.sizewatch import Meter, SizeWatch
 from heddle.engine.steering import steers
@@ -192,7 +193,9 @@ class AgentStage:
             asking=Asking(self.runs, self.task, id),
             answered=lambda answers: answered(self.run, self.stage, answers, workspace.out) + once_more(),
         )
-        return await session.play()
+        outcome = await session.play()
+        await record_rules(self.runs, workspace, agent, brief)
+        return outcome
 
     async def _begin(self, started: e.SessionStarted) -> bool:
         """Put a session on record before it is told anything. False when a person took the conversation over meanwhile: then

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from heddle.core.capabilities import Capabilities
 from heddle.core.errors import HeddleError
-from heddle.core.session import Brief, Fact, Reply, Send
+from heddle.core.session import Brief, Fact, Reply, RulesSeen, Send
 from heddle.ports.processes import Command, Exit
 
 
@@ -60,6 +60,12 @@ class Agent(Protocol):
 
     def terminal(self, brief: Brief) -> Command | None:
         """How its own screen is started on the conversation `brief.resume`, for a person; None when it has none."""
+        ...
+
+    def told_rules(self, data: bytes) -> tuple[RulesSeen, ...]:
+        """What its program left, in the document of the name that session.rules_told gives, about the rules that it loaded;
+        anything may be in it.
+        """
         ...
 
     async def check(self) -> str:

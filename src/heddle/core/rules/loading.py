@@ -274,3 +274,19 @@ def imported_paths(files: Iterable[RuleFile]) -> frozenset[str]:
         folder = file.path.rpartition("/")[0]
         found.update(joined(folder, path) for _, path in markdown.imports(file.text) if not path.startswith(("/", "~")))
     return frozenset(found) - {""}
+
+
+_SAID = {
+    "": (When.START, "it counts it among its instructions"),
+    "session_start": (When.START, "its own file"),
+    "include": (When.START, "imported by {cause}"),
+    "nested_traversal": (When.FOLDER, "it came to {cause}"),
+    "path_glob_match": (When.PATHS, "it came to {cause}"),
+    "compact": (When.START, "read anew when its context was cut"),
+}
+
+
+def said(agent: str, path: str, reason: str, cause: str) -> Loading:
+    """What an agent told itself of a file that it loaded, in our words; a reason that is not known stands as it is."""
+    when, why = _SAID.get(reason, (When.START, reason))
+    return Loading(agent, path, when, why.replace("{cause}", cause or "a file"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from heddle.adapters.agents.acp.conversation import AcpConversation
 from heddle.adapters.agents.brands import Brand, reach, screen
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import Brief
+from heddle.core.session import Brief, RulesSeen
 from heddle.ports import Command
 
 SERVED = ({"name": "heddle", "command": sys.executable, "args": ["-I", "-m", "heddle.relay.tools"], "env": []},)
@@ -38,6 +38,10 @@ class AcpAgent:
     def terminal(self, brief: Brief) -> Command | None:
         """See the port."""
         return screen(self._brand, brief, self._env, reach(self._brand, self._env))
+
+    def told_rules(self, data: bytes) -> tuple[RulesSeen, ...]:
+        """See the port: it leaves nothing."""
+        return ()
 
     async def check(self) -> str:
         """See the port."""

@@ -1,16 +1,19 @@
 """How Claude Code is started, and with what it is kept from running what the repository brought along."""
 
 import json
+import posixpath
+import shlex
 import sys
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
 
 from heddle.adapters.agents.brands import Brand, handed_on, reach
 from heddle.adapters.agents.claude.conversation import ClaudeConversation
 from heddle.adapters.agents.claude.tools import OFFER_PLAN, WITHHELD
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import PRIVATE_HOME, TOOLS_TOKEN, TOOLS_URL, Access, Brief
+from heddle.core.session import PRIVATE_HOME, TOOLS_TOKEN, TOOLS_URL, Access, Brief, RulesSeen, rules_told
 from heddle.ports import Command
 
 HOST = ("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
@@ -51,6 +54,11 @@ SEED = "HEDDLE_SEED"
 KEY_TAIL = 20
 """By so many last characters the program remembers an API key that was approved."""
 
+MOST_RULES = 500
+"""Files that are heard of."""
+
+_HOOKED = ("file_path", "load_reason", "parent_file_path", "trigger_file_path")
+
 MODES = {Access.READ: "plan", Access.WRITE: "default"}
 
 NAMESPACE = uuid.UUID("5b1d3c0e-6f0a-5d55-9c39-6a8f1e2f7b60")
@@ -69,7 +77,8 @@ class ClaudeAgent:
     def command(self, brief: Brief) -> Command:
         """See the port."""
         argv = [*self._brand.command, *HOST, "--permission-prompt-tool=stdio", *UNAPPROVED]
-        argv += [f"--permission-mode={MODES[brief.access]}", f"--settings={json.dumps(SETTINGS)}"]
+        settings = {**SETTINGS, "hooks": _tells_rules(brief)}
+        argv += [f"--permission-mode={MODES[brief.access]}", f"--settings={json.dumps(settings)}"]
         withheld = WITHHELD if brief.access is Access.READ else (*WITHHELD, OFFER_PLAN)
         argv += [f"--disallowedTools={','.join(withheld)}", f"--add-dir={brief.tree}"]
         argv += [f"--resume={brief.resume}" if brief.resume else f"--session-id={session_id(brief)}"]
@@ -110,9 +119,29 @@ class ClaudeAgent:
         """See the port."""
         return ClaudeConversation(brief)
 
+    def told_rules(self, data: bytes) -> tuple[RulesSeen, ...]:
+        """See the port: an object for each call of its hook, one after the other."""
+        text, seen = data.decode(errors="replace").lstrip(), list[RulesSeen]()
+        with suppress(ValueError, RecursionError):
+            while text and len(seen) < MOST_RULES:
+                told, end = json.JSONDecoder().raw_decode(text)
+                words = [told.get(key) for key in _HOOKED] if isinstance(told, dict) else []
+                path, reason, parent, trigger = (word if isinstance(word, str) else "" for word in words or [""] * 4)
+                seen += [RulesSeen(path, reason, parent or trigger)] if path else []
+                text = text[end:].lstrip()
+        return tuple(seen)
+
     async def check(self) -> str:
         """See the port."""
         return await run_version(self._brand, ENV)
+
+
+def _tells_rules(brief: Brief) -> dict[str, object]:
+    """A hook by which the program tells each file of rules that it loads, and why. The one over its own stream comes too late
+    in most sessions: it reads them before it hears which hooks there are.
+    """
+    told = shlex.quote(posixpath.join(brief.out, rules_told(brief.session)))
+    return {"InstructionsLoaded": [{"hooks": [{"type": "command", "command": f"cat >> {told}"}]}]}
 
 
 def session_id(brief: Brief) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 from heddle.adapters.agents.brands import Brand, handed_on, reach
 from heddle.adapters.agents.codex.conversation import CodexConversation
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import TOOLS, TOOLS_TOKEN, Access, Brief
+from heddle.core.session import TOOLS, TOOLS_TOKEN, Access, Brief, RulesSeen
 from heddle.ports import Command
 
 KEY = "CODEX_API_KEY"
@@ -93,6 +93,10 @@ class CodexAgent:
     def conversation(self, brief: Brief) -> CodexConversation:
         """See the port."""
         return CodexConversation(brief)
+
+    def told_rules(self, data: bytes) -> tuple[RulesSeen, ...]:
+        """See the port: it leaves nothing."""
+        return ()
 
     async def check(self) -> str:
         """See the port."""

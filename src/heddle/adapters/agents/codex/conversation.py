@@ -28,6 +28,7 @@ from heddle.core.session import (
     PermissionAsked,
     Progressed,
     Reply,
+    RulesSeen,
     Said,
     Send,
     ToolCalled,
@@ -224,7 +225,7 @@ class CodexConversation:
             opened = msgspec.json.decode(answer.result, type=wire.Opened)
             self._thread = opened.thread.id
             ready = AgentReady(self._thread, opened.model, self._version)
-            return [ready, *self.prompt(self._brief.prompt, 1)]
+            return [ready, *map(RulesSeen, opened.rules), *self.prompt(self._brief.prompt, 1)]
         if answer.number == f"prompt:{self._number}":
             return list(self._begun(msgspec.json.decode(answer.result, type=wire.Begun).turn))
         return []

@@ -48,11 +48,18 @@ class Thread(msgspec.Struct):
     id: str
 
 
-class Opened(msgspec.Struct):
-    """Result of thread/start and thread/resume."""
+class Opened(msgspec.Struct, rename="camel"):
+    """Result of thread/start and thread/resume. `instruction_sources`: the files of rules that it loaded."""
 
     thread: Thread
     model: str = ""
+    instruction_sources: Any = None
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The paths among what it names as such."""
+        told = self.instruction_sources if isinstance(self.instruction_sources, list) else []
+        return tuple(path for path in told if isinstance(path, str))
 
 
 class Fault(msgspec.Struct, rename="camel"):

@@ -9,7 +9,7 @@ from heddle.adapters.agents.brands import Brand, handed_on, reach
 from heddle.adapters.agents.opencode.conversation import RULES, OpencodeConversation
 from heddle.adapters.agents.opencode.wire import EVENTS
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import TOOLS_TOKEN, TOOLS_URL, Brief
+from heddle.core.session import TOOLS_TOKEN, TOOLS_URL, Brief, RulesSeen
 from heddle.ports import Command
 
 LOCAL = "local"
@@ -130,6 +130,10 @@ class OpencodeAgent:
     def conversation(self, brief: Brief) -> OpencodeConversation:
         """See the port."""
         return OpencodeConversation(brief, self._model(brief))
+
+    def told_rules(self, data: bytes) -> tuple[RulesSeen, ...]:
+        """See the port: it leaves nothing."""
+        return ()
 
     async def check(self) -> str:
         """See the port."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from heddle.adapters.agents.brands import Brand, handed_on, reach, screen
 from heddle.adapters.agents.turns.conversation import Reader, TurnsConversation
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import Brief
+from heddle.core.session import Brief, RulesSeen
 from heddle.ports import Command
 
 RELAY = (sys.executable, "-I", "-m", "heddle.relay.turns")
@@ -41,6 +41,10 @@ class TurnsAgent:
     def terminal(self, brief: Brief) -> Command | None:
         """See the port."""
         return screen(self._brand, brief, self._env, self._reach)
+
+    def told_rules(self, data: bytes) -> tuple[RulesSeen, ...]:
+        """See the port: it leaves nothing."""
+        return ()
 
     async def check(self) -> str:
         """See the port."""

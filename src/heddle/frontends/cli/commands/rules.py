@@ -103,6 +103,7 @@ def _show(args: argparse.Namespace) -> int:
             say(f"    {clean(file['path'])}  {WHEN[file['when']]}: {clean(file['why'])}")
         if not one["files"]:
             say("    no rules of the repository" if one["known"] else "    unknown")
+        say(*(f"    {clean(path)}  it is known to load it, and did not speak of it" for path in one["unsaid"]))
         say(f"    ({clean(one['told'])})")
     if not told["sessions"]:
         narrate("no session has started yet")
