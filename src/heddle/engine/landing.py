@@ -59,8 +59,8 @@ class TrainLanding:
 
     def _boarding(self, run: Run, car: Car) -> list[e.Event]:
         going = self.departed
-        if not waits(run) or run.result is None or run.result.commit != car.result:
-            return []
+        if not waits(run) or self.runs.blocked(run) or run.result is None or run.result.commit != car.result:
+            return []  # stopped, made anew, or linked meanwhile to what must be settled first
         landing = e.LandingStarted(going.number, going.branch, going.old, car.commit, going.tree)
         started = e.StageStarted(Stage.LAND, run.attempt(Stage.LAND) + 1, run.key)
         return [*self._judged_again(run), started, landing]
@@ -106,7 +106,9 @@ class TrainLanding:
         going = self.departed
         aboard = {car.task for car in going.cars}
         youngest = max((self.runs.require(task).ticket or 0 for task in aboard), default=0)
-        others = (run for run in self.runs.live() if run.task.id not in aboard and waits(run))
+        others = (
+            run for run in self.runs.live() if run.task.id not in aboard and waits(run) and not self.runs.blocked(run)
+        )
         here = (run for run in others if (run.task.root, run.task.branch) == (self.site.repository.root, going.branch))
         return tuple(run.task.id for run in here if (run.ticket or youngest) < youngest)
 
