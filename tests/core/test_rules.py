@@ -7,6 +7,7 @@ from heddle.core.rules import block, checking, commands, guidance, markdown, ref
 from heddle.core.rules.files import MOST_BYTES, RuleFile, Tree, folder_of, is_build, is_rules, joined
 from heddle.core.rules.findings import Finding, Severity
 from heddle.core.rules.loading import Place, When, habit, imported_paths, loaded_by, said
+from heddle.core.session import rules_told
 
 BLOCK = block.content(("make deps",), ("make test",))
 
@@ -654,3 +655,7 @@ def test_a_file_that_only_says_it_was_compiled_is_nobodys_shim() -> None:
 def test_what_an_agent_tells_of_its_rules_is_said_in_our_words(reason: str, cause: str, when: When, why: str) -> None:
     told = said("claude", "docs/x.md", reason, cause)
     assert (told.path, told.when, told.why) == ("docs/x.md", when, why)
+
+
+def test_each_session_tells_of_its_rules_in_a_document_of_its_own() -> None:
+    assert rules_told("T1-1-plan-1.2") == "rules-T1-1-plan-1.2.jsonl"
