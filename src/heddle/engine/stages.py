@@ -33,7 +33,7 @@ from heddle.engine.signals import record_rules
 from heddle.engine.site import Outside, Site
 from heddle.engine.sizewatch import Meter, SizeWatch
 from heddle.engine.steering import steers
-from heddle.ports import Collected, Command, Exit, Opening, Workspace, WorkspaceOrder
+from heddle.ports import Agent, Collected, Command, Exit, Opening, Workspace, WorkspaceOrder
 
 
 class AgentStage:
@@ -193,8 +193,11 @@ class AgentStage:
             asking=Asking(self.runs, self.task, id),
             answered=lambda answers: answered(self.run, self.stage, answers, workspace.out) + once_more(),
         )
+        return await self._played(session, workspace, agent)
+
+    async def _played(self, session: Session, workspace: Workspace, agent: Agent) -> Outcome:
         outcome = await session.play()
-        await record_rules(self.runs, workspace, agent, brief)
+        await record_rules(self.runs, workspace, agent, session.brief)
         return outcome
 
     async def _begin(self, started: e.SessionStarted) -> bool:
