@@ -7,9 +7,9 @@ import asyncio
 import errno
 import shlex
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -724,10 +724,11 @@ class Case:
     house: Workspaces
     workspace: Workspace | None = None
     about: str = ""
+    place: str = ""
 
     @property
     def path(self) -> Path:
-        return self.yard.sample.folder / f"at-{self.id}"
+        return self.yard.sample.folder / f"at-{self.place or self.id}"
 
     @property
     def here(self) -> Workspace:
@@ -861,13 +862,8 @@ OPERATIONS: dict[str, tuple[Doing, Doing, Doing]] = {
 async def test_a_crash_after_any_step_is_made_good_by_doing_it_again(
     yard: Yard, operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = await _ready(yard, operation, monkeypatch)
-    for number in _points(yard, await _count(yard, operation, steps)):
-        case = await _prepared(yard, operation, f"t{number}")
-        steps.arm(number, Crash)
-        with pytest.raises(Crash):
-            await OPERATIONS[operation][1](case)
-        steps.disarm()
+    async for case, fault in _cut(yard, operation, monkeypatch, Crash):
+        assert isinstance(fault, Crash)
         case.house = await yard.open()  # the next daemon knows nothing but what is on disk
         case.workspace = await case.house.find(case.id) if case.workspace else None
         await _done_again(case, operation)
@@ -878,45 +874,52 @@ async def test_a_crash_after_any_step_is_made_good_by_doing_it_again(
 async def test_a_full_disk_after_any_step_is_told_and_costs_nothing(
     yard: Yard, operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = await _ready(yard, operation, monkeypatch)
-    for number in _points(yard, await _count(yard, operation, steps)):
-        case = await _prepared(yard, operation, f"t{number}")
-        steps.arm(number, lambda: OSError(errno.ENOSPC, "No space left on device"))
-        with pytest.raises(OutsideError) as caught:
-            await OPERATIONS[operation][1](case)
-        assert slug(caught) == "disk-full"
-        steps.disarm()
+    async for case, fault in _cut(yard, operation, monkeypatch, _no_room):
+        assert isinstance(fault, OutsideError)
+        assert (fault.slug, bool(fault.hint)) == ("disk-full", True)
         await _done_again(case, operation)
 
 
-def _points(yard: Yard, count: int) -> range:
-    """Where an operation is cut: after each of its steps; of the fake's, which are many and cost much, every third."""
-    return range(0, count, 3 if yard.kind == "memory" else 1)
+def _no_room() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device")
 
 
-async def _ready(yard: Yard, operation: str, monkeypatch: pytest.MonkeyPatch) -> Steps:
+async def _cut(
+    yard: Yard, operation: str, monkeypatch: pytest.MonkeyPatch, fault: Callable[[], BaseException]
+) -> AsyncIterator[tuple[Case, BaseException]]:
+    """Cases in which an operation was cut, and by what: after each of its steps; of the fake's, which are many and cost
+    much, every third. At last comes one that nothing cuts, which shows that no step was left."""
     yard.sample.commit({".worktreeinclude": ".env\n"}, "second")
     yard.sample.write({".env": "SECRET=1\n"})
-    return Steps(monkeypatch)
+    steps = Steps(monkeypatch)
+    case, number = None, 0
+    while True:
+        case = await _prepared(yard, operation, f"t{number}", case)
+        steps.arm(number, fault)
+        try:
+            await OPERATIONS[operation][1](case)
+            error = None
+        except (Crash, OutsideError) as caught:
+            error = caught
+        taken = len(steps.taken)
+        steps.disarm()
+        if error is None:
+            assert 0 < taken <= number
+            await OPERATIONS[operation][2](case)
+            return
+        assert taken > number
+        yield case, error
+        number += 3 if yard.kind == "memory" else 1
 
 
-async def _prepared(yard: Yard, operation: str, id: str) -> Case:
+async def _prepared(yard: Yard, operation: str, name: str, before: Case | None) -> Case:
+    """A case to begin with. What is removed once can be restored to many places."""
+    if operation == "restore" and before is not None:
+        return replace(before, house=await yard.open(), place=name)
     yard.forget_shared()
-    case = Case(yard, id, await yard.open())
+    case = Case(yard, name, await yard.open())
     await OPERATIONS[operation][0](case)
     return case
-
-
-async def _count(yard: Yard, operation: str, steps: Steps) -> int:
-    """How many steps the operation takes when nothing goes wrong."""
-    case = await _prepared(yard, operation, "whole")
-    steps.disarm()
-    await OPERATIONS[operation][1](case)
-    count = len(steps.taken)
-    assert count
-    steps.disarm()
-    await OPERATIONS[operation][2](case)
-    return count
 
 
 async def _done_again(case: Case, operation: str) -> None:
