@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from heddle.api import filing, session_tools
+from heddle.api import filing, session_reading, session_tools
 from heddle.api.filing import File
-from heddle.api.session_tools import About, Caller, Nothing, Paths, Write
+from heddle.api.session_reading import About, OfMine
+from heddle.api.session_tools import Caller, Paths, Write
 from heddle.core import events as e
 from heddle.core.claim import PathClaim
 from heddle.core.errors import HeddleError, OutsideError, UserError
@@ -77,10 +78,10 @@ async def test_a_session_has_said_enough_after_some_notes_and_reads_no_more_than
                 await desk.runs.record_noted(
                     "r" if n else desk.require("T1").task.repository, lambda _, note=note: [e.NoteWritten(note)], by="x"
                 )
-        assert (await session_tools.read_notes(desk, ME, About())).count(" from T") == 50
+        assert (await session_reading.read_notes(desk, ME, About())).count(" from T") == 50
         many = ["a/**"] * 51
         assert await slug_of(session_tools.check_overlap(desk, ME, Paths(many))) == "usage"
-        assert await slug_of(session_tools.read_notes(desk, ME, About(many))) == "usage"
+        assert await slug_of(session_reading.read_notes(desk, ME, About(many))) == "usage"
 
 
 async def test_x7_a_note_and_a_task_of_a_session_tell_no_secret_that_it_was_given(tmp_path: Path) -> None:
@@ -98,10 +99,10 @@ async def test_x7_a_note_and_a_task_of_a_session_tell_no_secret_that_it_was_give
 async def test_who_worked_on_an_earlier_attempt_has_no_say_in_the_one_that_begins(tmp_path: Path) -> None:
     async with at_work(tmp_path) as fleet:
         desk = fleet.house.desk
-        await session_tools.read_task(desk, ME, Nothing())
+        await session_reading.read_task(desk, ME, OfMine())
         run = desk.require("T1")
         await desk.runs.record("T1", e.StageStarted(run.stage, 2, "T1-1-execute-2"))
-        assert await slug_of(session_tools.read_task(desk, ME, Nothing())) == "session-over"
+        assert await slug_of(session_reading.read_task(desk, ME, OfMine())) == "session-over"
 
 
 def test_a_plan_that_is_nested_without_end_is_told_as_malformed() -> None:
@@ -203,7 +204,7 @@ async def test_d4_what_a_daemon_that_was_killed_left_of_its_sessions_doors_is_re
 
 async def test_p4_what_others_wrote_is_told_as_data(tmp_path: Path) -> None:
     async with at_work(tmp_path) as fleet:
-        told = await session_tools.read_task(fleet.house.desk, ME, Nothing())
+        told = await session_reading.read_task(fleet.house.desk, ME, OfMine())
     assert told.startswith("The task as it stands, as data:\n```\nT1: write b\n") and told.endswith("\n```")
 
 
