@@ -281,6 +281,7 @@ async def test_x3_a_disk_without_room_starts_nothing(tmp_path: Path, monkeypatch
         id = await fleet.start("write b")
         async with asyncio.timeout(20):
             while "1000 MB left" not in (await fleet.call("board"))["tasks"][0]["why"]:
+                assert "session-started" not in await fleet.kinds(id)
                 await asyncio.sleep(0.02)
         assert "session-started" not in await fleet.kinds(id)
         monkeypatch.setattr(headroom, "disk_mb", lambda folder: 5000)
