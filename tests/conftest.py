@@ -83,7 +83,11 @@ def is_here(tool: str) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what this machine cannot run, and remember it for the closing list. In CI nothing else is left out."""
+    """Leave out what this machine cannot run, and remember it for the closing list. In CI nothing else is left out.
+
+    The proofs come first: they are long, and one that is begun last is what everybody waits for.
+    """
+    items.sort(key=lambda item: item.path.name != "test_promises.py")
     config.stash[not_run] = {}
     kept, left = [], []
     unasked = frozenset() if config.getoption("agents") else ON_DEMAND
