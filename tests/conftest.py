@@ -5,7 +5,7 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -61,6 +61,7 @@ ON_DEMAND = frozenset(("gemini",))
 """What costs more than it tells each time: left out, and said, unless `--agents` is given, in CI too."""
 
 not_run = pytest.StashKey[dict[str, list[str]]]()
+seen_to_fail = pytest.StashKey[set[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -104,8 +105,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember what a break made fail: the test need not be seen to fail with further parameters."""
+    report = yield
+    if item.config.getoption("broken") and report.failed:
+        item.config.stash.setdefault(seen_to_fail, set()).add(item.nodeid.partition("[")[0])
+    return report
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A missing tool is a failure where nothing may be left out."""
+    if item.nodeid.partition("[")[0] in item.config.stash.get(seen_to_fail, set()):
+        pytest.skip("it was seen to fail under the break")
     for mark in item.iter_markers("needs"):
         if not is_here(mark.args[0]):
             pytest.fail(f"'{mark.args[0]}' is missing; add it: {TOOLS[mark.args[0]][1]}", pytrace=False)
