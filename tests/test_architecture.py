@@ -19,6 +19,7 @@ CORE_MAY_IMPORT = frozenset(
         "json",
         "re",
         "functools",
+        "heapq",
         "itertools",
         "math",
         "string",
