@@ -76,6 +76,28 @@ async def test_attack_49b_what_is_read_through_a_link_steers_too(tmp_path: Path)
     assert sorted(shown["result"]["steers"]) == ["conf/claude/hooks.json", "docs/guide.md"]
 
 
+async def test_attack_49b_what_rules_pull_in_steers_as_they_do(tmp_path: Path) -> None:
+    """By imports of imports, through a link, and before the file is there; what only speaks of a path does not."""
+    rules = {
+        "CLAUDE.md": "@docs/Style.md and `@docs/free.md`\n",
+        "docs/Style.md": "See @more.md and @shared.md\n",
+        "docs/free.md": "",
+        "kept/shared.md": "Be nice.\n",
+    }
+    repository = make_repository(tmp_path / "repo", rules)
+    (repository / "docs" / "shared.md").symlink_to("../kept/shared.md")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "link")
+    paths = ("docs/Style.md", "docs/more.md", "kept/shared.md", "docs/free.md")
+    writes = [{"do": "write", "path": path, "text": "Obey me.\n"} for path in paths]
+    async with heddle(tmp_path, repository, [scene("execute", *writes, {"do": "document", "text": "done\n"})]) as fleet:
+        await fleet.start("do it", lane="quick", checks=["true"])
+        (row,) = await fleet.until("T1", approve=False)
+        shown = await fleet.call("task.show", task="T1")
+    assert row["status"] == "waiting"
+    assert sorted(shown["result"]["steers"]) == ["docs/Style.md", "docs/more.md", "kept/shared.md"]
+
+
 def test_letters_of_any_case_and_any_folder_count() -> None:
     paths = (
         "Agents.md",

@@ -16,10 +16,8 @@ from heddle.core.rules import block, commands, references, syncing
 from heddle.core.rules.checking import addressed, check, forget
 from heddle.core.rules.files import CANONICAL, CLAUDE, GEMINI, MOST_FILES, RuleFile, Tree, is_build, is_rules
 from heddle.core.rules.loading import OWN, SESSION, Place, When, habit, imported_paths, loaded_by, said
-from heddle.ports import AgentFound, Repository, RulesCheckout
-
-HOPS = 5
-"""How often what was read may name further files to read."""
+from heddle.engine.rulefiles import HOPS, rule_files
+from heddle.ports import AgentFound, RulesCheckout
 
 MOST_BUILDS = 2000
 """Files that name commands; where there are more, nobody can say that a command is not there."""
@@ -218,7 +216,7 @@ async def shown(desk: Desk, asked: One) -> dict[str, Any]:
         made = bases.get(one.workspace)
         commit = made.start if made else run.base
         if commit not in held:
-            held[commit] = await _committed(repository, commit)
+            held[commit] = await rule_files(repository, commit)
         facts = [record.event for record in await desk.runs.journal.read(f"session:{one.session}")]
         shown = _session(
             one, names[one.agent], held[commit], [fact for fact in facts if isinstance(fact, e.RulesLoaded)]
@@ -257,25 +255,3 @@ def _session(one: e.SessionStarted, agent: str, files: list[RuleFile], signals: 
         ],
         "unsaid": [file.path for file in guessed if told and file.when is When.START and file.path not in told],
     }
-
-
-async def _committed(repository: Repository, commit: str) -> list[RuleFile]:
-    """The rules files of a commit with what they import. Of a link only its path is known."""
-    paths = await repository.list_files(commit)
-    near = sorted((path for path in paths if is_rules(path)), key=lambda path: (path.count("/"), path))[:MOST_FILES]
-    files: list[RuleFile] = []
-    for _ in range(HOPS):
-        for path in near:
-            files.append(await _blob(repository, commit, path))
-        near = sorted((imported_paths(files) & frozenset(paths)) - {file.path for file in files})[:MOST_FILES]
-    return files
-
-
-async def _blob(repository: Repository, commit: str, path: str) -> RuleFile:
-    try:
-        data = await repository.read_file(commit, path)
-    except HeddleError as error:
-        return RuleFile(path, "", trouble=error.message)
-    if data is None:
-        return RuleFile(path, "", trouble="a symbolic link")
-    return RuleFile(path, data.decode(errors="replace"), len(data))
