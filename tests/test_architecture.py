@@ -16,6 +16,7 @@ CORE_MAY_IMPORT = frozenset(
         "collections",
         "collections.abc",
         "hashlib",
+        "heapq",
         "json",
         "re",
         "functools",

@@ -16,6 +16,7 @@ from heddle.core.radar import (
     meetings,
     near,
     pair_of,
+    places,
     settle,
     whom,
 )
@@ -41,8 +42,8 @@ def t(path: str, origin: str = "") -> Touched:
 def test_two_sides_can_meet_where_a_merge_could_fail(
     ours: list[Touched], theirs: list[Touched], met: tuple[str, ...]
 ) -> None:
-    assert meetings(ours, theirs) == met
-    assert meetings(theirs, ours) == met
+    assert meetings(places(ours), places(theirs)) == met
+    assert meetings(places(theirs), places(ours)) == met
 
 
 @pytest.mark.parametrize(
@@ -65,13 +66,10 @@ def test_the_worst_finding_is_the_level() -> None:
     def level(**found: object) -> Level | None:
         return judge("T1", "T2", ("a.py",), **found).level  # type: ignore[arg-type]
 
-    def close() -> dict[str, bool]:
-        return {"a.py": True, "b.py": False}
-
     assert judge("T1", "T2", ()).level is Level.CLEAR
     assert level() is Level.SAME_FILE
-    assert judge("T1", "T2", ("a.py", "b.py"), close=close) == Drift("T1", "T2", Level.NEAR, ("a.py",))
-    assert level(breaks=("x newly uses y",), close=close) is Level.SYMBOL
+    assert judge("T1", "T2", ("a.py", "b.py"), close=("a.py",)) == Drift("T1", "T2", Level.NEAR, ("a.py",))
+    assert level(breaks=("x newly uses y",), close=("a.py",)) is Level.SYMBOL
     assert level(conflicts=("a.py",), breaks=("x",)) is Level.CONFLICT
     unknown = judge("T1", "T2", ("a.py",), conflicts=None, unknown="git failed", breaks=("x",))
     assert (unknown.level, unknown.detail) == (None, "git failed")

@@ -2,15 +2,19 @@
 
 import pytest
 
-from heddle.core.symbols import LARGEST, Symbols, all_of, broken_together, functions, is_read, symbols
+from heddle.core.symbols import LARGEST, Symbols, all_of, broken, broken_together, functions, is_read, used, words
 
 STATS = "def mean(values):\n    return sum(values) / len(values)\n\n\ndef spread(values):\n    return max(values)\n"
 REPORT = "from tally.stats import mean\n\n\ndef report(rows):\n    return 0\n"
 
 
+def symbols(path: str, before: str | None, after: str | None) -> Symbols:
+    return all_of([Symbols(broken(path, before, after)), used(path, before, after)])
+
+
 def between(path: str, old: str | None, new: str | None, user: str, before: str | None, after: str | None) -> str:
     found = broken_together(symbols(path, old, new), symbols(user, before, after))
-    return "\n".join(found)
+    return "\n".join(one.words for one in found)
 
 
 RENAMED = STATS.replace("mean", "average")
@@ -133,6 +137,11 @@ def test_text_that_nobody_can_read_says_nothing_and_harms_nobody(source: str) ->
     assert symbols("a.py", "def f(): ...\n", source).breaks in ((), symbols("a.py", "def f(): ...\n", "").breaks)
     symbols("a.py", source, "f.a.b.c.d.e.f.g.h.i.j.k\n")
     functions(source)
+
+
+def test_every_name_in_a_file_is_one_of_its_words() -> None:
+    assert words("x.größe(_a1, 1b)") == {"x", "größe", "_a1", "b"}
+    assert words(None) == frozenset()
 
 
 def test_spans_of_functions_and_the_languages_that_are_read() -> None:

@@ -71,6 +71,7 @@ commands:
   events       list or follow the journal
   task         add, list, link, claim and close tasks
   notes        read and leave notes between sessions
+  radar        show which tasks get into each other's way, and which main moved under
   plan         show and edit plans
   session      list sessions and show their transcripts
   agent        list the agents that are here and show what they can do

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from heddle.adapters.git import GitRepository, open_repository
-from heddle.core.radar import Hunk, Touched, meetings
+from heddle.adapters.git import GitRepository, comparing, open_repository
+from heddle.core.radar import Hunk, Touched, meetings, places
 from heddle.ports import Conflicted, Merged, Trio, Unmerged
 from repositories import Sample, numbered
 
@@ -35,9 +35,11 @@ async def test_a_batch_agrees_with_single_merges_and_what_cannot_meet_cannot_con
     dice = random.Random(20)
     sides = [sample.aside(_changes(dice), sample.first) for _ in range(14)]
     pairs = [(a, b) for n, a in enumerate(sides) for b in sides[:n]]
-    trios = [Trio(a, b, sample.first) for a, b in pairs]
+    trees = {side: await repository.tree_of(side) for side in (sample.first, *sides)}
+    trios = [Trio(trees[a], trees[b], trees[sample.first]) for a, b in pairs]
     told = await repository.merges(trios)
-    touched = {side: await repository.touched(sample.first, side) for side in sides}
+    asked = [(trees[sample.first], trees[side]) for side in sides]
+    touched = {side: places(found or ()) for side, found in zip(sides, await repository.touched(asked), strict=True)}
     kinds = set()
     for (a, b), found in zip(pairs, told, strict=True):
         assert found == await repository.merge(a, b, sample.first)
@@ -71,7 +73,9 @@ async def test_one_pair_that_git_gives_up_on_is_unknown_and_spoils_no_other(
     broken = sample.aside({"src/app.py": numbered(20, l18="broken")})
     aside = sample.aside({"notes.txt": "aside\n"})
     loose(sample, sample.git("rev-parse", f"{broken}:src/app.py")).unlink()
-    first = sample.first
+    ours, theirs, broken, aside, first = [
+        await repository.tree_of(one) for one in (ours, theirs, broken, aside, sample.first)
+    ]
     trios = [
         Trio(ours, theirs, first),
         Trio(ours, broken, first),
@@ -87,12 +91,19 @@ async def test_one_pair_that_git_gives_up_on_is_unknown_and_spoils_no_other(
     assert await repository.merges([]) == ()
 
 
-async def test_nothing_that_a_batch_makes_is_kept(repository: GitRepository, sample: Sample) -> None:
-    ours, theirs = (sample.aside({"src/app.py": numbered(20, **{line: "x"})}) for line in ("l2", "l18"))
-    (told,) = await repository.merges([Trio(ours, theirs, sample.first)])
+async def test_what_a_batch_makes_lies_aside_and_goes(
+    repository: GitRepository, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs, other = (sample.aside({"src/app.py": numbered(20, **{line: "x"})}) for line in ("l2", "l18", "l9"))
+    ours, theirs, other, base = [await repository.tree_of(one) for one in (ours, theirs, other, sample.first)]
+    (told,) = await repository.merges([Trio(ours, theirs, base)])
     assert isinstance(told, Merged)
-    made = [path for path in sample.git_dir.rglob("*") if path.name == told.tree[2:]]
-    assert made == [] and not list((sample.git_dir / "heddle").glob("merges-*"))
+    found = [path for path in sample.git_dir.rglob("*") if path.name == told.tree[2:]]
+    assert [path.parent.parent for path in found] == [sample.git_dir / "heddle" / "merges" / "objects"]
+    monkeypatch.setattr(comparing, "KEPT_S", -1.0)
+    await repository.merges([Trio(ours, other, base)])
+    assert not found[0].exists()
+    assert not list((sample.git_dir / "heddle").glob("wraps-*"))
 
 
 async def test_attributes_and_drivers_of_the_base_hold_and_no_program_of_the_repository_runs(
@@ -102,6 +113,7 @@ async def test_attributes_and_drivers_of_the_base_hold_and_no_program_of_the_rep
     sample.git("config", "merge.own.driver", f"touch {tmp_path}/ran")
     repository = await open_repository(sample.path, sample.env)
     sides = [sample.aside({name: f"a\n{side}\n"}, base) for name in ("a.md", "a.drv") for side in ("ours", "theirs")]
+    sides, base = [await repository.tree_of(side) for side in sides], await repository.tree_of(base)
     union, driven = await repository.merges([Trio(sides[0], sides[1], base), Trio(sides[2], sides[3], base)])
     assert isinstance(union, Merged) and isinstance(driven, Conflicted)
     assert not (tmp_path / "ran").exists()
@@ -110,10 +122,13 @@ async def test_attributes_and_drivers_of_the_base_hold_and_no_program_of_the_rep
 async def test_what_is_touched_is_told_with_renames(repository: GitRepository, sample: Sample) -> None:
     new = sample.aside({"src/app.py": None, "lib/app.py": numbered(20, l3="x"), "notes.txt": None, "ö\t x": "new\n"})
     blob = {name: sample.git("rev-parse", f"{sample.first}:{name}") for name in ("src/app.py", "notes.txt")}
-    told = {one.path: one for one in await repository.touched(sample.first, new)}
+    pair = (await repository.tree_of(sample.first), await repository.tree_of(new))
+    gone, found, same = await repository.touched([(pair[0], "1" * 40), pair, (pair[0], pair[0])])
+    told = {one.path: one for one in found or ()}
     assert set(told) == {"lib/app.py", "notes.txt", "ö\t x"}
     assert told["lib/app.py"].origin == "src/app.py" and told["lib/app.py"].before == blob["src/app.py"]
     assert told["notes.txt"] == Touched("notes.txt", blob["notes.txt"], "")
+    assert (gone, same) == (None, ())
     assert told["ö\t x"].before == "" and len(told["ö\t x"].after) == 40
 
 
@@ -134,11 +149,15 @@ async def test_hunks_are_lines_of_the_old_side_and_text_that_looks_like_a_patch_
     new = sample.aside(
         {"sp ace": "1\n++ y\n@@ -9 +9 @@\n3\n4\n5\n6", odd: "0\n1\n2\n3\n", "gone": None, "fresh": "1\n"}, base
     )
-    told = await repository.hunks(base, new, ["sp ace", odd, "gone", "fresh", "same"])
+    pair, same = [
+        (await repository.tree_of(old), await repository.tree_of(after)) for old, after in ((base, new), (base, base))
+    ]
+    told, nothing, again = await repository.hunks([pair, same, pair], ["sp ace", odd, "gone", "fresh", "same"])
     assert told == {
         "sp ace": (Hunk(2, 2), Hunk(5, 5)),
         odd: (Hunk(0, 0), Hunk(2, 2)),
         "gone": (Hunk(1, 2),),
         "fresh": (Hunk(0, 0),),
-        "same": (),
     }
+    assert (nothing, again) == ({}, told)
+    assert await repository.hunks([], ["same"]) == ()

@@ -30,6 +30,8 @@ from heddle.core.session_events import (
     PathsClaimed,
     PermissionDecided,
     ProgressReported,
+    RadarFound,
+    RadarTold,
     RulesGiven,
     RulesLoaded,
     SessionEnded,
@@ -38,6 +40,13 @@ from heddle.core.session_events import (
     UsageRecorded,
 )
 from heddle.core.task import Stage, Task
+from heddle.core.workspace_events import (
+    TearDownFailed,
+    WorkspaceEntered,
+    WorkspaceKept,
+    WorkspaceLeft,
+    WorkspaceRemoved,
+)
 
 # ------------------------------------------------------------------------------------ stream task:<id>
 
@@ -397,52 +406,6 @@ class RunStopped:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceRemoved:
-    """A workspace went to the trash; `recovery` names the ref that keeps its unlanded work."""
-
-    workspace: str
-    recovery: str
-
-
-@dataclass(frozen=True, slots=True)
-class WorkspaceKept:
-    """A workspace was not removed because of a doubt; it stays on disk."""
-
-    workspace: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class TearDownFailed:
-    """A command that was to undo what set-up made outside of a workspace failed; `output` is the end of what it said."""
-
-    workspace: str
-    detail: str
-    output: str
-
-
-@dataclass(frozen=True, slots=True)
-class WorkspaceEntered:
-    """A person went into a workspace, to run `command` there; empty for a shell. `visit` names their stay."""
-
-    visit: str
-    workspace: str
-    stage: Stage
-    command: str
-
-
-@dataclass(frozen=True, slots=True)
-class WorkspaceLeft:
-    """The person left the workspace, and nothing of their visit is left there. `why`: see ports.Exit."""
-
-    visit: str
-    workspace: str
-    code: int | None
-    signal: int | None
-    why: str
-
-
 # ------------------------------------------------------------------------------ stream repository:<key>
 
 
@@ -531,6 +494,8 @@ Event: TypeAlias = (
     | TrainAborted
     | ChangeEjected
     | MainFoundRed
+    | RadarFound
+    | RadarTold
 )
 
 EVENTS: dict[str, type[Event]] = {

@@ -53,6 +53,8 @@ _PassedBy: TypeAlias = (
     | e.TrainAborted
     | e.ChangeEjected
     | e.MainFoundRed
+    | e.RadarFound
+    | e.RadarTold
 )
 """What changes nothing about a run."""
 

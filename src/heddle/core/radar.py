@@ -3,12 +3,15 @@
 Overlap only clears: that two tasks touch one file is no alarm. A real merge alarms.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 MAIN = ""
 """Stands for the branch that a task is to land on, where another task could stand."""
+
+MOST_PATHS = 50
+"""Paths that are on record with a finding, and uses."""
 
 NEAR_LINES = 3
 """Changes with at most so many untouched lines between them are next to each other."""
@@ -169,22 +172,31 @@ def settle(before: Drift | None, found: Drift, better_since: float | None, now: 
     return (True, None) if now - since >= CALM_S else (False, since)
 
 
-def names(touched: Iterable[Touched]) -> frozenset[str]:
-    """Every path that a side has to do with: those of before a rename, too."""
-    return frozenset(name for one in touched for name in (one.path, one.origin) if name)
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where one side is at work: paths, all folders above them, and folders that it moved files away from."""
+
+    names: frozenset[str] = frozenset()
+    folders: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
 
 
-def meetings(ours: Sequence[Touched], theirs: Sequence[Touched]) -> tuple[str, ...]:
+def places(touched: Sequence[Touched]) -> Places:
+    """Where a side that changed these is at work."""
+    names = frozenset(name for one in touched for name in (one.path, one.origin) if name)
+    moved = (one.origin for one in touched if one.origin.rpartition("/")[0] != one.path.rpartition("/")[0])
+    return Places(names, _folders(names), _folders(name for name in moved if name))
+
+
+def meetings(ours: Places, theirs: Places) -> tuple[str, ...]:
     """Where two sides could be in each other's way at all; without any no merge can fail.
 
     That is a path of both, a file of one that is a folder of the other, and a folder from which one moved files away
     while the other changes something in it: git would move that, too.
     """
-    our_names, their_names = names(ours), names(theirs)
-    found = our_names & their_names
-    our_folders, their_folders = _folders(our_names), _folders(their_names)
-    found |= (our_names & their_folders) | (their_names & our_folders)
-    found |= (_left(ours) & their_folders) | (_left(theirs) & our_folders)
+    found = ours.names & theirs.names
+    found |= (ours.names & theirs.folders) | (theirs.names & ours.folders)
+    found |= (ours.left & theirs.folders) | (theirs.left & ours.folders)
     return tuple(sorted(found))
 
 
@@ -195,12 +207,6 @@ def _folders(paths: Iterable[str]) -> frozenset[str]:
         while (path := path.rpartition("/")[0]) and path not in found:
             found.add(path)
     return frozenset(found)
-
-
-def _left(touched: Iterable[Touched]) -> frozenset[str]:
-    """Folders out of which something was moved."""
-    moved = (one.origin for one in touched if one.origin.rpartition("/")[0] != one.path.rpartition("/")[0])
-    return _folders(name for name in moved if name)
 
 
 def near(ours: Sequence[Hunk], theirs: Sequence[Hunk], functions: Sequence[tuple[int, int]] = ()) -> bool:
@@ -227,20 +233,23 @@ def judge(
     conflicts: Sequence[str] | None = (),
     unknown: str = "",
     breaks: Sequence[str] = (),
-    close: Callable[[], Mapping[str, bool]] = dict,
+    close: Iterable[str] = (),
 ) -> Drift:
     """The drift that these findings make; the worst counts.
 
     `met`: where they meet; `conflicts`: paths on which a real merge fails (None: nobody can say, `unknown` tells why);
-    `breaks`: uses of what the other changed, in words; `close`: for each path of both whether the changes are near.
+    `breaks`: uses of what the other changed, in words; `close`: paths where changes are near.
     """
     if conflicts is None:
-        return Drift(one, other, None, tuple(met), unknown)
+        return _drift(one, other, None, met, unknown)
     if conflicts:
-        return Drift(one, other, Level.CONFLICT, tuple(conflicts))
+        return _drift(one, other, Level.CONFLICT, conflicts)
     if breaks:
-        return Drift(one, other, Level.SYMBOL, tuple(met), "\n".join(breaks))
-    beside = tuple(path for path, is_near in close().items() if is_near)
-    if beside:
-        return Drift(one, other, Level.NEAR, beside)
-    return Drift(one, other, Level.SAME_FILE if met else Level.CLEAR, tuple(met))
+        return _drift(one, other, Level.SYMBOL, met, "\n".join(breaks[:MOST_PATHS]))
+    if near_paths := tuple(close):
+        return _drift(one, other, Level.NEAR, near_paths)
+    return _drift(one, other, Level.SAME_FILE if met else Level.CLEAR, met)
+
+
+def _drift(one: str, other: str, level: Level | None, paths: Sequence[str], detail: str = "") -> Drift:
+    return Drift(one, other, level, tuple(paths[:MOST_PATHS]), detail)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from heddle.core.claim import PathClaim
 from heddle.core.notes import Given, Note
+from heddle.core.radar import Drift, Told
 from heddle.core.session import TurnOutcome, Usage
 
 # --------------------------------------------------------------------------------- stream session:<id>
@@ -172,3 +173,22 @@ class PathsClaimed:
     """A session claims these paths, instead of what it claimed before."""
 
     claim: PathClaim
+
+
+# ------------------------------------------------------------------------------ stream radar:<repository>
+
+
+@dataclass(frozen=True, slots=True)
+class RadarFound:
+    """Two lines of work, or one and main, are now this far apart, or meet elsewhere than before."""
+
+    drift: Drift
+
+
+@dataclass(frozen=True, slots=True)
+class RadarTold:
+    """A session is told of drift, in the message that follows its turn of that number; decided before it is sent, so that a
+    restart sends the same words, and nobody hears of the same pair at the same level twice.
+    """
+
+    told: Told

@@ -6,6 +6,7 @@ since an alarm costs a session a turn: names that are bound twice, decorated fun
 
 import ast
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ _FAULTS = (SyntaxError, ValueError, RecursionError, MemoryError)
 _METHODS_OF_MANY = frozenset(
     name for kind in (dict, list, str, set, bytes, tuple, int, float) for name in dir(kind)
 ) | {"close", "open", "read", "write", "run", "start", "stop", "send", "wait", "put", "next", "load", "save"}
+_WORD = re.compile(r"[^\W\d]\w*")
 _DEEPEST = 8
 _ROOTS = frozenset({(), ("src",), ("lib",), ("python",)})
 
@@ -84,33 +86,59 @@ def all_of(parts: Sequence[Symbols]) -> Symbols:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A use of what the other side broke: in words, and the paths of both."""
+
+    words: str
+    paths: tuple[str, str]
+
+
 def is_read(path: str) -> bool:
     """Whether a file of that name is looked into."""
     return path.endswith(".py")
 
 
-def symbols(path: str, before: str | None, after: str | None) -> Symbols:
-    """What a change of one file breaks and uses; None: there is no such file. What cannot be read says nothing."""
+def broken(path: str, before: str | None, after: str | None) -> tuple[Break, ...]:
+    """What a change of one file breaks; None: there is no such file. What cannot be read says nothing."""
     old, new = _parsed(before), _parsed(after)
-    breaks = () if old is None or (new is None and after is not None) else _breaks(path, old, new)
+    return () if old is None or (new is None and after is not None) else _breaks(path, old, new)
+
+
+def words(source: str | None) -> frozenset[str]:
+    """All that could be a name in a file: cheap to tell, before anything is looked into."""
+    return frozenset(_WORD.findall(source)) if source is not None else frozenset()
+
+
+def used(path: str, before: str | None, after: str | None) -> Symbols:
+    """What a change of one file newly uses, and the modules that it imports from."""
+    new = _parsed(after)
     if new is None or after is None:
-        return Symbols(breaks)
+        return Symbols()
     reader = _Reader(path, new, _added(before or "", after))
-    return Symbols(breaks, tuple(reader.uses()), ((path, frozenset(reader.sources)),))
+    return Symbols((), tuple(reader.uses()), ((path, frozenset(reader.sources)),))
 
 
-def broken_together(ours: Symbols, theirs: Symbols) -> tuple[str, ...]:
-    """In words: what one side newly uses and the other broke. Empty when nothing is known of any such thing."""
+def broken_together(ours: Symbols, theirs: Symbols) -> tuple[Clash, ...]:
+    """What one side newly uses and the other broke. Empty when nothing is known of any such thing."""
     return tuple(dict.fromkeys((*_met(ours, theirs), *_met(theirs, ours))))
 
 
-def functions(source: str) -> tuple[tuple[int, int], ...]:
+def functions(source: str | None) -> tuple[tuple[int, int], ...]:
     """First and last line of every function, decorators included; none where the source cannot be read."""
     tree = _parsed(source)
-    found = (node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)) if tree else ()
-    return tuple(
-        (min((one.lineno for one in node.decorator_list), default=node.lineno), node.end_lineno or 0) for node in found
-    )
+    return tuple(_spans(tree.body)) if tree else ()
+
+
+def _spans(body: Sequence[ast.stmt]) -> Iterable[tuple[int, int]]:
+    """Of statements alone: no expression has a function in it but one that is its own line."""
+    front = list(body)
+    while front:
+        node = front.pop()
+        if isinstance(node, _FUNCTIONS):
+            yield (min((one.lineno for one in node.decorator_list), default=node.lineno), node.end_lineno or 0)
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            front += getattr(node, part, ())
 
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -328,7 +356,7 @@ def _dotted(node: ast.expr) -> str:
 # ------------------------------------------------------------------------------------------------ meeting
 
 
-def _met(breaking: Symbols, using: Symbols) -> Iterable[str]:
+def _met(breaking: Symbols, using: Symbols) -> Iterable[Clash]:
     mended = {(one.path, one.owner, one.name) for one in using.breaks}
     sources = dict(using.sources)
     wanted: dict[str, list[Break]] = {}
@@ -338,7 +366,7 @@ def _met(breaking: Symbols, using: Symbols) -> Iterable[str]:
     for use in using.uses:
         for one in wanted.get(use.name, ()):
             if _is_of(use, one, sources.get(use.path, frozenset())) and _hurts(use, one):
-                yield _words(use, one)
+                yield Clash(_words(use, one), (use.path, one.path))
 
 
 def _is_of(use: Use, broken: Break, sources: frozenset[str]) -> bool:

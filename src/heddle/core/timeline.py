@@ -32,6 +32,8 @@ _Silent: TypeAlias = (
     | e.TrainAborted
     | e.ChangeEjected
     | e.MainFoundRed
+    | e.RadarFound
+    | e.RadarTold
 )
 """What a session did is in its transcript, and what it was told or said of its progress is shown elsewhere; so is what
 befell the landing queue.

@@ -42,6 +42,7 @@ from heddle.core.views import UNREADABLE
 from heddle.engine.attaching import Attaching
 from heddle.engine.foresight import Foresight
 from heddle.engine.installing import Installer
+from heddle.engine.radar import Radar
 from heddle.engine.rotting import Rotting
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
@@ -74,6 +75,7 @@ class Fleet:
         self.foresight = Foresight(runs, outside, self._news.set, self._waits_for_others)
         self.worlds = Worlds(runs, outside, self.foresight)
         self.rotting = Rotting(runs, outside, self.worlds)
+        self.radar = Radar(runs, outside)
         self.visits = Visits(runs, outside)
         self.attaching = Attaching(runs, outside, self.worlds, self.visits)
         self.decisions: dict[str, tuple[tuple[int, ...], Decision]] = {}
@@ -90,7 +92,7 @@ class Fleet:
 
     async def serve(self) -> None:
         """Until cancelled: look at every run whenever a fact came or work ended."""
-        watcher = asyncio.create_task(self._watch())
+        watchers = [asyncio.create_task(self._watch()), asyncio.create_task(self._watch_drift())]
         self.visits.resume()
         await asyncio.gather(*(end_parked(self.runs, self.outside, run) for run in self.runs.all() if run.parked))
         try:
@@ -107,7 +109,8 @@ class Fleet:
                     continue
                 await self._pause()
         finally:
-            watcher.cancel()
+            for watcher in watchers:
+                watcher.cancel()
             await self.foresight.close()
             await self.visits.close()
 
@@ -127,6 +130,15 @@ class Fleet:
         while True:
             position = await self.runs.journal.wait(position)
             self._news.set()
+
+    async def _watch_drift(self) -> None:
+        """The radar goes on after a fault of ours: everything else does without it."""
+        while True:
+            try:
+                await self.radar.serve()
+            except Exception:
+                log.exception("bug")
+            await asyncio.sleep(RETRY_S)
 
     async def tick(self) -> bool:
         """One look at every run on whose decision something new bears, and at all that are under way: what theirs rests on no
@@ -296,7 +308,7 @@ class Fleet:
     async def _stage(self, run: Run, site: Site, stage: Stage, key: str) -> None:
         settings: Settings = await self.worlds.settings(run)
         if stage in WITH_AGENT:
-            await AgentStage(self.runs, self.outside, site, settings, run, key).play()
+            await AgentStage(self.runs, self.outside, site, settings, run, key, self.radar).play()
         elif stage is Stage.VALIDATE:
             await Validation(self.runs, self.outside, site, settings, run, key).play()
         elif not await self.trains.arrive(run):  # an older Heddle began it, of which nothing is known

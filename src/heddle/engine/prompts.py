@@ -85,13 +85,15 @@ def told_again(run: Run) -> str:
     return f"\n{fenced('task as it stands, once more', handoff(run))}\n"
 
 
-def news(run: Run, stage: Stage, notes: Sequence[Note], rules: str, changes: str, out: str) -> str:
+def news(run: Run, stage: Stage, notes: Sequence[Note], rules: str, changes: str, out: str, drift: str = "") -> str:
     """The turn in which a session that believes it is done hears what changed meanwhile; "" when nothing did."""
-    if not notes and not rules and not changes:
+    if not notes and not rules and not changes and not drift:
         return ""
     parts = ["While you worked, others left notes about what you touch."] if notes else []
+    parts += ["While you worked, others changed what you touch."] if drift else []
     parts += ["If something here makes your work wrong, mend it and its document; else change nothing."]
-    return f"{_head(run, stage, out)}\n\n{' '.join(parts)}\n\n{noted(notes)}{ruled(rules)}{drifted(changes)}"
+    facts = f"{noted(notes)}{ruled(rules)}{drifted(changes)}{drift}"
+    return f"{_head(run, stage, out)}\n\n{' '.join(parts)}\n\n{facts}"
 
 
 def answered(run: Run, stage: Stage, answers: Sequence[tuple[str, str]], out: str) -> str:

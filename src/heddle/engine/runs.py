@@ -20,6 +20,8 @@ from heddle.core.events import (
     PathsClaimed,
     PermissionDecided,
     QuestionAsked,
+    RadarFound,
+    RadarTold,
     Recorded,
     ToolUsed,
     TurnRecorded,
@@ -29,6 +31,7 @@ from heddle.core.evolve import evolve, fold
 from heddle.core.links import Link, LinkKind, waits_for
 from heddle.core.notes import Notebook
 from heddle.core.queue import LandingQueue
+from heddle.core.radar import Drifts
 from heddle.core.run import Active, LandedAt, Run
 from heddle.core.session import Usage
 from heddle.core.task import Stage
@@ -62,6 +65,7 @@ class Runs:
         self._path_claims: defaultdict[str, PathClaims] = defaultdict(PathClaims)
         self._links: dict[str, tuple[Link, ...]] = {}
         self._contests: defaultdict[str, list[str]] = defaultdict(list)
+        self._drifts: defaultdict[str, Drifts] = defaultdict(Drifts)
         self._notebooks: defaultdict[str, Notebook] = defaultdict(Notebook)
         self._queues: defaultdict[str, LandingQueue] = defaultdict(LandingQueue)
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
@@ -77,7 +81,7 @@ class Runs:
             for record in records:
                 self._take(record)
             after = records[-1].position
-        for kind in ("notes:", "claims:", "queue:", "repository:"):
+        for kind in ("notes:", "claims:", "queue:", "radar:", "repository:"):
             for stream in await self.journal.streams(kind):  # its last records may be ones that cannot be read
                 self._tallies[stream].seq = await self.journal.head(stream)
         for stream in await self.journal.streams("task:"):
@@ -192,6 +196,10 @@ class Runs:
         """How many runs have their own validation under way."""
         return sum(run.stage is Stage.VALIDATE and isinstance(run.activity, Active) for run in self.live())
 
+    def drifts(self, repository: str) -> Drifts:
+        """What the radar has on record of a repository."""
+        return self._drifts[repository]
+
     def path_claims(self, repository: str, now: float) -> tuple[PathClaim, ...]:
         """What is claimed at that moment (Unix seconds), in attempts that are under way, by sessions that are heard from."""
         return tuple(claim for claim in self._path_claims[repository].holding(now) if self._plays(claim))
@@ -264,6 +272,16 @@ class Runs:
             if events:
                 await self._append(stream, events, by, "")
 
+    async def record_drift(
+        self, repository: str, choose: Callable[[Drifts], Iterable[Event]], *, by: str = "heddle"
+    ) -> None:
+        """Append what `choose` makes of what the radar has on record at that moment."""
+        stream = f"radar:{repository}"
+        async with self._lock(stream):
+            events = tuple(choose(self.drifts(repository)))
+            if events:
+                await self._append(stream, events, by, "")
+
     async def claim_paths(self, repository: str, claim: PathClaim, now: float) -> None:
         """Put a claim in the place of the session's earlier one. Raises Refused(slug="paths-claimed")."""
         stream = f"claims:{repository}"
@@ -331,6 +349,10 @@ class Runs:
                 self._usage[task] = known.plus(usage) if known else usage
             case NoteWritten(note):
                 self._notebooks[name].notes[note.id] = note
+            case RadarFound(drift):
+                self._drifts[name].find(drift)
+            case RadarTold(told):
+                self._drifts[name].told.append(told)
             case PathsClaimed(claim):
                 self._path_claims[name].take(claim)
             case NotesGiven(given):

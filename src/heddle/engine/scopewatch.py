@@ -22,10 +22,13 @@ Look = Callable[[], Awaitable[tuple[str, ...]]]
 
 
 class ScopeWatch:
-    """Raises writes outside of the scope for one session. It looks after the agent said something, never else."""
+    """Raises writes outside of the scope for one session. It looks after the agent said something, never else; where the
+    session `writes`, also without a scope, for others who want to know what it has written.
+    """
 
-    def __init__(self, runs: Runs, task: str, session: str, scope: Scope, look: Look) -> None:
+    def __init__(self, runs: Runs, task: str, session: str, scope: Scope, look: Look, *, writes: bool = False) -> None:
         self.runs, self.task, self.session, self.scope, self.look = runs, task, session, scope, look
+        self.needed = writes or scope.declared
         self._news = asyncio.Event()
 
     def nudge(self) -> None:
@@ -44,7 +47,7 @@ class ScopeWatch:
     async def serve(self) -> None:
         """Until cancelled."""
         clock = asyncio.get_running_loop().time
-        while self.scope.declared:
+        while self.needed:
             await self._news.wait()
             self._news.clear()
             began = clock()

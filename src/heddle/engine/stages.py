@@ -1,5 +1,6 @@
 """The stages in which an agent works: research, plan, execute. Each call carries on what an earlier one began."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -18,10 +19,12 @@ from heddle.engine.asking import Asking, answers_since
 from heddle.engine.autosave import Autosave
 from heddle.engine.choosing import Choice, choose
 from heddle.engine.documents import NAMES, document, load_plan, require_document
+from heddle.engine.drifting import Drifting
 from heddle.engine.failure import Failure
 from heddle.engine.installing import Installer
 from heddle.engine.noting import Noting
 from heddle.engine.prompts import answered, going_on, news, noted, prompt, repair, resumption, ruled
+from heddle.engine.radar import Radar
 from heddle.engine.refreshing import OnceMore, Refreshing
 from heddle.engine.reporting import uncited
 from heddle.engine.roles import Roles
@@ -33,14 +36,23 @@ from heddle.engine.signals import record_rules
 from heddle.engine.site import Outside, Site
 from heddle.engine.sizewatch import Meter, SizeWatch
 from heddle.engine.steering import steers
-from heddle.ports import Agent, Collected, Command, Exit, Opening, Workspace, WorkspaceOrder
+from heddle.ports import Agent, Changes, Collected, Command, Exit, Opening, Workspace, WorkspaceOrder
 
 
 class AgentStage:
     """Plays one attempt at research, plan or execute."""
 
-    def __init__(self, runs: Runs, outside: Outside, site: Site, settings: Settings, run: Run, key: str) -> None:
-        self.runs, self.outside, self.site, self.settings = runs, outside, site, settings
+    def __init__(
+        self,
+        runs: Runs,
+        outside: Outside,
+        site: Site,
+        settings: Settings,
+        run: Run,
+        key: str,
+        radar: Radar | None = None,
+    ) -> None:
+        self.runs, self.outside, self.site, self.settings, self.radar = runs, outside, site, settings, radar
         self.task, self.stage, self.key = run.task.id, run.stage, key
         self.attempt = run.attempt(run.stage)
         self.role = Role(run.task.role, "")
@@ -155,26 +167,21 @@ class AgentStage:
         async def review(outcome: Outcome) -> str:
             return await self._complaint(workspace, outcome)
 
-        async def look() -> tuple[str, ...]:
-            return tuple(change.path for change in (await workspace.changes()).paths)
+        async def seen() -> Changes:
+            return await self._seen(workspace, id)
 
         async def heard(turn: int) -> str:
             if access is Access.READ:
                 return ""
-            resumed, decided = bool(resume), self.noting.decided(id, turn)
-            rules = await self.ruling.after(self.run, id, turn, resumed=resumed, decided=decided)
-            changes = await self.refreshing.after(self.run, id, turn, look, resumed=resumed, decided=decided)
-            notes = await self.noting.after(self.run, id, turn, self.run.scope, workspace.changes)
-            text = news(self.run, self.stage, notes, rules, changes, workspace.out)
+            text = await self._news(id, turn, seen, workspace.out, resumed=bool(resume))
             return text and text + once_more()
 
         once_more = OnceMore(self.runs, self.task, id)
-
         scope = self.run.scope if access is Access.WRITE else Scope()
         session = Session(
             task=self.task,
             brief=brief,
-            watch=ScopeWatch(self.runs, self.task, id, scope, look),
+            watch=ScopeWatch(self.runs, self.task, id, scope, _paths_of(seen), writes=access is Access.WRITE),
             size=SizeWatch(
                 self.runs, self.task, id, held, Meter(workspace, self.outside.room), self.settings.workspace
             ),
@@ -199,6 +206,25 @@ class AgentStage:
         outcome = await session.play()
         await record_rules(self.runs, workspace, agent, session.brief)
         return outcome
+
+    async def _seen(self, workspace: Workspace, session: str) -> Changes:
+        found = await workspace.changes()
+        if self.radar is not None:
+            self.radar.saw(self.task, session, found)
+        return found
+
+    async def _news(
+        self, session: str, turn: int, seen: Callable[[], Awaitable[Changes]], out: str, *, resumed: bool
+    ) -> str:
+        """What a session that may write hears after its turn of that number; notes come last, since they settle the turn."""
+        run, decided, drift = self.run, self.noting.decided(session, turn), ""
+        rules = await self.ruling.after(run, session, turn, resumed=resumed, decided=decided)
+        changes = await self.refreshing.after(run, session, turn, _paths_of(seen), resumed=resumed, decided=decided)
+        if self.radar is not None:
+            drifting = Drifting(self.runs, self.site, self.radar)
+            drift = await drifting.after(run, session, turn, seen, decided=decided)
+        notes = await self.noting.after(run, session, turn, run.scope, seen)
+        return news(run, self.stage, notes, rules, changes, out, drift)
 
     async def _begin(self, started: e.SessionStarted) -> bool:
         """Put a session on record before it is told anything. False when a person took the conversation over meanwhile: then
@@ -303,6 +329,13 @@ class AgentStage:
                 f"'{leaking[0]}' would add a secret",
                 f"The change adds what looks like a secret in: {', '.join(leaking)}. Take it out.",
             )
+
+
+def _paths_of(seen: Callable[[], Awaitable[Changes]]) -> Callable[[], Awaitable[tuple[str, ...]]]:
+    async def look() -> tuple[str, ...]:
+        return tuple(change.path for change in (await seen()).paths)
+
+    return look
 
 
 def with_tools(command: Command, opening: Opening) -> Command:

@@ -41,7 +41,7 @@ class Unmerged:
 
 @dataclass(frozen=True, slots=True)
 class Trio:
-    """A three-way merge: commits or trees of two sides, and of what both come from."""
+    """A three-way merge: trees of two sides, and of what both come from."""
 
     ours: str
     theirs: str
@@ -123,8 +123,10 @@ class Repository(Protocol):
         """What differs between two commits or trees."""
         ...
 
-    async def diff(self, old: str, new: str, *, limit_bytes: int = 2_000_000) -> str:
-        """A unified diff for people; no external diff program, no textconv; cut at the limit with a note."""
+    async def diff(self, old: str, new: str, *, limit_bytes: int = 2_000_000, paths: Sequence[str] = ()) -> str:
+        """A unified diff for people, of some paths or of all; no external diff program, no textconv; cut at the limit with
+        a note.
+        """
         ...
 
     async def log(self, old: str, new: str) -> tuple[tuple[str, str], ...]:
@@ -145,16 +147,18 @@ class Repository(Protocol):
         """
         ...
 
-    async def touched(self, old: str, new: str) -> tuple[Touched, ...]:
-        """Which paths differ between two commits or trees, renames told as such."""
+    async def touched(self, asked: Sequence[tuple[str, str]]) -> tuple[tuple[Touched, ...] | None, ...]:
+        """For each (old tree, new tree) which paths differ, renames told as such; None where nobody can say."""
         ...
 
     async def contents(self, asked: Sequence[str]) -> tuple[bytes | None, ...]:
         """The content of each blob; None for "", for what is no blob, and for more than a megabyte."""
         ...
 
-    async def hunks(self, old: str, new: str, paths: Sequence[str]) -> Mapping[str, tuple[Hunk, ...]]:
-        """Which lines of `old` differ in `new`, for each of the paths; none where that cannot be told of lines."""
+    async def hunks(
+        self, asked: Sequence[tuple[str, str]], paths: Sequence[str]
+    ) -> tuple[Mapping[str, tuple[Hunk, ...]], ...]:
+        """For each (old tree, new tree) which lines of the old one differ, by path; of those paths alone."""
         ...
 
     async def commit(

@@ -1,18 +1,21 @@
 """Many looks at objects in few commands: three-way merges in one process, what two trees differ in, contents, hunks.
 
-Everything that is made on the way is thrown away with its folder; only the commits that trees are wrapped in are kept,
-in the nursery, since every batch needs them again.
+What merges write goes to a folder aside and does not stay; only the commits that trees are wrapped in are kept, in the
+nursery, since every batch needs them again.
 """
 
+import asyncio
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from heddle.adapters.git import merge
 from heddle.adapters.git.commands import decoded
 from heddle.adapters.git.objects import Store, require_id
-from heddle.core.errors import HeddleError, OutsideError
+from heddle.core.errors import HeddleError
 from heddle.core.radar import Hunk, Touched
 from heddle.ports import Conflicted, Merged, Trio, Unmerged
 
@@ -20,9 +23,16 @@ MOST_WRAPPED = 10_000
 MOST_FRUITLESS = 3
 """So often in a row git may fail on the first pair that it is given; then it is not the pairs."""
 
+KEPT_S = 60.0
+"""So long what merges write lies there at least."""
+
 _LARGEST = 1_000_000
-_DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--end-of-options")
+_DIFF = ("--no-ext-diff", "--no-textconv", "--no-color")
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_TREES = re.compile(rb"([0-9a-f]{40,64}) ([0-9a-f]{40,64})")
+_COMMIT = (
+    "tree {tree}\n{parent}author Heddle <heddle@localhost> 0 +0000\ncommitter Heddle <heddle@localhost> 0 +0000\n\n"
+)
 _ESCAPES = {b"a": 7, b"b": 8, b"t": 9, b"n": 10, b"v": 11, b"f": 12, b"r": 13, b'"': 34, b"\\": 92}
 
 
@@ -31,6 +41,8 @@ class Comparing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._scratch = store.folder / "merges"
+        self._cleared = 0.0
         self._wrapped: dict[tuple[str, str], str] = {}
         self._attributes: dict[str, tuple[tuple[str, bytes], ...]] = {}
 
@@ -44,14 +56,21 @@ class Comparing:
 
     async def _over(self, ancestor: str, trios: list[Trio]) -> dict[Trio, Merged | Conflicted | Unmerged]:
         found: dict[Trio, Merged | Conflicted | Unmerged] = {}
-        lines: dict[Trio, str] = {}
-        for trio in trios:
-            try:
-                root = await self._wrap(ancestor, "")
-                sides = [await self._wrap(side, root) for side in (trio.ours, trio.theirs)]
-                lines[trio] = " ".join(sides)
-            except HeddleError as error:  # a tree that is not there spoils no other pair
-                found[trio] = Unmerged(_why(error))
+        sides = list(dict.fromkeys(side for trio in trios for side in (trio.ours, trio.theirs)))
+        try:
+            root = (await self._wrap([(ancestor, "")]))[0]
+            made, kinds = await asyncio.gather(
+                self._wrap([(side, root) for side in sides]), self._kinds([ancestor, *sides])
+            )
+        except HeddleError as error:
+            return dict.fromkeys(trios, Unmerged(_why(error)))
+        wrapped = {side: commit for side, commit, kind in zip(sides, made, kinds[1:], strict=True) if kind == "tree"}
+        lines = {
+            trio: f"{wrapped[trio.ours]} {wrapped[trio.theirs]}"
+            for trio in trios
+            if kinds[0] == "tree" and trio.ours in wrapped and trio.theirs in wrapped
+        }
+        found |= {trio: Unmerged("one of its trees is not there") for trio in trios if trio not in lines}
         left, fruitless = list(lines), 0
         while left:
             try:
@@ -71,72 +90,123 @@ class Comparing:
     async def _run(self, ancestor: str, lines: list[str]) -> tuple[list[Merged | Conflicted], str]:
         """What git told of the pairs up to the first that it could not tell of, and why it could not."""
         store = self._store
-        disarmed = dict.fromkeys(await merge.drivers(store), "false")
         args = ("merge-tree", "--write-tree", "--stdin", "-z", "--name-only", "--messages")
-        with TemporaryDirectory(prefix="merges-", dir=store.folder) as folder:
-            tree, objects = Path(folder, "tree"), Path(folder, "objects")
-            tree.mkdir()
-            objects.mkdir()
-            await self._lay_out_attributes(ancestor, tree)
-            place = store.place(work_tree=tree)
-            env = {"GIT_OBJECT_DIRECTORY": str(objects), "GIT_ALTERNATE_OBJECT_DIRECTORIES": _all_of(store)}
-            data = "".join(f"{line}\n" for line in lines).encode()
-            answer = await store.git.run(*args, place=place, config=disarmed, env=env, stdin=data, ok=range(256))
+        drivers, tree = await asyncio.gather(merge.drivers(store), self._attributes_of(ancestor))
+        place = store.place(work_tree=tree)
+        env = {"GIT_OBJECT_DIRECTORY": str(self._objects()), "GIT_ALTERNATE_OBJECT_DIRECTORIES": _all_of(store)}
+        data, disarmed = "".join(f"{line}\n" for line in lines).encode(), dict.fromkeys(drivers, "false")
+        answer = await store.git.run(*args, place=place, config=disarmed, env=env, stdin=data, ok=range(256))
         told = decoded(answer.out).split("\0")
         known = list(_answers(told, len(lines)))
         return known, "" if answer.status == 0 else answer.err.decode("utf-8", "replace").strip()[-500:]
 
-    async def _lay_out_attributes(self, ancestor: str, folder: Path) -> None:
+    async def _attributes_of(self, ancestor: str) -> Path:
+        """A folder with the .gitattributes files of a tree: git's merge reads them from files alone."""
         if ancestor not in self._attributes:
             self._attributes.clear()  # there are few bases at a time, and the newest is asked for most
             self._attributes[ancestor] = await merge.attributes(self._store, ancestor)
+        folder = self._scratch / f"attributes-{ancestor}"
+        folder.mkdir(parents=True, exist_ok=True)
         for path, data in self._attributes[ancestor]:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(data)
+            if not (folder / path).exists():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(data)
+        return folder
 
-    async def _wrap(self, tree_ish: str, parent: str) -> str:
-        key = (require_id(tree_ish), parent)
-        if key not in self._wrapped:
-            if len(self._wrapped) >= MOST_WRAPPED:
+    def _objects(self) -> Path:
+        """Where merges write; from time to time what lies there goes. Making the folder anew each time costs more than the
+        merges do.
+        """
+        folder, now = self._scratch / "objects", time.time()
+        folder.mkdir(parents=True, exist_ok=True)
+        if now - self._cleared > KEPT_S:
+            self._cleared = now
+            for path in folder.glob("??/*"):
+                with suppress(OSError):  # git makes what it needs again as young as new
+                    if path.stat().st_mtime < now - KEPT_S:
+                        path.unlink()
+        return folder
+
+    async def _wrap(self, asked: Sequence[tuple[str, str]]) -> list[str]:
+        """Commits of trees, each with its parent or ""; whether the trees are there nobody asks here."""
+        fresh = [one for one in dict.fromkeys(asked) if one not in self._wrapped]
+        if fresh:
+            if len(self._wrapped) + len(fresh) > MOST_WRAPPED:
                 self._wrapped.clear()
-            self._wrapped[key] = await merge.wrapped(self._store, tree_ish, *filter(None, (parent,)))
-        return self._wrapped[key]
+                fresh = list(dict.fromkeys(asked))
+            self._wrapped |= dict(zip(fresh, await self._made(fresh), strict=True))
+        return [self._wrapped[one] for one in asked]
+
+    async def _made(self, fresh: Sequence[tuple[str, str]]) -> list[str]:
+        texts = [_commit(tree, parent) for tree, parent in fresh]
+        args = ("hash-object", "-t", "commit", "-w", "--no-filters")
+        if len(texts) == 1:
+            return [(await self._store.run(*args, "--stdin", stdin=texts[0].encode())).text]
+        with TemporaryDirectory(prefix="wraps-", dir=self._store.folder) as folder:
+            paths = [Path(folder, str(number)) for number in range(len(texts))]
+            for path, text in zip(paths, texts, strict=True):
+                path.write_text(text)
+            listed = "".join(f"{path.relative_to(self._store.common)}\n" for path in paths)
+            return (await self._store.run(*args, "--stdin-paths", stdin=listed.encode())).text.split()
+
+    async def _kinds(self, ids: Sequence[str]) -> list[str]:
+        """What each is; a merge would take a tree that is not there for an empty one."""
+        listed = "".join(f"{require_id(id)}\n" for id in ids).encode()
+        told = (await self._store.run("cat-file", "--batch-check=%(objecttype)", stdin=listed)).text.splitlines()
+        return [line.rpartition(" ")[2] for line in told]
 
     def _forget(self, trio: Trio) -> None:
         """What stands for its trees may have been swept away; the next time it is made anew."""
         gone = {trio.ours, trio.theirs, trio.ancestor}
         self._wrapped = {key: commit for key, commit in self._wrapped.items() if key[0] not in gone}
 
-    async def touched(self, old: str, new: str) -> tuple[Touched, ...]:
-        """See Repository.touched."""
-        args = ("diff-tree", "-r", "-z", "--raw", "--find-renames", *_DIFF, require_id(old), require_id(new), "--")
-        fields = iter((await self._store.run(*args)).fields)
-        return tuple(_touched(record, fields) for record in fields)
+    async def touched(self, asked: Sequence[tuple[str, str]]) -> tuple[tuple[Touched, ...] | None, ...]:
+        """See Repository.touched. Git passes over a tree that is not there with no more than a word, and gives up on all for
+        one that is broken: what it did not tell of is asked for alone.
+        """
+        try:
+            found = await self._touched(asked) if asked else {}
+        except HeddleError:
+            found = {}
+        for pair in dict.fromkeys(asked):
+            if pair not in found:
+                with suppress(HeddleError):
+                    found |= await self._touched([pair])
+        return tuple(found.get(pair) for pair in asked)
+
+    async def _touched(self, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[Touched, ...]]:
+        command = ("diff-tree", "--stdin", "-r", "-z", "--raw", "--find-renames", *_DIFF)
+        return _read_touched((await self._store.run(*command, stdin=_pairs(asked))).out)
 
     async def contents(self, asked: Sequence[str]) -> tuple[bytes | None, ...]:
         """See Repository.contents."""
-        wanted = [blob for blob in dict.fromkeys(asked) if blob]
+        wanted = [require_id(blob) for blob in dict.fromkeys(asked) if blob]
         if not wanted:
             return (None,) * len(asked)
-        listed = "".join(f"{require_id(blob)}\n" for blob in wanted).encode()
-        sizes = (await self._store.run("cat-file", "--batch-check=%(objecttype) %(objectsize)", stdin=listed)).text
-        kept = [
-            blob
-            for blob, told in zip(wanted, sizes.splitlines(), strict=True)
-            if told.startswith("blob ") and int(told[5:]) <= _LARGEST
-        ]
-        listed = "".join(f"{blob}\n" for blob in kept).encode()
-        found = dict(_blobs((await self._store.run("cat-file", "--batch", stdin=listed)).out)) if kept else {}
+        answer = await self._store.run("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in wanted).encode())
+        found = dict(_blobs(answer.out))
         return tuple(found.get(blob) for blob in asked)
 
-    async def hunks(self, old: str, new: str, paths: Sequence[str]) -> dict[str, tuple[Hunk, ...]]:
+    async def hunks(
+        self, asked: Sequence[tuple[str, str]], paths: Sequence[str]
+    ) -> tuple[Mapping[str, tuple[Hunk, ...]], ...]:
         """See Repository.hunks."""
-        command = ("diff-tree", "-r", "-p", "--unified=0", "--no-renames", "--no-prefix", *_DIFF)
-        answer = await self._store.run(*command, require_id(old), require_id(new), "--", *paths)
-        found: dict[str, list[Hunk]] = {}
-        for path, hunk in _hunks(answer.out.split(b"\n")):
-            found.setdefault(path, []).append(hunk)
-        return {path: tuple(found.get(path, ())) for path in paths}
+        command = ("diff-tree", "--stdin", "-r", "-p", "--unified=0", "--no-renames", "--no-prefix", *_DIFF)
+        answer = await self._store.run(*command, "--", *paths, stdin=_pairs(asked)) if asked else None
+        found: dict[tuple[str, str], dict[str, tuple[Hunk, ...]]] = {}
+        for pair, path, hunk in _hunks(answer.out.split(b"\n") if answer else ()):
+            known = found.setdefault(pair, {})
+            known[path] = (*known.get(path, ()), hunk)
+        return tuple(found.get(pair, {}) for pair in asked)
+
+
+def _commit(tree: str, parent: str) -> str:
+    line = f"parent {require_id(parent)}\n" if parent else ""
+    return _COMMIT.format(tree=require_id(tree), parent=line)
+
+
+def _pairs(asked: Sequence[tuple[str, str]]) -> bytes:
+    return "".join(f"{require_id(old)} {require_id(new)}\n" for old, new in dict.fromkeys(asked)).encode()
 
 
 def _all_of(store: Store) -> str:
@@ -173,36 +243,62 @@ def _answers(told: list[str], most: int) -> Iterator[Merged | Conflicted]:
         position, most = last + 1, most - 1
 
 
-def _touched(record: str, fields: Iterator[str]) -> Touched:
-    """One raw record; a rename has two paths."""
-    _, _, before, after, status = record[1:].split(" ")
-    origin = next(fields) if status[0] in "RC" else ""
-    return Touched(next(fields), before.strip("0") and before, after.strip("0") and after, origin)
+def _read_touched(data: bytes) -> dict[tuple[str, str], tuple[Touched, ...]]:
+    """Raw records below a line of the two trees: a description and a path, or for a rename two."""
+    found: dict[tuple[str, str], tuple[Touched, ...]] = {}
+    pair, position = ("", ""), 0
+
+    def field() -> str:
+        nonlocal position
+        end = data.index(b"\0", position)
+        text, position = decoded(data[position:end]), end + 1
+        return text
+
+    while position < len(data):
+        if data[position : position + 1] != b":":
+            end = data.index(b"\n", position)
+            old, new = data[position:end].decode().split(" ")
+            pair, position = (old, new), end + 1
+            found[pair] = ()
+            continue
+        _, _, before, after, status = field()[1:].split(" ")
+        origin = field() if status[0] in "RC" else ""
+        one = Touched(field(), before.strip("0") and before, after.strip("0") and after, origin)
+        found[pair] = (*found[pair], one)
+    return found
 
 
 def _blobs(data: bytes) -> Iterable[tuple[str, bytes]]:
-    """What `cat-file --batch` says: a line with id, type and size, then the content and a newline."""
+    """What `cat-file --batch` says of files: a line with id, type and size, then the content and a newline; or that there
+    is no such object. What is very large is passed over.
+    """
     position = 0
     while position < len(data):
         end = data.index(b"\n", position)
-        oid, kind, size = data[position:end].split(b" ")
-        if kind != b"blob":
-            raise OutsideError("git cat-file told of something that is no file", slug="git-failed")
-        yield oid.decode(), data[end + 1 : end + 1 + int(size)]
-        position = end + 2 + int(size)
+        oid, kind, *size = data[position:end].split(b" ")
+        position = end + 1
+        if size:
+            last = position + int(size[0])
+            if kind == b"blob" and last - position <= _LARGEST:
+                yield oid.decode(), data[position:last]
+            position = last + 1
 
 
-def _hunks(lines: Sequence[bytes]) -> Iterator[tuple[str, Hunk]]:
-    """What a patch without context says, with the path of each; the lines of a hunk are counted off and not read."""
-    path, position = "", 0
+def _hunks(lines: Sequence[bytes]) -> Iterator[tuple[tuple[str, str], str, Hunk]]:
+    """What patches without context say, with the two trees and the path of each; the lines of a hunk are counted
+    off and not read.
+    """
+    pair, path, position = ("", ""), "", 0
     while position < len(lines):
         line = lines[position]
         position += 1
-        if line.startswith((b"--- ", b"+++ ")) and line[4:] != b"/dev/null":
+        if (head := _TREES.fullmatch(line)) is not None:
+            pair = (head[1].decode(), head[2].decode())
+        elif line.startswith((b"--- ", b"+++ ")) and line[4:] != b"/dev/null":
             path = _unquoted(line[4:])
         elif (told := _HUNK.match(line)) is not None:
             first, old, new = int(told[1]), int(told[2] or b"1"), int(told[3] or b"1")
-            yield path, Hunk(first, first + max(old, 1) - 1)
+            yield pair, path, Hunk(first, first + max(old, 1) - 1)
             left = old + new
             while left and position < len(lines):
                 left -= not lines[position].startswith(b"\\")  # no newline at the end of the file

@@ -108,9 +108,9 @@ class GitRepository:
         """See the port."""
         return await trees.changes(self.store, old, new)
 
-    async def diff(self, old: str, new: str, *, limit_bytes: int = 2_000_000) -> str:
+    async def diff(self, old: str, new: str, *, limit_bytes: int = 2_000_000, paths: Sequence[str] = ()) -> str:
         """See the port."""
-        return await trees.diff(self.store, old, new, limit_bytes)
+        return await trees.diff(self.store, old, new, limit_bytes, paths)
 
     async def log(self, old: str, new: str) -> tuple[tuple[str, str], ...]:
         """See the port."""
@@ -151,17 +151,19 @@ class GitRepository:
         """See the port."""
         return await self._comparing.merges(asked)
 
-    async def touched(self, old: str, new: str) -> tuple[Touched, ...]:
+    async def touched(self, asked: Sequence[tuple[str, str]]) -> tuple[tuple[Touched, ...] | None, ...]:
         """See the port."""
-        return await self._comparing.touched(old, new)
+        return await self._comparing.touched(asked)
 
     async def contents(self, asked: Sequence[str]) -> tuple[bytes | None, ...]:
         """See the port."""
         return await self._comparing.contents(asked)
 
-    async def hunks(self, old: str, new: str, paths: Sequence[str]) -> dict[str, tuple[Hunk, ...]]:
+    async def hunks(
+        self, asked: Sequence[tuple[str, str]], paths: Sequence[str]
+    ) -> tuple[Mapping[str, tuple[Hunk, ...]], ...]:
         """See the port."""
-        return await self._comparing.hunks(old, new, paths)
+        return await self._comparing.hunks(asked, paths)
 
     async def commit(
         self, tree: str, parents: Sequence[str], message: str, *, as_person: bool, at: float | None = None

@@ -1,6 +1,7 @@
 """Reading commits and trees: no checkout takes part, so no unsaved file and no attribute of one does
 either."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from heddle.adapters.git.objects import Store, require_id
@@ -58,10 +59,10 @@ def _lines(counts: tuple[str, str]) -> tuple[int | None, int | None]:
     return (None, None) if added == "-" else (int(added), int(removed))
 
 
-async def diff(store: Store, old: str, new: str, limit_bytes: int) -> str:
+async def diff(store: Store, old: str, new: str, limit_bytes: int, paths: Sequence[str] = ()) -> str:
     """A unified diff for people, renames shown as such, cut at `limit_bytes` with a note."""
     command, *options = _DIFF
-    args = (command, "-p", "--find-renames", *options, require_id(old), require_id(new), "--")
+    args = (command, "-p", "--find-renames", *options, require_id(old), require_id(new), "--", *paths)
     answer = await store.git.run(*args, place=store.place(), limit=limit_bytes, cut=True)
     text = answer.out.decode("utf-8", "replace")
     return f"{text}\n[cut: the diff is longer than {limit_bytes} bytes]\n" if answer.cut else text
