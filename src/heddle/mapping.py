@@ -33,11 +33,19 @@ from heddle.ports import Foreseen, Mapped, Words
 FORMAT = 1
 """Of what is kept: another one is as good as nothing."""
 
+MAP = f"map-{FORMAT}.json"
+
 MEMORY = 3 * 1024**3
 """Bytes of address space."""
 
 AGED = 20
 """Commits after which it is measured anew how good predictions are."""
+
+MEASURED = 50
+"""Commits for which a measure of the parts holds."""
+
+MOST_PACKAGES = 400
+"""Packages of one repository that are known by their names."""
 
 AT_ONCE = 2_500
 """Source files that are read for imports before a map is drawn; of more, the busiest, and the rest for the next maps."""
@@ -65,6 +73,12 @@ class Past(msgspec.Struct):
     said: dict[str, tuple[str, ...]] = {}
 
 
+class Package(msgspec.Struct):
+    """What a package.json says of itself."""
+
+    name: str = ""
+
+
 class Judged(msgspec.Struct):
     """How good predictions were when the past had so many commits."""
 
@@ -89,7 +103,7 @@ def main() -> int:
 async def _mapped(asked: Asked) -> Mapped:
     """The map as it was drawn last, if nothing came since."""
     folder = Path(asked.folder)
-    kept: Mapped | None = _load(folder / "map.json", Mapped)
+    kept: Mapped | None = _load(folder / MAP, Mapped)
     if kept is not None and kept.tip == asked.tip:
         return kept
     store = (await open_repository(Path(asked.root))).store
@@ -99,14 +113,16 @@ async def _mapped(asked: Asked) -> Mapped:
     said, why = past.said, "reading them failed"
     if asked.imports:
         said, why = await _statements(store, files, past.said, commits)
-    finder = Finder(files)
+    finder = Finder(files, await _packages(store, files))
     imports = {path: finder.found(path, said[blob]) for path, blob in files.items() if blob in said and language(path)}
-    chart = draw(Source(commits, frozenset(files), imports), communities)
+    lately = kept is not None and abs(kept.chart.commits - len(commits)) <= MEASURED
+    measure = kept.chart.measure if kept is not None and lately else None
+    chart = draw(Source(commits, frozenset(files), imports), communities, measure)
     unread = sum(bool(language(path)) for path in files) - len(imports)
     mapped = Mapped(asked.tip, chart, past.shallow, unread, why)
     if len(said) != len(past.said) or said.keys() != past.said.keys():
         _keep(folder / "past", msgspec.msgpack.encode(msgspec.structs.replace(past, said=said)))
-    _keep(folder / "map.json", msgspec.json.encode(mapped))
+    _keep(folder / MAP, msgspec.json.encode(mapped))
     return mapped
 
 
@@ -164,6 +180,18 @@ async def _statements(
     except HeddleError as error:  # a partial clone does not hold them all; the past alone tells enough for a map
         return said, error.message
     return said, why
+
+
+async def _packages(store: Store, files: dict[str, str]) -> dict[str, str]:
+    """The npm packages of the repository: the folder of each by its name. What cannot be read is none."""
+    named = [path for path in sorted(files) if path.endswith("/package.json")][:MOST_PACKAGES]
+    found: dict[str, str] = {}
+    with suppress(HeddleError):
+        async for chunk in texts(store, [files[path] for path in named], LARGEST) if named else _nothing():
+            for path in named:
+                with suppress(msgspec.DecodeError, KeyError):
+                    found[msgspec.json.decode(chunk[files[path]], type=Package).name] = path.rpartition("/")[0]
+    return {name: folder for name, folder in found.items() if name}
 
 
 async def _nothing() -> Any:

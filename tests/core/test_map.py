@@ -167,6 +167,11 @@ def test_a_modular_repository_is_found_to_be_one_with_its_planted_parts() -> Non
     assert {hidden.one.split("/")[1] == hidden.other.split("/")[1] for hidden in chart.hidden} == {True}
 
 
+def test_a_measure_that_was_found_lately_holds() -> None:
+    lately = Measure(99, 0.9, 0.1, 0.0)
+    assert draw(Source(work(400), FILES, {}), together, lately).measure == lately
+
+
 def test_where_it_is_not_modular_or_nobody_can_tell_that_is_said() -> None:
     few = drawn(work(ENOUGH - 1))
     assert (few.modular, few.at_once, few.measure) == (None, 1, None)
@@ -258,6 +263,8 @@ def test_a_map_of_nothing_is_a_picture_too() -> None:
 PATHS = [
     *("src/app/__init__.py", "src/app/core.py", "src/app/sub/__init__.py", "src/app/sub/x.py", "lib/y.pyi", "tool.py"),
     *("web/a.ts", "web/b.tsx", "web/c/index.js", "web/d.d.ts"),
+    *("packages/core/src/index.ts", "packages/core/src/deep.ts", "packages/plain/x.js"),
+    *("side-crate/src/lib.rs", "side-crate/src/far.rs"),
     *("go/pkg/x.go", "go/pkg/x_test.go", *(f"go/wide/{n}.go" for n in range(13))),
     *("rs/src/lib.rs", "rs/src/a.rs", "rs/src/a/b.rs", "rs/src/a/c/mod.rs", "rs/src/d.rs", "build.rs"),
     *("j/a/B.java", "j/c/D.java", "README"),
@@ -280,6 +287,12 @@ PATHS = [
         ("web/a.ts", "./c", ["web/c/index.js"]),
         ("web/a.ts", "./d", ["web/d.d.ts"]),
         ("web/a.ts", "react", []),
+        ("web/a.ts", "@me/core", ["packages/core/src/index.ts"]),
+        ("web/a.ts", "@me/core/deep.js", ["packages/core/src/deep.ts"]),
+        ("web/a.ts", "plain/x", ["packages/plain/x.js"]),
+        ("web/a.ts", "plain/gone", []),
+        ("rs/src/a.rs", "side_crate::far::Thing", ["side-crate/src/far.rs"]),
+        ("rs/src/a.rs", "side_crate::Thing", ["side-crate/src/lib.rs"]),
         ("web/a.ts", "../../../out", []),
         ("go/main.go", "example.com/me/go/pkg", ["go/pkg/x.go"]),
         ("go/main.go", "me/go/wide", []),
@@ -298,7 +311,8 @@ PATHS = [
     ],
 )
 def test_import_statements_mean_files_of_the_repository_or_none(path: str, said: str, means: list[str]) -> None:
-    assert sorted(Finder(PATHS).found(path, [said])) == means
+    packages = {"@me/core": "packages/core", "plain": "packages/plain"}
+    assert sorted(Finder(PATHS, packages).found(path, [said])) == means
 
 
 def test_only_source_files_have_a_language() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from heddle import mapping
 from heddle.adapters import maps
 from heddle.adapters.git import GitRepository, open_repository
 from heddle.adapters.git.history import blobs, touched
@@ -138,3 +139,11 @@ async def test_what_tasks_will_change_is_told_from_the_past_and_by_names_where_i
     told = await ChildMaps(tmp_path / "maps", ENV).foresee(repository, await repository.resolve("HEAD"), asked)
     assert told.calibration.why == "not enough history: 2 of 200 commits that tell something"
     assert [sorted(one) for one in told.predictions] == [["src/a.py"], [], ["docs/c.md"]]
+
+
+async def test_packages_are_known_by_the_names_they_give_themselves(tmp_path: Path) -> None:
+    texts = {"core": '{"name": "@me/core"}', "odd": '{"name": 7}', "broken": "{", "bare": "{}"}
+    files = {f"packages/{name}/package.json": text for name, text in texts.items()}
+    store = (await open_repository(make_repository(tmp_path / "r", files))).store
+    found = await mapping._packages(store, await blobs(store, git(tmp_path / "r", "rev-parse", "HEAD")))
+    assert found == {"@me/core": "packages/core"}

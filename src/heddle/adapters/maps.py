@@ -73,8 +73,10 @@ class ChildMaps:
                 f"the map was not drawn within {LIMIT_S:g} s", slug=_TIMEOUT, hint="try again: heddle map"
             ) from None
         finally:
-            with suppress(ProcessLookupError):  # with whatever git it had started
-                os.killpg(process.pid, signal.SIGKILL)
+            if process.returncode is None:  # with whatever git it had started
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
         return await asyncio.to_thread(_answer, process.returncode, out, err)
 
 

@@ -74,14 +74,14 @@ class Chart:
     loose: int
 
 
-def draw(source: Source, communities: Communities) -> Chart:
-    """The map of a repository."""
+def draw(source: Source, communities: Communities, measure: Measure | None = None) -> Chart:
+    """The map of a repository. `measure`: as it was found not long ago, if it was: measuring takes as long as all else."""
     coupling = Coupling(reversed(source.commits))
     hot = hot_files(coupling, source.files)
     policed = frozenset(one.path for one in hot if one.policy is not Policy.SPLIT)
     pairs = twins(source.files)
     parts = _parts(source, coupling, policed, pairs, communities)
-    measure = _measure(source, policed, pairs, communities)
+    measure = measure or _measure(source, policed, pairs, communities)
     modular, why = _verdict(len(source.commits), parts, measure)
     part_of = placed(parts)
     return Chart(

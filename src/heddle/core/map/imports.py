@@ -32,10 +32,12 @@ def language(path: str) -> str:
 
 
 class Finder:
-    """Finds what statements mean among the files of one commit."""
+    """Finds what statements mean among the files of one commit. `packages`: folders of its npm packages by their names."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
+    def __init__(self, paths: Iterable[str], packages: Mapping[str, str] | None = None) -> None:
         self._paths = frozenset(paths)
+        self._packages = packages or {}
+        self._crates: dict[str, list[str]] = {}
         self._modules: dict[str, list[str]] = defaultdict(list)
         self._go: dict[str, list[str]] = defaultdict(list)
         self._java: dict[str, list[str]] = defaultdict(list)
@@ -48,6 +50,9 @@ class Finder:
                     self._go[posixpath.dirname(path)].append(path)
                 case "java":
                     self._java[posixpath.basename(path)].append(path)
+                case "rust" if path.endswith("src/lib.rs"):
+                    home = path.split("/")[:-1]
+                    self._crates["".join(home[-2:-1]).replace("-", "_")] = home
                 case _:
                     pass
 
@@ -93,8 +98,20 @@ class Finder:
 
     def _script(self, path: str, said: str) -> list[str]:
         if not said.startswith("."):
+            return self._package(said)
+        return self._script_at(posixpath.normpath(posixpath.join(posixpath.dirname(path), said)))
+
+    def _package(self, said: str) -> list[str]:
+        """A package of this repository, or a module within one."""
+        parts = said.split("/")
+        depth = 2 if said.startswith("@") else 1
+        home = self._packages.get("/".join(parts[:depth]))
+        if home is None:
             return []
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), said))
+        tried = (posixpath.normpath("/".join((home, source, *parts[depth:]))) for source in ("src", "."))
+        return next((found for target in tried if (found := self._script_at(target))), [])
+
+    def _script_at(self, target: str) -> list[str]:
         stem = target.rpartition(".")[0] if target.endswith((".js", ".jsx", ".mjs", ".cjs")) else target
         tried = (
             target,
@@ -128,13 +145,15 @@ class Finder:
                 start, rest = start[:-1], rest[1:]
         elif first == "self":
             start = own
+        elif first in self._crates:
+            start = self._crates[first]
         else:
             return []
         for end in range(len(rest), 0, -1):
             known = self._rust_file([*start, *rest[:end]])
             if known:
                 return known
-        return []
+        return self._rust_file([*start, "lib"]) if first in self._crates else []
 
     def _rust_file(self, parts: list[str]) -> list[str]:
         stem = "/".join(parts)
