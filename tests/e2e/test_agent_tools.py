@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 
+import gemini_cli
 from modelserver import ModelServer, Served, Turn, When, Write
 from support import claude_brand, codex_brand, opencode_brand
 from support.fleet import git, heddle, make_repository
 
 pytestmark = pytest.mark.timeout(300)
-AGENTS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex", "opencode")]
-BRANDS = {"claude": claude_brand, "codex": codex_brand, "opencode": opencode_brand}
+AGENTS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex", "opencode", "gemini")]
+BRANDS = {"claude": claude_brand, "codex": codex_brand, "opencode": opencode_brand, "gemini": gemini_cli}
 
 
 def reached(server: ModelServer) -> dict[str, str]:
     """How each agent finds the model."""
     claude = {"ANTHROPIC_BASE_URL": server.url, "ANTHROPIC_API_KEY": "test"}
     codex = {"OPENAI_BASE_URL": f"{server.url}/v1", "CODEX_API_KEY": "test"}
-    return claude | codex | {"LOCAL_ENDPOINT": f"{server.url}/v1", "LOCAL_MODEL": "mine/coder"}
+    return claude | codex | gemini_cli.environment(server.url) | {"LOCAL_ENDPOINT": f"{server.url}/v1", "LOCAL_MODEL": "mine/coder"}
 
 
 def quick(path: str) -> dict[str, Any]:

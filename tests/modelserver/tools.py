@@ -64,7 +64,7 @@ def _claude(op: Op, fields: Mapping[str, str]) -> list[ToolCall]:
             told = {"command": filled(command, fields), "description": "scripted"}
             return [ToolCall(tool, told) for tool in ("Bash", "run_shell_command")]
         case Served(name, args):
-            return [ToolCall(f"mcp__heddle__{name}", filled(args, fields))]
+            return [ToolCall(f"{prefix}heddle{prefix[3:]}{name}", filled(args, fields)) for prefix in ("mcp__", "mcp_")]
         case Raw():
             return []
 
