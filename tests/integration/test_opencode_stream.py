@@ -96,6 +96,26 @@ def body(item: Fact | Send) -> Any:
     return json.loads(item.data)
 
 
+@pytest.mark.parametrize("state", [{"heddle": {"status": "connected"}}, {"heddle": {"status": "failed"}}, None, [], {}])
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_its_model_is_asked_once_its_tools_are_there_or_cannot_be_had(state: object, interrupted: bool) -> None:
+    made = OpencodeConversation(Brief("T1.1", "Go", Access.WRITE, TREE, "/out", tools=True), "local/m")
+    made.open()
+    said = made.receive(line(answer="session", status=200, body={"id": "ses_a"}))
+    assert [one.id for one in said if isinstance(one, Send)] == ["tools"]
+    if interrupted:
+        assert made.interrupt() == []
+    said = made.receive(line(answer="tools", status=200, body=state))
+    if state != {"heddle": {"status": "connected"}}:
+        assert body(said[0])["path"].startswith("/mcp/heddle/connect?")
+        said = made.receive(line(answer="connect", status=400, error="no"))
+    if interrupted:
+        assert said == [TurnEnded(TurnOutcome.INTERRUPTED)]
+    else:
+        assert [one.id for one in said if isinstance(one, Send)] == ["prompt:1"]
+    assert made.receive(line(answer="tools", status=200)) == []
+
+
 @pytest.mark.parametrize("path", RECORDINGS, ids=by_name)
 def test_a_recording_is_understood_and_answered_as_it_was(path: Path) -> None:
     entries = entries_of(path)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 from heddle.adapters.agents.brands import Brand, handed_on, reach
-from heddle.adapters.agents.opencode.conversation import RULES, OpencodeConversation
+from heddle.adapters.agents.opencode.conversation import RULES, SERVER, OpencodeConversation
 from heddle.adapters.agents.opencode.wire import EVENTS
 from heddle.adapters.agents.version import run_version
 from heddle.core.session import TOOLS_TOKEN, TOOLS_URL, Brief, RulesSeen
@@ -48,6 +48,7 @@ SERVED: dict[str, object] = {
     "url": f"{{env:{TOOLS_URL}}}",
     "headers": {"Authorization": f"Bearer {{env:{TOOLS_TOKEN}}}"},
     "oauth": False,
+    "timeout": 60_000,  # a tool may wait for a person, and a busy machine for everything
 }
 """The tools that Heddle serves the session."""
 
@@ -110,7 +111,7 @@ class OpencodeAgent:
         if OWN_KEY not in self._env and not model.startswith(f"{OWN_SERVICE}/"):
             settings["disabled_providers"] = [OWN_SERVICE]  # it takes requests without a key, and nobody asked it to
         if brief.tools:
-            settings["mcp"] = {"heddle": SERVED}
+            settings["mcp"] = {SERVER: SERVED}
         endpoint = self._env.get(ENDPOINT, "")
         if endpoint:
             options = {"baseURL": endpoint, "apiKey": f"{{env:{LOCAL_KEY}}}" if LOCAL_KEY in self._env else "none"}

@@ -43,7 +43,10 @@ from heddle.core.session import (
 )
 from heddle.ports import Exit
 
-SESSION = "session"
+SESSION, TOOLS, CONNECT = "session", "tools", "connect"
+SERVER = "heddle"
+"""What Heddle's own server of tools is called."""
+
 AGENT = "build"
 """The program's own agent that may be given everything; one of the person's choice could refuse what a stage needs."""
 
@@ -196,7 +199,9 @@ class OpencodeConversation:
         if id not in self._awaited:
             return
         self._awaited.discard(id)
-        if not answer.ok:
+        if id in (TOOLS, CONNECT):
+            yield from self._equipped(answer)
+        elif not answer.ok:
             if id in (SESSION, f"prompt:{self._number}"):
                 told = f"the agent refused to begin: {answer.complaint}"
                 yield from self._end_turn(TurnOutcome.FAILED, told)
@@ -214,6 +219,21 @@ class OpencodeConversation:
         self._session = info.id
         self._family = {info.id}
         yield AgentReady(info.id, self._model, info.version)
+        if self._brief.tools and not self._interrupt_wanted:
+            yield self._request(TOOLS, "GET", "/mcp")
+        else:
+            yield from self._begin()
+
+    def _equipped(self, answer: wire.Answer) -> Iterator[Fact | Send]:
+        """Its tools come a moment after it does: a model that is asked before would not know of them. Without them it works,
+        too.
+        """
+        if answer.answer == TOOLS and not wire.is_connected(answer.body, SERVER):
+            yield self._request(CONNECT, "POST", f"/mcp/{SERVER}/connect", {})
+        else:
+            yield from self._begin()
+
+    def _begin(self) -> Iterator[Fact | Send]:
         if self._interrupt_wanted:
             return (yield from self._end_turn(TurnOutcome.INTERRUPTED))
         yield from self.prompt(self._brief.prompt, 1)

@@ -267,6 +267,12 @@ def decoded(line: bytes) -> Any:
     return None
 
 
+def is_connected(body: object, server: str) -> bool:
+    """Whether the program says so of one of its servers of tools."""
+    told = body.get(server) if isinstance(body, dict) else None
+    return isinstance(told, dict) and told.get("status") == "connected"
+
+
 def request(id: str, method: str, path: str, body: dict[str, object] | None = None) -> Send:
     """A request of ours; its answer bears the same id."""
     message: dict[str, object] = {"id": id, "method": method, "path": path}
