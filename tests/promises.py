@@ -146,6 +146,8 @@ PROMISES: dict[str, Promise] = {
             f"{HOLDER}::test_a_message_never_reaches_what_a_dead_agent_left_at_its_input",
             f"{NOTING}::test_d1_what_a_session_that_was_let_go_did_not_hear_is_not_said_to_be_given_to_it",
             f"{NOTING}::test_d1_a_conversation_that_goes_on_is_given_again_only_what_nothing_tells_that_it_had",
+            "tests/e2e/test_session_questions.py::"
+            "test_d1_an_answer_that_comes_after_the_turn_ended_is_the_sessions_next_turn_once",
         ),
     ),
     "D2": Promise(

@@ -1,10 +1,13 @@
-"""A holder that writes whatever comes, as long as it has somewhere to write; notes without regard to what was heard."""
+"""A holder that writes whatever comes, as long as it has somewhere to write; notes without regard to what was heard, and answers
+whose giving is on no record.
+"""
 
 import pytest
 
 from heddle.adapters.sandbox import zygote
 from heddle.core.notes import Note
 from heddle.core.run import Run
+from heddle.engine.asking import Asking
 from heddle.engine.noting import Noting
 from heddle.engine.runs import Runs
 
@@ -26,5 +29,9 @@ def apply(monkeypatch: pytest.MonkeyPatch) -> None:
     async def forgetful(self: Noting, run: Run, session: str, turn: int, new: tuple[Note, ...]) -> tuple[Note, ...]:
         return await give(self, run, session, turn, new) if new else ()
 
+    async def unrecorded(self: Asking, turn: int, choose: object) -> None:
+        return None
+
     monkeypatch.setattr(Noting, "_give", forgetful)
+    monkeypatch.setattr(Asking, "_give", unrecorded)
     monkeypatch.setattr(Runs, "heard", lambda self, session: 0)

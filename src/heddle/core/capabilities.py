@@ -52,7 +52,7 @@ WITHOUT = {
     "resume": "a session that is lost begins its attempt anew, and one that waits for you keeps its process",
     "fork": "every session begins with the handoff alone",
     "plan_mode": "the sandbox alone keeps research and plan from writing; in tier 0 what they write is thrown away",
-    "ask": "it decides by itself and says what it assumed",
+    "ask": "it asks through Heddle's tools where it uses those, else it says what it assumed",
     "usage": "its tokens are unknown, and shown so",
     "cost": "its money is unknown, and shown so",
     "budget": "a turn is not cut short for what it costs",
