@@ -180,7 +180,7 @@ class Repository(Protocol):
         """Point a ref under refs/heddle/ at a commit, so that gc cannot take it."""
         ...
 
-    async def kept(self, prefix: str) -> tuple[tuple[str, str], ...]:
+    async def kept(self, *prefixes: str) -> tuple[tuple[str, str], ...]:
         """(ref, commit) under a prefix below refs/heddle/."""
         ...
 

@@ -19,6 +19,8 @@ from heddle.ports import Advanced, Blocked, Change, Conflicted, Merged, MovedOn,
 
 OURS = "refs/heddle/"
 RECOVERY = OURS + "recovery/"
+REMEMBERED = 256
+"""Commits whose trees are known."""
 
 _REF = re.compile(r"(?!.*(?:\.\.|@\{|//|/\.|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\]+(?<![./])")
 
@@ -36,6 +38,7 @@ class GitRepository:
         self._here = store.place(git_dir, here)
         self._comparing = Comparing(store)
         self._checkout = checkouts.Checkout(here, git_dir, "")
+        self._trees: dict[str, str] = {}
 
     async def current_branch(self) -> str:
         """See the port."""
@@ -75,8 +78,13 @@ class GitRepository:
         )
 
     async def tree_of(self, commit: str) -> str:
-        """See the port."""
-        return (await self.store.run("rev-parse", "--verify", "--quiet", f"{require_id(commit)}^{{tree}}")).text
+        """See the port. It never changes, and is asked for again and again."""
+        if commit not in self._trees:
+            told = await self.store.run("rev-parse", "--verify", "--quiet", f"{require_id(commit)}^{{tree}}")
+            if len(self._trees) >= REMEMBERED:
+                self._trees.clear()
+            self._trees[commit] = told.text
+        return self._trees[commit]
 
     async def is_ancestor(self, old: str, new: str) -> bool:
         """See the port."""
@@ -190,10 +198,10 @@ class GitRepository:
         instruction = f"update {_require_ours(ref)}\0{commit}\0\0"
         await self.store.run("update-ref", "-z", "--stdin", stdin=_bytes(instruction))
 
-    async def kept(self, prefix: str) -> tuple[tuple[str, str], ...]:
-        """See the port; `prefix` is whole path parts, with or without refs/heddle/ in front."""
-        below = OURS + prefix.removeprefix(OURS)
-        answer = await self.store.run("for-each-ref", "--format=%(refname)%00%(objectname)", "--", below)
+    async def kept(self, *prefixes: str) -> tuple[tuple[str, str], ...]:
+        """See the port; a prefix is whole path parts, with or without refs/heddle/ in front."""
+        below = [OURS + prefix.removeprefix(OURS) for prefix in prefixes]
+        answer = await self.store.run("for-each-ref", "--format=%(refname)%00%(objectname)", "--", *below)
         pairs = (line.partition("\0") for line in answer.text.splitlines())
         return tuple((ref, commit) for ref, _, commit in pairs)
 

@@ -32,7 +32,8 @@ async def keep_unkept(
     repository: Repository, id: str, base: str, start: str, snapshot: Snapshot, stash: tuple[str, ...]
 ) -> str:
     """The recovery ref for what nothing else keeps; "" when everything is kept already."""
-    kept = [dict(await repository.kept(ref)).get(ref, "") for ref in results.refs(id)]
+    refs = results.refs(id)
+    kept = [commit for ref, commit in await repository.kept(*refs) if ref in refs]
     heads = {commit for commit in (base, start, *kept) if commit}
     trees = {await repository.tree_of(commit) for commit in heads}
     clean = snapshot.head in heads and snapshot.worktree in trees and snapshot.index in trees

@@ -16,7 +16,7 @@ from heddle.adapters.workspaces.private.disk import on_disk
 from heddle.ports import Boxes, Change, Clock, PrivateGits, Repository, WorkspaceOrder, Worktrees
 
 REMEMBERED = 64
-"""Pairs of commits."""
+"""Pairs of commits whose difference is known."""
 
 
 class InstantWorkspaces(PrivateWorkspaces):
