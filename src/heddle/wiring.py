@@ -50,6 +50,7 @@ from heddle.api.desk import Desk
 from heddle.config import Config, person_file, resolve, settings
 from heddle.core.errors import HeddleError, SetupError
 from heddle.engine.fleet import Fleet
+from heddle.engine.installing import sweep
 from heddle.engine.previews import Previews
 from heddle.engine.roles import OWN
 from heddle.engine.runs import Runs
@@ -203,7 +204,8 @@ class Enclosures:
         return [asdict(one) for one in (*found, workspaces)]
 
     async def close(self) -> None:
-        """Let go of the processes; they go on."""
+        """Let go of the processes; they go on. Boxes in which none is left end."""
+        await self.none.close_idle()
         for sandbox in (self.none, self.confined, self.box):
             await sandbox.close()
 
@@ -255,7 +257,10 @@ class Sites:
         """Once a day: what was put away long enough ago is deleted."""
         now, key = time.time(), site.repository.key
         if now - self._tidied.get(key, 0.0) > DAY_S:
+            first = key not in self._tidied
             self._tidied[key] = now
+            if first:
+                await sweep(site)
             await site.workspaces.empty_trash(self._trash_s)
             await self._enclosures.none.prune(now - self._trash_s)
 

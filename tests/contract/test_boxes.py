@@ -222,3 +222,17 @@ async def test_a_server_inside_is_dialled_where_it_listens(ground: Ground) -> No
     with pytest.raises(OutsideError) as caught:
         await again.dial(view, port)
     assert caught.value.slug == "nobody-listens"
+
+
+async def test_what_nobody_works_in_ends_when_it_is_let_go_and_nothing_else(ground: Ground) -> None:
+    sandbox = ground.open()
+    held = await sandbox.start_in(ground.view("t1"), ground.command("k1", "echo up; exec cat"))
+    await sandbox.run_in(ground.view("t2"), ("true",))
+    made = await sandbox.live(boxes=True)
+    await sandbox.close_idle()
+    left = await ground.open().live(boxes=True)
+    assert left == tuple(key for key in made if key.startswith("t1/"))
+    assert len(made) == 2 * len(left)
+    assert await held.lives()
+    assert (await sandbox.run_in(ground.view("t2"), ("true",))).status == 0
+    await held.stop(0)

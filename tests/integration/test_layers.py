@@ -8,9 +8,12 @@ import pytest
 import pytest_asyncio
 
 from heddle.adapters.workspaces import faults
+from heddle.adapters.workspaces.instant import InstantWorkspaces
 from heddle.adapters.workspaces.trash import delete_tree
 from heddle.core.errors import OutsideError, Refused, UserError
 from heddle.core.extent import Extent
+from heddle.engine.installing import sweep
+from heddle.engine.site import Site
 from heddle.ports import Workspace, WorkspaceOrder, Workspaces
 from repositories import Sample
 from support.yard import PROVIDERS, Crash, Yard
@@ -174,6 +177,34 @@ async def test_a_layer_that_is_not_there_is_said(yard: Yard) -> None:
     delete_tree(yard.folder / "layers" / "npm-1")
     with pytest.raises((Refused, OutsideError)):
         await yard.run(workspace, "true")
+
+
+async def test_a_layer_that_somebody_changed_is_set_aside_and_made_anew(yard: Yard) -> None:
+    house = await yard.open()
+    await (await install(yard, house)).remove()
+    workspace = await made(yard, await yard.open(), "t1-1-execute-1", "npm-1")
+    assert await yard.run(workspace, "echo own > node_modules/own; cat node_modules/link") == "a\n"
+    (yard.folder / "layers/npm-1/tree/node_modules/a/a.js").write_text("somebody else's\n")
+    again = await yard.open()
+    assert not await again.has_layer("npm-1")
+    with pytest.raises(Refused):
+        await made(yard, again, "t2-1-execute-1", "npm-1")
+    await (await install(yard, again)).remove()
+    assert await yard.run(await made(yard, again, "t2-1-execute-1", "npm-1"), "cat node_modules/link") == "a\n"
+
+
+async def test_what_a_killed_install_left_goes_at_the_start(yard: Yard) -> None:
+    house = await yard.open()
+    builder = await made(yard, house, "deps-abc")
+    held = await yard.enter(builder, "mkdir node_modules; echo half > node_modules/half; exec cat")
+    other = await made(yard, house, "t1-1-execute-1")
+    await yard.run(other, "echo work > work")
+    again = await yard.open()
+    assert isinstance(again, InstantWorkspaces)
+    await sweep(Site(again.repository, again, again.worktrees, 1_000))
+    assert await again.ids() == ("t1-1-execute-1",)
+    assert held.ended() is not None
+    assert [change.path for change in (await other.changes()).paths] == ["work"]
 
 
 @pytest.mark.parametrize("kind", ["clone", "memory", "worktree"])

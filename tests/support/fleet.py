@@ -186,9 +186,10 @@ async def heddle(
         await asyncio.wait({fleet})
         await house.dispatcher.close()
         await tools.close_all()
+        await house.close()  # what was about to be started has started by then
         for boxes in () if leave else (False, True):
             for key in await house.enclosures.none.live(boxes=boxes):
                 held = await house.enclosures.none.find(key)
                 if held is not None:
                     await held.stop(0)
-        await house.close()
+                    held.detach()

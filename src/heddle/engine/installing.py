@@ -1,6 +1,7 @@
 """What a repository's lockfiles name: installed once where workspaces can share it, else in each of them."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 
 from heddle.core import events as e
@@ -132,9 +133,10 @@ class Installer:
     async def _make(self, recipe: Recipe, commit: str, digest: str) -> str:
         """Install in a workspace of its own, which becomes the layer; returns the layer's name."""
         id = f"{BUILDER}{digest[:24]}"
-        left = await self.site.workspaces.find(id)
-        if left is not None:  # a daemon was killed here
-            await self._clear(left)
+        async with self.site.made.lock(BUILDER):
+            left = await self.site.workspaces.find(id)
+            if left is not None:  # an earlier attempt could not be cleared away
+                await _clear(left)
         caches = (recipe.name,) if recipe.cache else ()
         workspace = await self.site.workspaces.create(WorkspaceOrder(id, commit, include=False, caches=caches))
         try:
@@ -148,7 +150,7 @@ class Installer:
                 await workspace.keep_layer(name, recipe.keeps)
             return name
         finally:
-            await self._clear(workspace)
+            await _clear(workspace)
 
     async def _run(self, workspace: Workspace, key: str, line: str, what: str, wall_s: float = 0.0) -> str:
         """A shell command in a workspace; returns its output."""
@@ -161,10 +163,21 @@ class Installer:
             raise Failure("setup-failed", f"{what} '{line}' failed ({ended.why} {how})", self.redact(tail))
         return held.load_output(64_000).decode(errors="replace")
 
-    async def _clear(self, workspace: Workspace) -> None:
-        """Nothing of a workspace that only made a layer is anybody's work."""
-        await workspace.seal()
-        await workspace.remove()
+
+async def sweep(site: Site) -> None:
+    """Clear away what a daemon left that was killed while it installed. Call it before anything is installed."""
+    async with site.made.lock(BUILDER):
+        for id in await site.workspaces.ids():
+            left = await site.workspaces.find(id) if id.startswith(BUILDER) else None
+            if left is not None:
+                with suppress(HeddleError):  # it is in nobody's way, and looked at again before its like is made
+                    await _clear(left)
+
+
+async def _clear(workspace: Workspace) -> None:
+    """Nothing of a workspace that only made a layer is anybody's work."""
+    await workspace.seal()
+    await workspace.remove()
 
 
 async def _require_ignored(workspace: Workspace, recipe: Recipe) -> None:

@@ -181,7 +181,7 @@ class Repository(Protocol):
         ...
 
     async def kept(self, *prefixes: str) -> tuple[tuple[str, str], ...]:
-        """(ref, commit) under a prefix below refs/heddle/."""
+        """(ref, commit) of all that lies under one of some prefixes below refs/heddle/."""
         ...
 
     async def forget(self, ref: str) -> None:

@@ -67,6 +67,14 @@ class Holders:
         specs = [spec for spec in self._unended() if ("make" in spec) == boxes]
         return tuple([str(spec["key"]) for spec in specs if await self.of(spec["key"]).lives()])
 
+    async def close_idle(self) -> None:
+        """End the boxes in which no held process works; whoever needs one again has it made."""
+        specs = list(self._unended())
+        entered = [spec for spec in specs if "make" not in spec and await self.of(spec["key"]).lives()]
+        used = {spec.get("enter") for spec in entered}
+        idle = [self.of(spec["key"]) for spec in specs if "make" in spec and spec["make"]["socket"] not in used]
+        await asyncio.gather(*[held.stop(0) for held in idle if await held.lives()])
+
     async def end_view(self, key: str) -> None:
         """End the processes that were started in the view of that key, by whichever daemon."""
         started = [self.of(spec["key"]) for spec in self._unended() if spec.get("view") == key]

@@ -2,17 +2,27 @@
 
 <root>/<name>/tree    folders as they were written into the overlay of the workspace that installed them
              /cache   what was written into its cache, when there is one
+             /closed  written last: nothing is changed in it after that
+
+Whoever changes one from outside would have it run in every session over it, so all of it is looked over before its first
+use in a daemon's life, as a base is. One that was changed is set aside and made anew.
 """
 
 import asyncio
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from heddle.adapters.workspaces import faults
 from heddle.adapters.workspaces.folder import require_id
+from heddle.adapters.workspaces.instant.touched import is_untouched
 from heddle.adapters.workspaces.trash import delete_tree
 from heddle.ports import Clock
+
+CLOSED = "closed"
+CHANGED = ".changed-"
+"""What one is called that was set aside."""
 
 
 class Layers:
@@ -20,6 +30,7 @@ class Layers:
 
     def __init__(self, root: Path, clock: Clock) -> None:
         self.root, self.clock = root, clock
+        self._sound: set[str] = set()
 
     def tree(self, name: str) -> Path:
         """Where a layer is, or would be."""
@@ -38,6 +49,28 @@ class Layers:
         os.utime(self.root / name)
         return True
 
+    async def is_sound(self, name: str) -> bool:
+        """Whether it is there and nobody changed it from outside; one that was changed is set aside."""
+        if not self.has(name):
+            return False
+        if name not in self._sound:
+            layer = self.root / name
+            parts = [part for part in ("tree", "cache") if (layer / part).is_dir()]
+            if not (layer / CLOSED).exists():  # an older Heddle made it
+                (layer / CLOSED).touch()
+            if not await asyncio.to_thread(is_untouched, layer, parts, CLOSED):
+                self._set_aside(layer)
+                return False
+            self._sound.add(name)
+        return True
+
+    def _set_aside(self, layer: Path) -> None:
+        """Out of the way, but not away: boxes may have it mounted."""
+        with suppress(FileNotFoundError):
+            aside = self.root / f"{CHANGED}{layer.name}-{layer.lstat().st_ino}"
+            os.rename(layer, aside)
+            os.utime(aside)
+
     def keep(self, name: str, tree: Path, folders: tuple[str, ...], cache: Path) -> None:
         """Move the folders of those names out of a tree that nobody works in, and its cache: aside, to disk, then one
         rename."""
@@ -52,6 +85,7 @@ class Layers:
             os.rename(cache, draft / "cache")
         faults.step("layer-moved")
         os.sync()  # what an overlay wrote may not be on disk yet
+        (draft / CLOSED).touch()
         if not self.has(name):
             os.rename(draft, self.root / name)
         faults.step("layer-placed")

@@ -56,8 +56,9 @@ class InstantWorkspaces(PrivateWorkspaces):
 
     async def furnish(self, draft: Layout, order: WorkspaceOrder) -> Beneath:
         """See PrivateWorkspaces."""
-        if not all(map(self.layers.has, order.layers)):
-            raise faults.no_layers(draft.id)
+        for layer in order.layers:
+            if not await self.layers.is_sound(layer):
+                raise faults.no_layers(draft.id)
         start = order.start or order.base
         await self.bases.ensure(start)
         await on_disk(self._furnish, draft, start, await self.privates.ignores())
@@ -78,7 +79,7 @@ class InstantWorkspaces(PrivateWorkspaces):
 
     async def has_layer(self, name: str) -> bool:
         """See the port."""
-        return self.layers.has(name)
+        return await self.layers.is_sound(name)
 
     async def empty_trash(self, older_than_s: float) -> int:
         """See the port. Base trees and layers that nobody needs any more go with it."""

@@ -10,17 +10,20 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+INDEX = "git/index"
+"""What is written last to a base."""
+
 
 def close_up(layer: Path) -> None:
     """From now on every change in it shows."""
-    os.utime(layer / "git" / "index")
+    os.utime(layer / INDEX)
 
 
-def is_untouched(layer: Path) -> bool:
-    """Whether all of it is as it was laid out. O(files): an lstat each."""
+def is_untouched(layer: Path, parts: Iterable[str] = ("tree",), by: str = INDEX) -> bool:
+    """Whether all of its parts are as they were when the file `by` got its time. O(files): an lstat each."""
     try:
-        since, pending = _closed_up(layer), [str(layer / "tree")]
-        if os.lstat(pending[0]).st_ctime_ns > since:
+        since, pending = _closed_up(layer, by), [str(layer / part) for part in parts]
+        if any(os.lstat(path).st_ctime_ns > since for path in pending):
             return False
         while pending:
             with os.scandir(pending.pop()) as entries:
@@ -56,5 +59,5 @@ def is_touched(layer: Path, paths: Iterable[str]) -> bool:
     return not os.path.isdir(layer / "tree")
 
 
-def _closed_up(layer: Path) -> int:
-    return (layer / "git" / "index").lstat().st_mtime_ns
+def _closed_up(layer: Path, by: str = INDEX) -> int:
+    return (layer / by).lstat().st_mtime_ns
