@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from heddle.core import events as e
-from heddle.core.gate import Colour
+from heddle.core.gate import Colour, Verdict
 
 _Silent: TypeAlias = (
     e.WorkspaceCreated
@@ -92,25 +92,18 @@ def _told(event: e.Event) -> str:  # noqa: C901 - one flat table, a line per fac
             return f"wrote outside its scope: {', '.join(paths[:3])}"
         case e.ResearchDelivered():
             return "research is done"
-        case e.PlanDelivered(_, plan, bound):
-            return f"plan {bound} is ready: scope {', '.join(plan.scope.globs)}"
-        case e.PlanEdited(_, bound):
-            return f"plan was edited, now {bound}"
+        case e.PlanDelivered() | e.PlanEdited() | e.PlanOutdated():
+            return _planned(event)
         case e.ResultDelivered(_, _, _, _, paths, insertions, deletions, refused, _):
             return f"result: {len(paths)} files, +{insertions} -{deletions}{left_out(refused)}"
         case e.VerdictReached(_, verdict):
-            reviewed = f"; {verdict.review.line}" if verdict.review else ""
-            return f"verdict {verdict.colour}" + (
-                f": {verdict.reason}" if verdict.colour is not Colour.GREEN else reviewed
-            )
+            return _judged(verdict)
         case e.StageFailed(stage, attempt, _, detail, _):
             return f"{stage} failed (attempt {attempt}): {detail}"
         case e.GatePassed(stage, _, by):
             return f"{stage} gate passed by {by}"
         case e.GateRejected(stage, _, _, reason):
             return f"{stage} rejected: {reason}"
-        case e.PlanOutdated(base, why, research):
-            return f"{'research' if research else 'plan'} is made anew on {base[:12]}: {why}"
         case e.LandingStarted() | e.MainMoved() | e.LandingAborted() | e.Landed():
             return _landing(event)
         case (
@@ -140,6 +133,23 @@ def _tracked(event: e.TaskEdited | e.TaskClosed | e.TaskClaimed | e.ClaimRelease
             return f"claimed by {name} under token {token}"
         case e.ClaimReleased(token, why):
             return f"claim {token} ended: {why}"
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _judged(verdict: Verdict) -> str:
+    reviewed = f"; {verdict.review.line}" if verdict.review else ""
+    return f"verdict {verdict.colour}" + (f": {verdict.reason}" if verdict.colour is not Colour.GREEN else reviewed)
+
+
+def _planned(event: e.PlanDelivered | e.PlanEdited | e.PlanOutdated) -> str:
+    match event:
+        case e.PlanDelivered(_, plan, bound):
+            return f"plan {bound} is ready: scope {', '.join(plan.scope.globs)}"
+        case e.PlanEdited(_, bound):
+            return f"plan was edited, now {bound}"
+        case e.PlanOutdated(base, why, research):
+            return f"{'research' if research else 'plan'} is made anew on {base[:12]}: {why}"
         case _:  # pragma: no cover
             assert_never(event)
 
