@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from heddle.api import keeping
 from heddle.core.errors import HeddleError, OutsideError
 from heddle.core.events import Event
 from heddle.core.run import Run
@@ -153,6 +154,78 @@ async def test_our_own_export_comes_back_as_what_is_there_and_into_another_repos
         assert (await fleet.call("task.export", root=str(repository), where=str(exported)))["changed"] is False
         await fleet.call("task.export", root=str(repository), where=str(path), format="roadmap")
     assert path.read_text().startswith(ROADMAP) and "<!-- heddle:tasks begin -->" in path.read_text()
+
+
+async def test_a_roadmap_is_kept_in_step_and_nothing_that_others_wrote_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "PAUSE_S", 0.0)
+    monkeypatch.setattr(keeping, "RETRY_S", 0.1)
+    repository = make_repository(tmp_path / "repo")
+    (path := repository / "ROADMAP.md").write_text(ROADMAP)
+    asked: dict[str, Any] = {"root": str(repository), "where": str(path)}
+
+    async def until(text: str) -> None:
+        async with asyncio.timeout(30):
+            while text not in path.read_text():
+                await asyncio.sleep(0)
+
+    async with heddle(tmp_path, repository) as fleet:
+        with pytest.raises(HeddleError, match="not kept"):
+            await fleet.call("task.keep", **asked, end=True)
+        with pytest.raises(HeddleError, match="no Markdown file"):
+            await fleet.call("task.keep", root=str(repository), where=str(tmp_path / "x.md"))
+        assert (await fleet.call("task.keep", **asked))["changed"] is True
+        await fleet.start("write c", run=False)
+        await until("- [ ] T1 write c (open)")
+        path.write_text("# Mine\n" + path.read_text() + "\nand after\n")
+    async with heddle(tmp_path, repository) as fleet:  # also a daemon that comes later
+        await fleet.call("task.close", task="T1")
+        await until("- [x] T1 write c (closed)")
+        assert path.read_text().startswith("# Mine\n" + ROADMAP) and path.read_text().endswith("and after\n")
+        path.write_text(theirs := path.read_text().replace("write c", "write c, says Eve"))
+        await fleet.start("write d", run=False)
+        async with asyncio.timeout(30):
+            while "somebody changed Heddle's block" not in (await fleet.call("board"))["trouble"]:
+                await asyncio.sleep(0)
+        assert path.read_text() == theirs
+        findings = (await fleet.call("doctor"))["findings"]
+        assert [one["ok"] for one in findings if one["what"] == "list ROADMAP.md"] == [False]
+        await fleet.call("task.keep", **asked)
+        assert "- [ ] T2 write d (open)" in path.read_text() and "Eve" not in path.read_text()
+        assert (await fleet.call("board"))["trouble"] == ""
+        assert (await fleet.call("task.keep", **asked, end=True))["kept"] is False
+        last = path.read_text()
+        await fleet.start("write e", run=False)
+        await fleet.house.desk.fleet.up_to_date(5)
+        assert path.read_text() == last
+
+
+async def test_a_crash_before_a_kept_list_is_written_leaves_it_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "PAUSE_S", 0.0)
+    monkeypatch.setattr(keeping, "RETRY_S", 0.1)
+    repository = make_repository(tmp_path / "repo")
+    path = repository / "ROADMAP.md"
+    asked: dict[str, Any] = {"root": str(repository), "where": str(path)}
+    async with heddle(tmp_path, repository) as fleet:
+        await fleet.call("task.keep", **asked)
+        write = fleet.house.desk.lists.write
+        failures = []
+
+        async def fails(*args: Any) -> bool:
+            if not failures:
+                failures.append(args)
+                raise OutsideError("the disk is full", slug="list-unwritable", hint="make room")
+            return await write(*args)
+
+        monkeypatch.setattr(fleet.house.desk.lists, "write", fails)
+        await fleet.start("write a", run=False)
+        async with asyncio.timeout(30):
+            while "write a" not in path.read_text():
+                await asyncio.sleep(0)
+        assert len(failures) == 1
 
 
 def test_a_list_comes_in_and_goes_out_by_the_command_line(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from heddle import wiring
+from heddle.api import keeping
 from heddle.server.app import invoke
 from heddle.server.mcp.listening import Listeners
 
@@ -179,11 +180,13 @@ async def heddle(
     house = await wiring.build(home, run, told, lambda: None, tools=tools)
     tools.desk = house.desk
     fleet = asyncio.create_task(house.desk.fleet.serve())
+    lists = asyncio.create_task(keeping.serve(house.desk))
     try:
         yield Heddle(house, repository)
     finally:
+        lists.cancel()
         fleet.cancel()
-        await asyncio.wait({fleet})
+        await asyncio.wait({fleet, lists})
         await house.dispatcher.close()
         await tools.close_all()
         await house.close()  # what was about to be started has started by then

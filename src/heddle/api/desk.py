@@ -18,7 +18,8 @@ from heddle.ports import Maps, RulesCheckout, Trackers
 @dataclass(slots=True)
 class Desk:
     """Handed to every method. `by` names the person; `transcript` finds a session's raw stream; `lacks`: what the sandbox's
-    tier promises and is not to be had; `rules` opens the checkout that a path lies in.
+    tier promises and is not to be had; `rules` opens the checkout that a path lies in; `troubles`: what
+    keeps files from being kept in step with the tasks, by the file.
     """
 
     fleet: Fleet
@@ -38,6 +39,7 @@ class Desk:
     started_at: float = 0.0
     lacks: str = ""
     notes: list[str] = field(default_factory=list)
+    troubles: dict[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> Runs:

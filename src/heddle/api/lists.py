@@ -206,13 +206,17 @@ async def write_out(desk: Desk, asked: Export) -> dict[str, Any]:
     """Every task of a repository as text, or kept in a file."""
     await desk.fleet.up_to_date(LOOK_S)
     site = await desk.fleet.outside.site(asked.root)
-    runs = [run for run in desk.runs.all() if run.task.repository == site.repository.key]
-    tasks = [_exported(desk, run) for run in runs]
+    tasks = exported(desk, site.repository.key)
     format: Any = "roadmap" if asked.format == "roadmap" else "jsonl"
     told = {"schema": "heddle.export/1", "tasks": len(tasks), "where": asked.where}
     if not asked.where:
         return {**told, "text": desk.lists.text(tasks, format)}
     return {**told, "changed": await desk.lists.write(tasks, format, asked.where, site.repository.root)}
+
+
+def exported(desk: Desk, repository: str) -> list[Exported]:
+    """All tasks of a repository, as they are written out."""
+    return [_exported(desk, run) for run in desk.runs.all() if run.task.repository == repository]
 
 
 def _exported(desk: Desk, run: Run) -> Exported:

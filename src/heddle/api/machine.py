@@ -63,6 +63,7 @@ async def doctor(desk: Desk, asked: Nothing) -> dict[str, Any]:
         ),
         *await desk.check_programs(),
     ]
+    findings += [{"what": f"list {path}", "ok": False, "detail": why} for path, why in desk.troubles.items()]
     if desk.fleet.trouble:
         findings.append({"what": "fleet", "ok": False, "detail": desk.fleet.trouble})
     return {"schema": "heddle.doctor/1", "findings": findings}

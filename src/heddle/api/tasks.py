@@ -113,7 +113,7 @@ async def board(desk: Desk, asked: Board) -> dict[str, Any]:
         "schema": "heddle.board/1",
         "tier": desk.fleet.outside.tier,
         "lacks": desk.lacks,
-        "trouble": desk.fleet.trouble,
+        "trouble": desk.fleet.trouble or next(iter(desk.troubles.values()), ""),
         "stale": not current,
         "set_aside": [asdict(kept) for kept in desk.runs.journal.set_aside()],
         "inbox": len(items),

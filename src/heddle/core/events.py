@@ -424,6 +424,19 @@ class CommandsApproved:
     commands: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ListKept:
+    """The block of tasks in the file `path`, told from the top of `root`, is kept in step from here on: `block` is the digest
+    of what is written there next, `before` of what was; once that is done both are the same. Without a `block` it is kept no
+    more.
+    """
+
+    root: str
+    path: str
+    block: str
+    before: str
+
+
 Event: TypeAlias = (
     TaskAdded
     | TaskEdited
@@ -475,6 +488,7 @@ Event: TypeAlias = (
     | WorkspaceLeft
     | RepositoryAdded
     | CommandsApproved
+    | ListKept
     | AgentAnswered
     | ToolUsed
     | PermissionDecided

@@ -35,6 +35,7 @@ _PassedBy: TypeAlias = (
     | e.WritesDiscarded
     | e.RepositoryAdded
     | e.CommandsApproved
+    | e.ListKept
     | e.AgentAnswered
     | e.ToolUsed
     | e.PermissionDecided

@@ -12,6 +12,7 @@ _Silent: TypeAlias = (
     | e.QuestionWithdrawn
     | e.RepositoryAdded
     | e.CommandsApproved
+    | e.ListKept
     | e.AgentAnswered
     | e.ToolUsed
     | e.PermissionDecided

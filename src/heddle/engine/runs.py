@@ -15,6 +15,7 @@ from heddle.core.events import (
     ContextRecorded,
     Event,
     GatePassed,
+    ListKept,
     NotesGiven,
     NoteWritten,
     PathsClaimed,
@@ -72,6 +73,7 @@ class Runs:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._parking: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self.bearing = Bearing()
+        self.kept_lists: dict[tuple[str, str], ListKept] = {}
         self.unreadable: dict[str, str] = {}
 
     async def load(self) -> None:
@@ -359,6 +361,8 @@ class Runs:
                 self._notebooks[name].given.append(given)
             case CommandsApproved(commands):
                 self._approved.setdefault(name, set()).update(commands)
+            case ListKept():
+                self.kept_lists[name, record.event.path] = record.event
             case _:
                 pass
 

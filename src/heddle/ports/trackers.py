@@ -69,6 +69,13 @@ class Trackers(Protocol):
         """
         ...
 
+    async def load_block(self, where: str) -> str:
+        """The block of ours that the file `where` holds, its lines without their ends; "" when there is none.
+
+        Raises as `write`.
+        """
+        ...
+
     async def write(self, tasks: Iterable[Exported], format: ExportFormat, where: str, root: str) -> bool:
         """Make the file `where` (an absolute path) hold that text; False when it does already.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from heddle.adapters.trackers.beads import FILES as BEADS_FILES
 from heddle.adapters.trackers.beads import beads_tasks
+from heddle.adapters.trackers.checklist import managed
 from heddle.adapters.trackers.exports import as_jsonl, as_roadmap, jsonl_tasks
 from heddle.adapters.trackers.files import found_in, load_bytes, load_text, name_of, replace
 from heddle.adapters.trackers.gh import REPOSITORY, Gh
@@ -52,6 +53,10 @@ class TaskLists:
         """See the port."""
         return as_jsonl(tasks) if format == "jsonl" else as_roadmap(tasks, before)
 
+    async def load_block(self, where: str) -> str:
+        """See the port."""
+        return await asyncio.to_thread(_block, where)
+
     async def write(self, tasks: Iterable[Exported], format: ExportFormat, where: str, root: str) -> bool:
         """See the port."""
         return await asyncio.to_thread(self._write, tuple(tasks), format, where, root)
@@ -68,6 +73,13 @@ class TaskLists:
         # bytes that are not UTF-8 are kept as they are
         text = self.text(tasks, format, before.decode("utf-8", "surrogateescape"))
         return replace(where, text.encode("utf-8", "surrogateescape"), root)
+
+
+def _block(where: str) -> str:
+    text = load_bytes(where).decode("utf-8", "surrogateescape") if os.path.lexists(where) else ""
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    ours = managed(lines)
+    return "\n".join(lines[ours[0] : ours[1] + 1]) if ours else ""
 
 
 def _load(where: str, format: str, root: str) -> tuple[Listed, ...]:
