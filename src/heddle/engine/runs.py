@@ -349,6 +349,12 @@ class Runs:
                 task = name.partition("-")[0]
                 known = self._usage.get(task)
                 self._usage[task] = known.plus(usage) if known else usage
+            case _:
+                self._learn(record.event, name)
+
+    def _learn(self, event: Event, name: str) -> None:
+        """What is known of a repository besides its tasks."""
+        match event:
             case NoteWritten(note):
                 self._notebooks[name].notes[note.id] = note
             case RadarFound(drift):
@@ -362,7 +368,7 @@ class Runs:
             case CommandsApproved(commands):
                 self._approved.setdefault(name, set()).update(commands)
             case ListKept():
-                self.kept_lists[name, record.event.path] = record.event
+                self.kept_lists[name, event.path] = event
             case _:
                 pass
 
