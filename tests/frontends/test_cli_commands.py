@@ -24,7 +24,7 @@ FAILED = error(
 def test_start_asks_with_the_working_folder_and_prints_the_id(daemon: StandIn, tmp_path: Path) -> None:
     daemon.answers["task.start"] = row()
     told = "--lane quick --role docs --agent claude --model m --branch b --scope a/** --scope b --check c"
-    told += " --best-of 2 --agents x,,y:m --pick first --priority 0 --blocked-by T3 --parent T1 --found-in T2 --token 4"
+    told += " --best-of 2 --agents x,,y:m --pick first --priority 0 --blocked-by T3 --parent T1 --found-in T2 --token 4 --anyway"
     ended = heddle("start", "add rate limiting", *told.split(), cwd=tmp_path)
     assert (ended.status, ended.out, ended.err) == (0, "T7  add rate limiting\n", "")
     (asked,) = daemon.calls("task.start")
@@ -49,6 +49,7 @@ def test_start_asks_with_the_working_folder_and_prints_the_id(daemon: StandIn, t
             {"kind": "discovered-from", "task": "T2"},
         ],
         "token": 4,
+        "anyway": True,
     }
 
 

@@ -69,3 +69,10 @@ def test_a_repository_without_a_past_is_answered_clearly(tmp_path: Path) -> None
     git(tmp_path / "empty", "init", "-q")
     empty = heddle("map", cwd=tmp_path / "empty")
     assert empty.status == 2 and "has no commit yet" in empty.err
+
+
+def test_why_names_the_neighbours_that_are_predicted(daemon: StandIn) -> None:
+    told = {"task": "T9", "status": "running", "reason": "execute", "who": "heddle", "act": [], "timeline": []}
+    near = [{"task": "T4", "path": "a\x1b.py", "chance": 0.312, "commits": 9, "band": "neighbours"}]
+    daemon.answers["task.why"] = told | {"evidence": "", "near": near}
+    assert "may meet T4 in a\\x1b.py (0.31, 9 past commits)\n" in heddle("why", "T9").out
