@@ -9,10 +9,12 @@ from heddle.core.cycle import Bounds, Hold, StartStage, Wait, Who, World, decide
 from heddle.core.errors import UserError
 from heddle.core.evolve import REPORTED, fold
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Review, Verdict
+from heddle.core.permission import permission
 from heddle.core.plan import Plan, digest
 from heddle.core.role import Role, instructions
 from heddle.core.run import REVIEWED, AtGate, ClosedFor, Idle, Run
 from heddle.core.scope import Scope
+from heddle.core.session import OWN, Access, Allow, Deny, PermissionAsked
 from heddle.core.settings import AgentRule, Settings
 from heddle.core.task import Lane, Stage, Status, Task
 from heddle.core.timeline import timeline
@@ -64,6 +66,13 @@ def test_who_writes_nothing_has_the_lane_that_lands_nothing() -> None:
 def test_sentences_and_points_are_counted_and_what_is_shown_is_not() -> None:
     text = "Do a. Do b.\n\n# A heading. Two\n- c\n- d; e.\n+++\nf = 1\n+++\n```\ng.\n```\nv1.2 is one"
     assert instructions(text) == 5
+
+
+def test_heddles_own_tools_are_there_where_nothing_may_be_written() -> None:
+    asked = PermissionAsked("1", OWN, "mcp__heddle__file_task")
+    assert isinstance(permission(asked, Access.READ, "/t", "/o", Scope()), Allow)
+    other = replace(asked, kind="other")
+    assert isinstance(permission(other, Access.READ, "/t", "/o", Scope()), Deny)
 
 
 def test_a_run_that_reports_ends_at_its_gate_and_says_that_nothing_landed() -> None:
@@ -142,7 +151,8 @@ def test_a_reviewers_yes_passes_no_gate_and_its_no_goes_back_as_evidence() -> No
     no = validating(judged(NO))
     assert (no.stage, no.failed(Stage.EXECUTE), no.faulted, no.ticket) == (Stage.EXECUTE, 1, True, None)
     assert no.evidence == "the reviewer says no:\na.txt:1 is empty\nwhen it is read"
-    story = timeline(recorded(e.TaskAdded(no.task), judged(NO)))
+    story = timeline(recorded(e.TaskAdded(no.task), JUDGES, judged(NO)))
+    assert story[1].text == "judge judges it (sandbox tier 0, none)"
     assert story[-1].text == "verdict green; the reviewer says no: a.txt:1 is empty"
 
 

@@ -63,6 +63,29 @@ async def test_an_agent_reads_its_task_files_another_and_hands_in_by_its_tools(
     assert {call.outcome for call in model_server.calls()} == {"answered"}
 
 
+@pytest.mark.parametrize("agent", AGENTS[:1])
+async def test_an_agent_that_audits_may_file_what_it_finds_and_writes_nothing(
+    tmp_path: Path, model_server: ModelServer, agent: str
+) -> None:
+    repository = make_repository(tmp_path / "repo")
+    model_server.play(
+        When("audit", stage="research"),
+        Turn("", [Write("a.py", "mended\n")]),
+        Turn("", [Served("file_task", {"text": "a.py trusts x", "role": "bugfix", "evidence": ["a.py:1"]})]),
+        Turn("", [Served("submit", {"document": "One finding, at a.py:1.\n"})]),
+        Turn("Done."),
+    )
+    BRANDS[agent].write_brand(tmp_path)
+    async with heddle(tmp_path, repository, **reached(model_server)) as fleet:
+        id = await fleet.start("who can get in? [[scn:audit]]", agent=agent, role="security")
+        (row,) = await fleet.until(id, limit_s=150)
+        shown = await fleet.call("task.show", task=id)
+        assert (row["status"], shown["report"]) == ("closed", "One finding, at a.py:1.\n"), row["why"]
+        (filed,) = shown["filed"]
+        assert "Evidence, on" in (await fleet.call("task.show", task=filed))["text"]
+    assert git(repository, "status", "--porcelain") == "" and (repository / "a.py").read_text() == "x = 1\n"
+
+
 @pytest.mark.needs("claude")
 @pytest.mark.parametrize("noted", [True, False])
 async def test_a_note_of_one_claude_changes_what_another_one_does(

@@ -3,9 +3,9 @@
 from posixpath import normpath
 
 from heddle.core.scope import Scope
-from heddle.core.session import Access, Allow, Deny, PermissionAsked
+from heddle.core.session import OWN, Access, Allow, Deny, PermissionAsked
 
-_HARMLESS = frozenset({"read", "search", "think", "fetch"})
+_HARMLESS = frozenset({"read", "search", "think", "fetch", OWN})
 
 
 def inside(path: str, tree: str) -> str | None:

@@ -77,7 +77,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class ToolCalled:
-    """The agent began a tool call. `kind` is read, edit, run, search, fetch, think or other."""
+    """The agent began a tool call. `kind` is read, edit, run, search, fetch, think, own or other."""
 
     call: str
     kind: str
@@ -247,6 +247,12 @@ Reply: TypeAlias = Allow | Deny | Answered
 
 TOOLS = "heddle-tools.invalid"
 """Stands for the host and the port of a session's tools wherever they are named before the session runs."""
+
+TOOLS_SERVER = "heddle"
+"""The name under which an agent's program knows them."""
+
+OWN = "own"
+"""The kind of a call of one of them: it changes nothing but Heddle's records, and who may call it is Heddle's to say."""
 
 TOOLS_URL = "HEDDLE_TOOLS_URL"
 TOOLS_TOKEN = "HEDDLE_TOOLS_TOKEN"  # noqa: S105 - the name of a variable

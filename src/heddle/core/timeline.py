@@ -6,6 +6,7 @@ from typing import TypeAlias, assert_never
 
 from heddle.core import events as e
 from heddle.core.gate import Colour, Verdict
+from heddle.core.task import Stage
 
 _Silent: TypeAlias = (
     e.WorkspaceCreated
@@ -199,8 +200,9 @@ def _of_session(
     | e.DriftGiven,
 ) -> str:
     match event:
-        case e.SessionStarted(_, agent, _, _, _, tier):
-            return f"{agent} works on it (sandbox tier {tier}{', none' if tier == 0 else ''})"
+        case e.SessionStarted(_, agent, _, stage, _, tier):
+            does = "judges" if stage is Stage.VALIDATE else "works on"
+            return f"{agent} {does} it (sandbox tier {tier}{', none' if tier == 0 else ''})"
         case e.SessionFrozen(_, why, _, _):
             return f"frozen: {why}"
         case e.SessionParked(_, _, visit):

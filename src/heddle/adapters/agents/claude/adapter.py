@@ -13,7 +13,7 @@ from heddle.adapters.agents.brands import Brand, handed_on, reach
 from heddle.adapters.agents.claude.conversation import ClaudeConversation
 from heddle.adapters.agents.claude.tools import OFFER_PLAN, WITHHELD
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import PRIVATE_HOME, TOOLS_TOKEN, TOOLS_URL, Access, Brief, RulesSeen, rules_told
+from heddle.core.session import PRIVATE_HOME, TOOLS_SERVER, TOOLS_TOKEN, TOOLS_URL, Access, Brief, RulesSeen, rules_told
 from heddle.ports import Command
 
 HOST = ("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
@@ -29,10 +29,9 @@ UNAPPROVED = ("--setting-sources=user", "--strict-mcp-config")
 """Keeps the repository's settings (hooks, plugins, environment, permissions), skills, commands, agents and
 .mcp.json from being loaded: in this mode the program would run them without asking (X5)."""
 
-SERVER = "heddle"
 SERVED = {
     "mcpServers": {
-        SERVER: {
+        TOOLS_SERVER: {
             "type": "http",
             "url": f"${{{TOOLS_URL}}}",
             "headers": {"Authorization": f"Bearer ${{{TOOLS_TOKEN}}}"},
@@ -83,7 +82,7 @@ class ClaudeAgent:
         argv += [f"--disallowedTools={','.join(withheld)}", f"--add-dir={brief.tree}"]
         argv += [f"--resume={brief.resume}" if brief.resume else f"--session-id={session_id(brief)}"]
         argv += [f"--model={brief.model}"] if brief.model else []
-        argv += [f"--mcp-config={json.dumps(SERVED)}", f"--allowedTools=mcp__{SERVER}"] if brief.tools else []
+        argv += [f"--mcp-config={json.dumps(SERVED)}", f"--allowedTools=mcp__{TOOLS_SERVER}"] if brief.tools else []
         env, to = {**ENV, **self._env}, self._reach
         return Command(
             brief.session, tuple(argv), "", env, stdin="pipe", hosts=to.hosts, near=to.near, forwards=to.forwards

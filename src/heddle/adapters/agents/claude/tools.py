@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from heddle.adapters.agents.claude.wire import Input
-from heddle.core.session import AnswerAsked
+from heddle.core.session import OWN, TOOLS_SERVER, AnswerAsked
 
 ASK = "AskUserQuestion"
 OFFER_PLAN = "ExitPlanMode"
@@ -45,8 +45,8 @@ _KINDS = {
 
 
 def kind_of(tool: str) -> str:
-    """read, edit, run, search, fetch, think or other."""
-    return _KINDS.get(tool, "other")
+    """read, edit, run, search, fetch, think, own or other. Servers that somebody else configured are not loaded."""
+    return OWN if tool.startswith(f"mcp__{TOOLS_SERVER}__") else _KINDS.get(tool, "other")
 
 
 def paths_of(input: Input) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 from heddle.adapters.agents.brands import Brand, handed_on, reach
-from heddle.adapters.agents.opencode.conversation import RULES, SERVER, OpencodeConversation
+from heddle.adapters.agents.opencode.conversation import RULES, OpencodeConversation
 from heddle.adapters.agents.opencode.wire import EVENTS
 from heddle.adapters.agents.version import run_version
-from heddle.core.session import TOOLS_TOKEN, TOOLS_URL, Brief, RulesSeen
+from heddle.core.session import TOOLS_SERVER, TOOLS_TOKEN, TOOLS_URL, Brief, RulesSeen
 from heddle.ports import Command
 
 LOCAL = "local"
@@ -111,7 +111,7 @@ class OpencodeAgent:
         if OWN_KEY not in self._env and not model.startswith(f"{OWN_SERVICE}/"):
             settings["disabled_providers"] = [OWN_SERVICE]  # it takes requests without a key, and nobody asked it to
         if brief.tools:
-            settings["mcp"] = {SERVER: SERVED}
+            settings["mcp"] = {TOOLS_SERVER: SERVED}
         endpoint = self._env.get(ENDPOINT, "")
         if endpoint:
             options = {"baseURL": endpoint, "apiKey": f"{{env:{LOCAL_KEY}}}" if LOCAL_KEY in self._env else "none"}

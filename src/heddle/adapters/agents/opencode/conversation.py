@@ -22,6 +22,7 @@ from heddle.adapters.agents.opencode.tools import (
 )
 from heddle.adapters.agents.telling import ending, words
 from heddle.core.session import (
+    TOOLS_SERVER,
     AgentReady,
     Allow,
     Brief,
@@ -44,9 +45,6 @@ from heddle.core.session import (
 from heddle.ports import Exit
 
 SESSION, TOOLS, CONNECT = "session", "tools", "connect"
-SERVER = "heddle"
-"""What Heddle's own server of tools is called."""
-
 AGENT = "build"
 """The program's own agent that may be given everything; one of the person's choice could refuse what a stage needs."""
 
@@ -228,8 +226,8 @@ class OpencodeConversation:
         """Its tools come a moment after it does: a model that is asked before would not know of them. Without them it works,
         too.
         """
-        if answer.answer == TOOLS and not wire.is_connected(answer.body, SERVER):
-            yield self._request(CONNECT, "POST", f"/mcp/{SERVER}/connect", {})
+        if answer.answer == TOOLS and not wire.is_connected(answer.body, TOOLS_SERVER):
+            yield self._request(CONNECT, "POST", f"/mcp/{TOOLS_SERVER}/connect", {})
         else:
             yield from self._begin()
 

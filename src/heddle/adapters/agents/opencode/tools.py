@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from heddle.adapters.agents.opencode.wire import PermissionTold, Question
-from heddle.core.session import AnswerAsked, PermissionAsked
+from heddle.core.session import OWN, TOOLS_SERVER, AnswerAsked, PermissionAsked
 
 KINDS = {
     "read": "read",
@@ -27,7 +27,7 @@ KINDS = {
     "skill": "think",
     "question": "think",
 }
-"""Of its tools and its permissions alike; a tool of a server has its own name, and is other."""
+"""Of its tools and its permissions alike; a tool of a server has its own name, and is other, or Heddle's own."""
 
 LOOP = "doom_loop"
 """The same call three times in a row."""
@@ -37,8 +37,8 @@ _PATCHED = re.compile(r"^\*\*\* (?:Add File|Update File|Delete File|Move to): (.
 
 
 def kind_of(tool: str) -> str:
-    """read, edit, run, search, fetch, think or other."""
-    return KINDS.get(tool, "other")
+    """read, edit, run, search, fetch, think, own or other."""
+    return OWN if tool.startswith(f"{TOOLS_SERVER}_") else KINDS.get(tool, "other")
 
 
 def paths_of(given: Mapping[str, Any]) -> tuple[str, ...]:

@@ -27,14 +27,14 @@ def run(args: argparse.Namespace) -> int:
     tasks = args.tasks
     if not tasks:
         rows = call("board", root=here() if args.repo else "")["tasks"]
-        tasks = [row["id"] for row in rows if row["status"] not in ("landed", "stopped", "open")]
+        tasks = [row["id"] for row in rows if row["status"] not in ("landed", "stopped", "closed", "open")]
         if not tasks:
             return _ended({"schema": "heddle.wait/1", "over": True, "needs": [], "tasks": []}, False, args.json)
     return wait_for(tasks, args.through, args.timeout, args.json)
 
 
 def wait_for(tasks: list[str], through: bool, timeout: float | None, as_json: bool) -> int:
-    """0 all landed, 1 one did not land (or time is over), 3 a person is needed."""
+    """0 all landed or reported, 1 one did not land (or time is over), 3 a person is needed."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         left = 30.0 if deadline is None else max(0.0, min(30.0, deadline - time.monotonic()))
@@ -66,4 +66,8 @@ def _ended(told: dict[str, Any], needs: bool, as_json: bool) -> int:
             items = [entry for entry in call("inbox")["items"] if entry["task"] in told["needs"]]
             say(*(line for entry in items for line in ("", *item(entry))))
         return 3
-    return 0 if all(row["status"] == "landed" for row in rows) else 1
+    return 0 if all(row["status"] == "landed" or _reported(row) for row in rows) else 1
+
+
+def _reported(row: dict[str, Any]) -> bool:
+    return bool(row["lane"] == "report" and row["status"] == "closed")
