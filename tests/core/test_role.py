@@ -42,7 +42,11 @@ def test_a_role_takes_no_gate_check_or_need_away() -> None:
     narrow = role.narrowed(settings)
     assert narrow.gates.decider(task, Stage.PLAN, None) is Decider.PERSON
     assert narrow.gates.decider(task, Stage.EXECUTE, None) is Decider.PERSON
-    assert (narrow.checks, narrow.needs, narrow.network) == (("a", "b"), ("mcp",), True)
+    assert (narrow.every_check, narrow.needs, narrow.network) == (("a", "b"), ("mcp",), True)
+    assert narrow.checks == ("a",) and narrow.commands == (
+        "a",
+        "b",
+    )  # what a role adds says nothing of the branch itself
     assert narrow.candidates(task, Stage.PLAN) == (("claude", ""), ("codex", ""))
     chosen = Role("docs", "x", agents=(AgentRule("gemini:pro", role="docs"),), fallbacks=("claude",), network=False)
     assert chosen.narrowed(settings).candidates(task, Stage.PLAN) == (("gemini", "pro"), ("claude", ""))

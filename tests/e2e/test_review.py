@@ -66,6 +66,26 @@ async def test_a_reviewers_no_is_mended_and_a_person_decides_whatever_it_says(tm
     assert "Assisted-by: rehearsal" in git(repository, "log", "-1", "--format=%B", "main")
 
 
+async def test_a_review_goes_on_where_it_was_when_the_daemon_comes_again(tmp_path: Path) -> None:
+    """It waits for an answer meanwhile, with its process: nobody takes its conversation over."""
+    repository = make_repository(tmp_path / "repo")
+    asks = {"do": "ask", "text": "Is b public?", "options": ["yes", "no"]}
+    scenes = [opinion("yes", "b.txt:1 is public: {answer}.", asks, task="Task: T1\n"), *writes("b.txt")]
+    async with heddle(tmp_path, repository, scenes, "[limits]\npark_s = 1\n", leave=True) as fleet:
+        await fleet.start("write b", lane="full")
+        await fleet.until_kind("T1", "plan-delivered")
+        await fleet.call("inbox.approve", task="T1")
+        await fleet.until_kind("T1", "question-asked")
+    async with heddle(tmp_path, repository, scenes, "[limits]\npark_s = 1\n") as fleet:
+        (row,) = await fleet.until("T1", approve=False)
+        assert row["why"] == "asks: Is b public?"
+        await fleet.call("inbox.answer", task="T1", text="yes")
+        await fleet.until_kind("T1", "verdict-reached")
+        assert (await fleet.call("task.diff", task="T1"))["review"]["text"] == "b.txt:1 is public: yes."
+        kinds = await fleet.kinds("T1")
+    assert kinds.count("session-started") == 4 and "session-parked" not in kinds
+
+
 @pytest.mark.parametrize(
     "text",
     ["all is well", "+++\n+++\nx", "+++\nverdict = 1\n+++\nx", '+++\nverdict = "maybe"\n+++\nx', "+++\n=\n+++\nx"],

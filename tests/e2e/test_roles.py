@@ -10,8 +10,9 @@ import pytest
 from heddle.core.errors import HeddleError
 from heddle.core.role import MOST_INSTRUCTIONS, Role, instructions
 from heddle.core.task import Stage
+from heddle.engine.installing import Installer
 from heddle.engine.roles import parsed
-from support.fleet import PLAN, git, heddle, make_repository, scene
+from support.fleet import PLAN, Heddle, git, heddle, make_repository, scene
 
 SHIPPED = ("bugfix", "docs", "feature", "planner", "refactor", "resolver", "reviewer", "security", "tests")
 TEXTS = Path(__file__).parents[2] / "src/heddle/data/roles"
@@ -95,6 +96,14 @@ async def test_a_run_that_only_reports_shows_where_it_saw_what_it_says(tmp_path:
         assert (await fleet.call("task.start", root=str(repository), task=found))["lane"] == "report"
 
 
+async def hosts(fleet: Heddle, task: str) -> tuple[str, ...]:
+    """What a session of the task would reach besides its agent's own."""
+    desk = fleet.house.desk
+    run = desk.runs.require(task)
+    settings = await desk.fleet.worlds.settings(run)
+    return (await Installer(desk.fleet.outside, await desk.site(run), settings).reach_of_sessions()).hosts
+
+
 async def test_a_repositorys_role_adds_gates_and_checks_that_a_person_allows_first(tmp_path: Path) -> None:
     front = 'gates = { validate = "person" }\nchecks = ["test -s port.txt"]\n'
     files = {
@@ -108,7 +117,8 @@ async def test_a_repositorys_role_adds_gates_and_checks_that_a_person_allows_fir
     mine = 'agents = { execute = "nobody:large" }\nfallbacks = ["rehearsal"]\nneeds = ["mcp"]\n'
     (tmp_path / "roles" / "mine.md").write_text(f"+++\n{mine}+++\nYou are mine.\n")
     scenes = [wrote("port.txt", task="You port it"), wrote("mine.txt")]
-    async with heddle(tmp_path, repository, scenes, '[sandbox]\ntier = "0"\n') as fleet:
+    config = '[sandbox]\ntier = "0"\n[network]\nhosts = ["example.com:443"]\n'
+    async with heddle(tmp_path, repository, scenes, config) as fleet:
         await fleet.start("port it", lane="quick", role="porter", checks=["true"])
         await fleet.start("alone", lane="quick", role="alone", checks=["true"])
         await fleet.start("mine", lane="quick", role="mine", checks=["true"])
@@ -119,6 +129,7 @@ async def test_a_repositorys_role_adds_gates_and_checks_that_a_person_allows_fir
         assert "the repository wants to run 'test -s port.txt'" in row["why"]
         assert "session-started" not in await fleet.kinds("T1")
         assert "keeps sessions off the network, which tier 0 cannot do" in other["why"]
+        assert [await hosts(fleet, id) for id in ("T1", "T2")] == [("example.com:443",), ()]
         await fleet.call("inbox.approve", task="T1")
         (row,) = await fleet.until("T1", approve=False)
         assert (row["status"], row["why"]) == ("waiting", "the validate is ready")

@@ -74,7 +74,7 @@ class Role:
             fallbacks=self.fallbacks or settings.fallbacks,
             needs=tuple(dict.fromkeys((*settings.needs, *self.needs))),
             gates=Gates((*settings.gates.rules, *self.gates)),
-            checks=tuple(dict.fromkeys((*settings.checks, *self.checks))),
+            role_checks=self.checks,
             network=settings.network and self.network,
         )
 

@@ -33,13 +33,13 @@ class Settings:
     """Settings of one repository at one commit.
 
     `checks`, `setup` and `teardown` are shell commands of the repository; they need a person's approval before they run, as
-    do those of `dependencies`, which install what its lockfiles name. `hosts`: "name:port" that the person lets them, and
-    sessions, reach. `network`: whether sessions reach more than their agent's own hosts. `hooks`: whether the person's own
-    commit hooks judge what would land. `stall_s`: seconds without any progress fact after which a turn is ended. `park_s`:
-    seconds for which a session waits for an answer before its process is ended and its conversation waits alone; 0: for
-    ever. `session_s`: the longest a session may take; what it is frozen does not count. `workspace`: how much may be
-    written in one workspace. `agent_rules`: who plays instead of `agent`; the first that fits holds. `fallbacks`: brands to
-    take when one cannot be used; `needs`: capabilities that each must have.
+    do those of `dependencies`, which install what its lockfiles name. `role_checks` come on top, by the task's role.
+    `hosts`: "name:port" that the person lets them, and sessions, reach. `network`: whether sessions reach more than their
+    agent's own hosts. `hooks`: whether the person's own commit hooks judge what would land. `stall_s`: seconds without any
+    progress fact after which a turn is ended. `park_s`: seconds for which a session waits for an answer before its process
+    is ended and its conversation waits alone; 0: for ever. `session_s`: the longest a session may take; what it is frozen
+    does not count. `workspace`: how much may be written in one workspace. `agent_rules`: who plays instead of `agent`; the
+    first that fits holds. `fallbacks`: brands to take when one cannot be used; `needs`: capabilities that each must have.
     """
 
     agent: str = "claude"
@@ -48,6 +48,7 @@ class Settings:
     fallbacks: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    role_checks: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     teardown: tuple[str, ...] = ()
     dependencies: tuple[Recipe, ...] = ()
@@ -96,7 +97,12 @@ class Settings:
         return frozenset((self.agent, *(player(rule.agent)[0] for rule in self.agent_rules)))
 
     @property
+    def every_check(self) -> tuple[str, ...]:
+        """The repository's checks, and those that the task's role adds."""
+        return tuple(dict.fromkeys((*self.checks, *self.role_checks)))
+
+    @property
     def commands(self) -> tuple[str, ...]:
         """All that a person must approve before it runs, each once."""
         installs = (recipe.install for recipe in self.dependencies)
-        return tuple(dict.fromkeys((*installs, *self.setup, *self.teardown, *self.checks)))
+        return tuple(dict.fromkeys((*installs, *self.setup, *self.teardown, *self.every_check)))

@@ -80,6 +80,7 @@ class Fleet:
         self.attaching = Attaching(runs, outside, self.worlds, self.visits)
         self.decisions: dict[str, tuple[tuple[int, ...], Decision]] = {}
         self._troubles: dict[str, str] = {}
+        self._forgotten = 0
         self._working: dict[str, Work] = {}
         self._looked = asyncio.Event()
         self.trains = Trains(runs, outside, dispatcher, self._news.set)
@@ -162,8 +163,11 @@ class Fleet:
         if run.over and not run.workspaces:
             self._decide(id, stamp, decide(run, World()))  # of a world without it nothing matters
             return True
+        forgotten = self._forgotten
         world = await self.worlds.world(run)
-        if self._stamp(self.runs.require(id)) != stamp:  # a fact came while we looked: this world is another run's
+        if (
+            self._stamp(self.runs.require(id)) != stamp or self._forgotten != forgotten
+        ):  # a fact came while we looked: this world is another run's
             return False
         decision = decide(run, world)
         trouble = self._troubles.get(id)
@@ -376,6 +380,7 @@ class Fleet:
 
     def forget(self, repository: str) -> None:
         """What a decision about a repository's runs rested on changed: until the next look there is none."""
+        self._forgotten += 1
         for run in self.runs.all():
             if run.task.repository == repository:
                 self.decisions.pop(run.task.id, None)

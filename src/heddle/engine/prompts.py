@@ -28,7 +28,7 @@ def prompt(run: Run, stage: Stage, role: Role, settings: Settings, texts: Mappin
     if stage is Stage.PLAN and role.scope:
         parts.append(f"Your role writes only inside: {', '.join(role.scope)}")
     if stage is Stage.PLAN:
-        parts.append(fenced("known checks", "\n".join(settings.checks) or "(none)"))
+        parts.append(fenced("known checks", "\n".join(settings.every_check) or "(none)"))
     if stage in (Stage.EXECUTE, Stage.VALIDATE) and run.plan is not None:
         parts.append(fenced("plan", run.plan.text))
     if stage is Stage.EXECUTE:

@@ -279,7 +279,7 @@ class AgentStage:
         if self.stage is Stage.RESEARCH:
             await self.runs.record(self.task, e.ResearchDelivered(self.attempt, self.installer.redact(text)))
         elif self.stage is Stage.PLAN:
-            plan = load_plan(text, (*self.run.task.checks, *self.settings.checks))
+            plan = load_plan(text, (*self.run.task.checks, *self.settings.every_check))
             if self.run.task.scope:
                 plan = replace(plan, scope=Scope(self.run.task.scope))
             await self.runs.record(self.task, e.PlanDelivered(self.attempt, plan, digest(plan, self.run.base)))

@@ -102,7 +102,7 @@ class Validation:
     def checks(self) -> tuple[str, ...]:
         """What was agreed on with the plan; without one, the repository's and the task's own."""
         run = self.run
-        return run.checks if run.plan else tuple(dict.fromkeys((*self.settings.checks, *run.checks)))
+        return run.checks if run.plan else tuple(dict.fromkeys((*self.settings.every_check, *run.checks)))
 
     async def _onto(self) -> str:
         """The commit that this attempt validates against: fixed once, so that a restart goes on with the same."""
