@@ -7,7 +7,7 @@ from pathlib import Path
 from heddle.core.claim import PathClaim
 from heddle.core.errors import UserError
 from heddle.core.run import Run
-from heddle.core.views import Row, row
+from heddle.core.views import Item, Row, inbox, repair, row
 from heddle.engine.fleet import Fleet
 from heddle.engine.previews import Previews
 from heddle.engine.runs import Runs
@@ -62,6 +62,12 @@ class Desk:
         """What the run's session claims now."""
         held = self.runs.path_claims(run.task.repository, self.fleet.outside.clock.now())
         return tuple(claim for claim in held if claim.task == run.task.id)
+
+    def items(self, run: Run) -> tuple[Item, ...]:
+        """What only a person can settle about the run."""
+        red = self.runs.queue(run.task.repository).red.get(run.task.branch)
+        repairs = repair(run, red) if red is not None and red.task == run.task.id else ()
+        return (*repairs, *inbox(run, self.fleet.decision(run)))
 
     def require(self, task: str, root: str = "") -> Run:
         """A task by id or unique prefix of it. Raises UserError(slug="no-such-task")."""

@@ -11,7 +11,6 @@ from heddle.core import events as e
 from heddle.core.cycle import Wait
 from heddle.core.errors import Refused, UserError
 from heddle.core.run import AtGate, HeldUp, Run
-from heddle.core.views import inbox
 
 
 class Inbox(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,7 +43,7 @@ class Answer(msgspec.Struct, forbid_unknown_fields=True):
 async def listed(desk: Desk, asked: Inbox) -> dict[str, Any]:
     """Every item, the longest waiting first."""
     runs = sorted(desk.runs.all(), key=lambda run: desk.row(run).since)
-    items = [item for run in runs for item in inbox(run, desk.fleet.decision(run))]
+    items = [item for run in runs for item in desk.items(run)]
     return {"schema": "heddle.inbox/1", "items": [asdict(item) for item in items]}
 
 

@@ -20,7 +20,6 @@ from heddle.core.run import AtGate, HeldUp, LandedAt, Run, Unstarted
 from heddle.core.scope import require_scope
 from heddle.core.task import UNDO, Lane, Stage, Task
 from heddle.core.timeline import timeline
-from heddle.core.views import inbox
 from heddle.engine.roles import Roles
 
 LOOK_S = 0.5
@@ -108,7 +107,7 @@ async def board(desk: Desk, asked: Board) -> dict[str, Any]:
         site = await desk.fleet.outside.site(asked.root)
         runs = [run for run in runs if run.task.repository == site.repository.key]
     await desk.fleet.rotting.look(runs)
-    items = [item for run in desk.runs.all() for item in inbox(run, desk.fleet.decision(run))]
+    items = [item for run in desk.runs.all() for item in desk.items(run)]
     return {
         "schema": "heddle.board/1",
         "tier": desk.fleet.outside.tier,

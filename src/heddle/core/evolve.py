@@ -179,8 +179,8 @@ def _outcome(
         case e.VerdictReached(_, verdict):
             return _judged(run, verdict, position)
         case e.StageFailed(stage, _, reason, detail, evidence):
-            counted = 0 if reason == e.MAIN_RED else 1
-            failures = _put(run.failures, stage, run.failed(stage) + counted)
+            blamed = reason != e.MAIN_RED
+            failures = _put(run.failures, stage, run.failed(stage) + 1) if blamed else run.failures
             ticket = None if stage is not Stage.LAND else run.ticket
             idle = replace(run, activity=Idle(), failures=failures, evidence=evidence or detail, violations=())
             return replace(idle, ticket=ticket, landing=None)

@@ -17,6 +17,7 @@ from heddle.core.cycle import (
     parked_for,
 )
 from heddle.core.links import Link
+from heddle.core.queue_events import MainFoundRed
 from heddle.core.rot import Rot
 from heddle.core.run import Active, AtGate, ClosedFor, HeldUp, Idle, LandedAt, Run, StoppedFor, Unstarted
 from heddle.core.task import Stage, Status
@@ -199,6 +200,15 @@ def inbox(run: Run, decision: Decision) -> tuple[Item, ...]:
         if item is not None:
             items.append(item)
     return tuple(items)
+
+
+def repair(run: Run, red: MainFoundRed) -> tuple[Item, ...]:
+    """What the person must settle about a branch that is red by itself, while nobody works on its repair."""
+    if not isinstance(run.activity, Unstarted) or run.claim is not None:
+        return ()
+    text = f"{red.branch} itself fails '{red.check}' at {red.commit[:12]}; what is to land waits for this task"
+    act = (f"heddle start {run.task.id}", f"heddle task close {run.task.id}")
+    return (Item(run.task.id, "main-red", run.task.id, run.task.title, text, act=act),)
 
 
 def _question_item(run: Run, id: str) -> Item:

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from heddle.core import events as e
+from heddle.core.errors import HeddleError
 from heddle.core.gate import Colour
 from heddle.core.queue import LandingQueue
 from heddle.core.queue_events import TrainDeparted
@@ -15,9 +18,9 @@ from heddle.core.train import Change, Eject, Judge, Land, Train, order, plan, se
 from heddle.engine.composing import Composer, Composition
 from heddle.engine.ejecting import Ejection, waits
 from heddle.engine.installing import Installer
-from heddle.engine.judging import Judging, agreed
+from heddle.engine.judging import TRAINS, Judging, agreed
 from heddle.engine.landing import TrainLanding
-from heddle.engine.mainline import ROOM, clear
+from heddle.engine.mainline import MAIN, ROOM, clear
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
 from heddle.ports import Conflicted, Dispatcher
@@ -48,6 +51,7 @@ class BranchQueue:
         self.line: Train = ()
         self.apart: dict[str, str] = {}
         self.judging: dict[str, Judging] = {}
+        self._ends: dict[str, asyncio.Event] = {}
         self._swept = False
         self._composer = Composer(site.repository)
         self._landing = asyncio.Lock()
@@ -156,7 +160,22 @@ class BranchQueue:
     async def _eject(self, sight: Sight, id: str) -> None:
         composition = sight.made[id,]
         found = self.queue.verdicts[composition.tree, self._judging(sight, composition).recipe]
-        await Ejection(self.runs, self.outside, self.site, sight.settings, found).carry_out(sight.runs[id])
+        red_upon = partial(self._red_upon, sight, id)
+        ejection = Ejection(self.runs, self.outside, self.site, sight.settings, found, red_upon)
+        await ejection.carry_out(sight.runs[id])
+
+    async def _red_upon(self, sight: Sight, id: str, commit: str) -> bool | None:
+        """Whether the change is red upon a commit; None where that cannot be told."""
+        made = await self._composer.compose(commit, (id,), sight.runs)
+        if isinstance(made, Conflicted):
+            return True
+        judging = self._judging(sight, made)
+        if judging.key in self.judging:  # a train of the same tree
+            await self._ends[judging.key].wait()
+        if (made.tree, judging.recipe) not in self.queue.verdicts:
+            await judging.run()
+        colour = self.queue.verdicts[made.tree, judging.recipe].colour
+        return None if colour is Colour.UNKNOWN else colour is Colour.RED
 
     async def _send_back(self, run: Run, tip: str, conflict: Conflicted) -> None:
         """It conflicts with what landed: it is planned anew."""
@@ -170,12 +189,16 @@ class BranchQueue:
         """Have these validated, and nothing else."""
         named = {judging.key: judging for judging in wanted}
         for key in [key for key in self.judging if key not in named]:
-            moot = self.judging.pop(key)
             await self.dispatcher.cancel(key)
-            await moot.clear()
+            moot = self.judging.pop(key, None)
+            if moot is not None:
+                with suppress(HeddleError):  # what cannot go yet goes with the next sweep
+                    await moot.clear()
+                    continue
+                self._swept = False
         for key, judging in named.items():
             if key not in self.judging:
-                self.judging[key] = judging
+                self.judging[key], self._ends[key] = judging, asyncio.Event()
                 self.dispatcher.submit(key, lambda judging=judging: self._run(judging))  # type: ignore[misc]
 
     async def _run(self, judging: Judging) -> None:
@@ -183,14 +206,21 @@ class BranchQueue:
             await judging.run()
         finally:
             self.judging.pop(judging.key, None)
+            self._ends.pop(judging.key).set()
 
     async def _sweep(self, sight: Sight) -> None:
-        """Once: what an earlier daemon left of validations that are on record."""
-        if self._swept:
+        """What validations left that nobody carries on: at first, after one could not be cleared away, and at the end."""
+        if self._swept and sight.runs:
             return
         self._swept = True
-        done = {f"{tree[:16]}-{recipe[:8]}" for tree, recipe in self.queue.verdicts}
+        for ref, _ in await self.site.repository.kept(TRAINS):
+            if ref.rpartition("/")[2] not in self.judging:
+                await self.site.repository.forget(ref)
         left = [id for id in await self.site.workspaces.ids() if id.startswith(ROOM)]
-        over = [id for id in left if any(one in id for one in done)]
+        over = [id for id in left if not any(id.startswith(key) for key in self.judging)]
+        if self.runs.repairing(self.site.repository.key).locked():  # the branch itself is being looked at
+            over = [id for id in over if not id.startswith(MAIN)]
         installer = Installer(self.outside, self.site, sight.settings)
-        await clear(self.site, installer, self.runs, next(iter(sight.runs), ""), over)
+        for id in over:
+            with suppress(HeddleError):
+                await clear(self.site, installer, self.runs, next(iter(sight.runs), ""), (id,))

@@ -1,5 +1,6 @@
-"""Sending a change out of the landing queue: with the log, the exact tree, and whom it most likely breaks with."""
+"""Sending a change out of the landing queue: with the log, the exact tree, and what it breaks with."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from heddle.core import events as e
@@ -15,7 +16,8 @@ from heddle.engine.site import Outside, Site
 EJECTED = "refs/heddle/ejected"
 """Below it, by task and run, the commit whose tree was not green."""
 
-NAMED = 3
+SUSPECTS = 16
+"""At most so many landed commits are searched for a culprit."""
 
 
 def waits(run: Run) -> bool:
@@ -25,13 +27,14 @@ def waits(run: Run) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ejection:
-    """A change that is not green upon the branch as it is: `found` says so."""
+    """A change that is not green upon the branch as it is: `found` says so. `red_upon`: whether it is red upon a commit."""
 
     runs: Runs
     outside: Outside
     site: Site
     settings: Settings
     found: TrainJudged
+    red_upon: Callable[[str], Awaitable[bool | None]]
 
     async def carry_out(self, run: Run) -> None:
         """To a verdict on record that ends its wait in the queue; or, when it is the branch that fails, to a task that
@@ -74,17 +77,18 @@ class Ejection:
         return replace(told, culprit=culprit, reason=reason)
 
     async def _culprit(self, run: Run) -> str:
-        """What landed since the change was green: of that, what touches the same files; else all of it."""
-        verdict, result, repository = run.verdict, run.result, self.site.repository
-        if verdict is None or result is None or verdict.colour is not Colour.GREEN:
+        """The first that landed, since the change was green, with which it is red."""
+        if run.verdict is None or run.verdict.colour is not Colour.GREEN:
             return ""
-        landed = await repository.log(verdict.onto, self.found.onto)
-        touching, before = [], verdict.onto
-        for commit, subject in landed:
-            paths = {change.path for change in await repository.changes(before, commit)}
-            before = commit
-            if paths & set(result.paths):
-                touching.append((commit, subject))
-        suspects = touching or list(landed)
-        named = "; ".join(f"{subject} ({commit[:12]})" for commit, subject in suspects[-NAMED:])
-        return f"{named}, or another of {len(suspects)}" if suspects[NAMED:] else named
+        landed = await self.site.repository.log(run.verdict.onto, self.found.onto)
+        if not landed:
+            return ""
+        one_of = f"one of {len(landed)} commits up to {landed[-1][1]} ({landed[-1][0][:12]})"
+        low, high = 0, len(landed) - 1
+        while low < high <= SUSPECTS:
+            middle = (low + high) // 2
+            red = await self.red_upon(landed[middle][0])
+            if red is None:
+                return one_of
+            low, high = (low, middle) if red else (middle + 1, high)
+        return f"{landed[low][1]} ({landed[low][0][:12]})" if low == high else one_of

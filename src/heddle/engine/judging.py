@@ -1,7 +1,9 @@
 """One validation of a train: the commit hooks and every check that was agreed for anyone aboard, on the composed tree."""
 
+import hashlib
+import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from heddle.core.gate import CheckResult, Colour, Verdict
@@ -31,7 +33,9 @@ def agreed(settings: Settings, aboard: Iterable[Run]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """A composition under validation, with the settings of the branch as it is."""
+    """A composition under validation, with the settings of the branch as it is. `nonce` tells one try from another: what is
+    left of one that was broken off is never taken for the next one's.
+    """
 
     runs: Runs
     outside: Outside
@@ -41,6 +45,7 @@ class Judging:
     repository: str
     composition: Composition
     checks: tuple[str, ...]
+    nonce: str = field(default_factory=partial(secrets.token_hex, 4))
 
     @property
     def recipe(self) -> str:
@@ -49,11 +54,17 @@ class Judging:
 
     @property
     def key(self) -> str:
-        """Names it for ever: the same tree is never validated twice by the same recipe."""
-        return f"{ROOM}{self.composition.tree[:16]}-{self.recipe[:8]}"
+        """The same for the same question: the same tree is never validated twice by the same recipe."""
+        branch = hashlib.sha256(self.branch.encode()).hexdigest()[:6]
+        return f"{ROOM}{self.composition.tree[:16]}-{self.recipe[:8]}-{branch}"
+
+    @property
+    def place(self) -> str:
+        """Begins the names of this try's workspaces and commands."""
+        return f"{self.key}-{self.nonce}"
 
     async def run(self) -> None:
-        """To a recorded verdict. What keeps the checks from being run makes it unknown; cancelled, it goes on later."""
+        """To a recorded verdict. What keeps the checks from being run makes it unknown; cancelled, nothing is known of it."""
         installer = Installer(self.outside, self.site, self.settings)
         made, train = self.composition, self.composition.train
         await self.site.repository.keep(f"{TRAINS}/{self.key}", made.commit)
@@ -80,7 +91,7 @@ class Judging:
 
     async def clear(self) -> None:
         """Let go of everything that only this validation needed."""
-        keys = (self.key, f"{self.key}-again", f"{self.key}-hooks")
+        keys = (self.place, f"{self.place}-again", f"{self.place}-hooks")
         installer = Installer(self.outside, self.site, self.settings)
         await clear(self.site, installer, self.runs, self.composition.train[-1], keys)
         await self.site.repository.forget(f"{TRAINS}/{self.key}")
@@ -90,7 +101,7 @@ class Judging:
         hooked = await self._hooked(installer)
         if any(one.colour is not Colour.GREEN for one in hooked):
             return judged(verdict, Checked(hooked))
-        checked = await Checking(installer, self.checks, partial(self._place, installer)).run(self.key)
+        checked = await Checking(installer, self.checks, partial(self._place, installer)).run(self.place)
         return judged(verdict, replace(checked, results=(*hooked, *checked.results)))
 
     async def _place(self, installer: Installer, key: str) -> Workspace:
@@ -102,7 +113,7 @@ class Judging:
         folder = await repository.commit_hooks() if self.settings.hooks else ""
         if not folder:
             return ()
-        key = f"{self.key}-hooks"
+        key = f"{self.place}-hooks"
         workspace = await place_for(installer, made.commit, key, folder)
         if not workspace.hooks:
             return ()

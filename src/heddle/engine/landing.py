@@ -63,12 +63,12 @@ class TrainLanding:
             return []  # stopped, made anew, or linked meanwhile to what must be settled first
         landing = e.LandingStarted(going.number, going.branch, going.old, car.commit, going.tree)
         started = e.StageStarted(Stage.LAND, run.attempt(Stage.LAND) + 1, run.key)
-        return [*self._judged_again(run), started, landing]
+        return [*self._judged_again(run, car), started, landing]
 
-    def _judged_again(self, run: Run) -> list[e.Event]:
-        """The verdict on the train, where it is not the one that the run had before."""
+    def _judged_again(self, run: Run, car: Car) -> list[e.Event]:
+        """The verdict on the train, for the one whose commit is the validated one, where it is not the one that it had."""
         going, known = self.departed, run.verdict
-        if known is None or known.candidate == going.new:
+        if known is None or car.commit != going.new or known.candidate == going.new:
             return []
         found = next(
             (one for one in self.runs.queue(self.repository).verdicts.values() if one.commit == going.new), None

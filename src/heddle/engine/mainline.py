@@ -20,6 +20,9 @@ from heddle.ports import Workspace, WorkspaceOrder
 ROOM = "train-"
 """Begins the ids of the workspaces that belong to the queue and to no task."""
 
+MAIN = f"{ROOM}main-"
+"""Of those, the ones in which the branch itself is judged."""
+
 
 def recipe(settings: Settings, checks: Sequence[str], tier: int) -> str:
     """A digest of all that decides a verdict besides the tree."""
@@ -51,11 +54,11 @@ class Mainline:
         tree = await self.site.repository.tree_of(onto)
         digest = recipe(self.settings, self.settings.checks, self.outside.tier)
         known = self.runs.queue(task.repository).verdicts.get((tree, digest))
-        if known is not None and known.colour is not Colour.UNKNOWN:
+        if known is not None and (known.colour is Colour.GREEN or (known.colour is Colour.RED and self._open(task))):
             return known
         await self.installer.learn_secrets(onto)
         place = partial(place_for, self.installer, onto)
-        key = f"{ROOM}main-{tree[:16]}-{digest[:8]}"
+        key = f"{MAIN}{tree[:16]}-{digest[:8]}-{self.runs.tally(f'queue:{task.repository}').seq}"
         try:
             checked = await Checking(self.installer, self.settings.checks, place).run(key)
         finally:
@@ -67,13 +70,19 @@ class Mainline:
         await self.runs.record_queue(task.repository, event)
         return event
 
+    def _open(self, task: Task) -> str:
+        """The task that repairs the branch, unless it is over: one that a person closed means that the branch is looked at
+        again.
+        """
+        red = self.runs.queue(task.repository).red.get(task.branch)
+        return red.task if red is not None and not self.runs.require(red.task).over else ""
+
     async def _repair(self, task: Task, found: TrainJudged, check: CheckResult) -> str:
         """The one task that repairs the branch: made when there is none yet."""
-        known = self.runs.queue(task.repository).red.get(task.branch)
-        if known is not None and not self.runs.require(known.task).over:
-            if known.tree != found.tree:
-                await self._tell(task, found, check, known.task)
-            return known.task
+        if repairing := self._open(task):
+            if self.runs.queue(task.repository).red[task.branch].tree != found.tree:
+                await self._tell(task, found, check, repairing)
+            return repairing
         text = (
             f"Repair {task.branch}: '{check.command}' fails there\n\n"
             f"The check is red on {found.commit[:12]} as it is, without any change. Make it pass again; everything else that "

@@ -79,6 +79,10 @@ class Trains:
         """Carry out the landing that the run is part of; False when none is under way. Raises HeddleError."""
         return await (await self._queue((run.task.root, run.task.branch))).arrive()
 
+    def queues(self) -> tuple[BranchQueue, ...]:
+        """Every queue that was looked at."""
+        return tuple(self._queues.values())
+
     def judging(self) -> int:
         """How many validations of trains are under way."""
         return sum(len(queue.judging) for queue in self._queues.values())

@@ -174,7 +174,7 @@ class Worlds:
         if run.stage in WITH_AGENT or not isinstance(run.activity, Idle):
             return ""
         red = self._runs.queue(run.task.repository).red.get(run.task.branch)
-        if red is None or red.task == run.task.id:
+        if red is None or red.task == run.task.id or self._runs.require(red.task).over:
             return ""
         tip = await self.tip(run)
         if run.stage is Stage.LAND and run.verdict is not None and run.verdict.onto == tip:
