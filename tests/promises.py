@@ -192,7 +192,10 @@ PROMISES: dict[str, Promise] = {
             f"{GIT}/test_git_merge.py::test_a_merge_program_that_breaks_down_is_an_error",
         ),
     ),
-    "M4": Promise("the oldest clean change lands within a bound", owed="the merge train"),
+    "M4": Promise(
+        "the oldest clean change lands within a bound",
+        (f"{CORE}/test_train.py::test_m4_a_risky_change_lands_while_newer_and_safer_ones_keep_arriving",),
+    ),
     "M5": Promise("no resolution drops either side's lines", owed="resolutions"),
     "M6": Promise(
         "no push; identity and signing as configured; commit hooks run, in the sandbox alone",
@@ -204,7 +207,10 @@ PROMISES: dict[str, Promise] = {
             f"{GIT}/test_git_commits.py::test_nothing_is_pushed_or_fetched",
         ),
     ),
-    "M7": Promise("a red main produces one repair task", owed="the merge train"),
+    "M7": Promise(
+        "a red main produces one repair task, and the others wait",
+        ("tests/e2e/test_trains.py::test_m7_a_red_main_produces_one_repair_task_and_the_others_wait",),
+    ),
     "M8": Promise(
         "edited tests are shown, and the agreed checks still run",
         (f"{FLEET}::test_m8_edited_tests_are_told_and_the_agreed_checks_still_run",),

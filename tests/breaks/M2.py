@@ -1,15 +1,15 @@
-"""A validation that asks no further when the merged tree is red."""
+"""A red train that names nobody."""
 
 import pytest
 
-from heddle.core.gate import Verdict
-from heddle.engine.validation import Validation
+from heddle.core.run import Run
+from heddle.engine.ejecting import Ejection
 
 
 def apply(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks for what it breaks with."""
 
-    async def shrug(self: Validation, verdict: Verdict) -> Verdict:
-        return verdict
+    async def shrug(self: Ejection, run: Run) -> str:
+        return ""
 
-    monkeypatch.setattr(Validation, "_blame", shrug)
+    monkeypatch.setattr(Ejection, "_culprit", shrug)

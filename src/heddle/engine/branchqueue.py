@@ -161,7 +161,7 @@ class BranchQueue:
         composition = sight.made[id,]
         found = self.queue.verdicts[composition.tree, self._judging(sight, composition).recipe]
         red_upon = partial(self._red_upon, sight, id)
-        ejection = Ejection(self.runs, self.outside, self.site, sight.settings, found, red_upon)
+        ejection = Ejection(self.runs, self.outside, self.site, sight.settings, composition, found, red_upon)
         await ejection.carry_out(sight.runs[id])
 
     async def _red_upon(self, sight: Sight, id: str, commit: str) -> bool | None:

@@ -9,6 +9,7 @@ from heddle.core.queue_events import ChangeEjected, TrainJudged
 from heddle.core.run import Idle, Run
 from heddle.core.settings import Settings
 from heddle.core.task import Stage
+from heddle.engine.composing import Composition
 from heddle.engine.mainline import Mainline
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
@@ -27,12 +28,15 @@ def waits(run: Run) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ejection:
-    """A change that is not green upon the branch as it is: `found` says so. `red_upon`: whether it is red upon a commit."""
+    """A change that is not green upon the branch as it is: `found` says so of the tree of `made`, whatever it was composed of
+    then. `red_upon`: whether it is red upon a commit.
+    """
 
     runs: Runs
     outside: Outside
     site: Site
     settings: Settings
+    made: Composition
     found: TrainJudged
     red_upon: Callable[[str], Awaitable[bool | None]]
 
@@ -41,10 +45,10 @@ class Ejection:
         repairs that, and everybody waits.
         """
         mainline = Mainline(self.runs, self.outside, self.site, self.settings)
-        if self.found.colour is Colour.RED and await mainline.blamed(run.task, self.found.onto, self.found.results):
+        if self.found.colour is Colour.RED and await mainline.blamed(run.task, self.made.onto, self.found.results):
             return
         verdict = await self._verdict(run)
-        await self.site.repository.keep(f"{EJECTED}/{run.task.id.lower()}-{run.number}", self.found.commit)
+        await self.site.repository.keep(f"{EJECTED}/{run.task.id.lower()}-{run.number}", self.made.commit)
         left = ChangeEjected(run.task.branch, run.task.id, self.found.tree, self.found.recipe)
         await self.runs.record_queue(run.task.repository, left)
         reached = e.VerdictReached(run.attempt(Stage.VALIDATE), verdict)
@@ -55,14 +59,14 @@ class Ejection:
         await self.runs.record_if(run.task.id, choose)
 
     async def _verdict(self, run: Run) -> Verdict:
-        found = self.found
-        known = run.verdict or Verdict(found.colour, found.onto, found.commit, found.tree)
+        found, made = self.found, self.made
+        known = run.verdict or Verdict(found.colour, made.onto, made.commit, made.tree)
         told = replace(
             known,
             colour=found.colour,
-            onto=found.onto,
-            candidate=found.commit,
-            tree=found.tree,
+            onto=made.onto,
+            candidate=made.commit,
+            tree=made.tree,
             results=found.results,
             reason=found.reason,
             flakes=found.flakes,
@@ -80,7 +84,7 @@ class Ejection:
         """The first that landed, since the change was green, with which it is red."""
         if run.verdict is None or run.verdict.colour is not Colour.GREEN:
             return ""
-        landed = await self.site.repository.log(run.verdict.onto, self.found.onto)
+        landed = await self.site.repository.log(run.verdict.onto, self.made.onto)
         if not landed:
             return ""
         one_of = f"one of {len(landed)} commits up to {landed[-1][1]} ({landed[-1][0][:12]})"
