@@ -74,6 +74,7 @@ commands:
   radar        show which tasks get into each other's way, and which main moved under
   plan         show and edit plans
   session      list sessions and show their transcripts
+  queue        show what waits to land, and the trains under validation
   agent        list the agents that are here and show what they can do
   map          show the parts of the repository, and what couples them
   rules        check, sync and show the guidance that agents read
