@@ -29,8 +29,8 @@ def apply(monkeypatch: pytest.MonkeyPatch) -> None:
     async def forgetful(self: Noting, run: Run, session: str, turn: int, new: tuple[Note, ...]) -> tuple[Note, ...]:
         return await give(self, run, session, turn, new) if new else ()
 
-    async def unrecorded(self: Asking, turn: int, choose: object) -> None:
-        return None
+    async def unrecorded(self: Asking, turn: int, choose: object) -> Run:
+        return self._run
 
     monkeypatch.setattr(Noting, "_give", forgetful)
     monkeypatch.setattr(Asking, "_give", unrecorded)

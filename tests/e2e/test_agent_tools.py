@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import gemini_cli
+from heddle.api import session_words
 from modelserver import ModelServer, Served, Turn, When, Write
 from support import claude_brand, codex_brand, opencode_brand
 from support.fleet import git, heddle, make_repository
@@ -159,3 +160,33 @@ async def test_c1_eight_sessions_of_real_claude_claim_the_same_files_and_no_file
     assert len({claim.task for claim in claims}) == 4
     found_in = sorted(link["task"] for row in filed for link in row["links"])
     assert (len(filed), found_in) == (8, sorted(ids))
+
+
+@pytest.mark.needs("gemini")
+async def test_an_agent_that_cannot_ask_by_itself_asks_by_its_tool_and_goes_on_when_it_is_answered(
+    tmp_path: Path, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends its turn without an answer, is parked, and works on with it in the same conversation."""
+    repository = make_repository(tmp_path / "repo")
+    monkeypatch.setattr(session_words, "PATIENCE_S", 0.2)
+    model_server.play(
+        When("asks", stage="execute"),
+        Turn("", [Served("ask", {"question": "Which word?", "options": ["x", "y"]})]),
+        Turn("I wait for the answer."),
+    )
+    model_server.play(
+        When(stage="execute", patterns=("The answer, as data:\n```\ny\n```",)),
+        Turn("", [Write("b.txt", "y\n")]),
+        Turn("", [Served("submit", {"document": "Wrote what was answered.\n"})]),
+        Turn("Done."),
+    )
+    gemini_cli.write_brand(tmp_path)
+    limits = "[limits]\npark_s = 1\n"
+    async with heddle(tmp_path, repository, None, limits, **gemini_cli.environment(model_server.url)) as fleet:
+        id = await fleet.start("write b [[scn:asks]]", agent="gemini", model="gemini-2.5-pro", **quick("b.txt"))
+        await fleet.until_kind(id, "session-parked", limit_s=100)
+        await fleet.call("inbox.answer", task=id, text="y")
+        (row,) = await fleet.until(id, limit_s=100)
+        assert row["status"] == "landed", row["why"]
+    assert git(repository, "show", "main:b.txt") == "y"
+    assert "The answer, as data:\n```\ny\n```" in model_server.calls()[2].prompt

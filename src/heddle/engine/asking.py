@@ -63,11 +63,16 @@ class Asking:
         """The turns after which it was told answers."""
         return answered_after(self._run, self._session)
 
-    async def answers(self, turn: int) -> list[tuple[str, str]]:
-        """Questions with the answers that it is told after its turn of that number, once all are answered or withdrawn."""
+    async def answers(self, turn: int) -> list[tuple[str, str]] | None:
+        """Questions with the answers that it is told after its turn of that number, once all are answered or withdrawn.
+
+        None when it was parked meanwhile: then they are for the session that goes on with its conversation (D1).
+        """
         if given_after(self._run, self._session, turn) is None:
             await self._settled(unanswered(self._run, self._session))
-            await self._give(turn, lambda run: unheard(run, self._session))
+            run = await self._give(turn, lambda run: () if run.parked else unheard(run, self._session))
+            if run.parked:
+                return None
         return told(self._runs, self._run, given_after(self._run, self._session, turn) or ())
 
     async def _settled(self, ids: tuple[str, ...]) -> dict[str, str]:
@@ -76,12 +81,12 @@ class Asking:
             await self._runs.journal.wait(self._runs.journal.position())
         return {id: text for id, text in self._run.answers if id in ids}
 
-    async def _give(self, turn: int, choose: Callable[[Run], tuple[str, ...]]) -> None:
+    async def _give(self, turn: int, choose: Callable[[Run], tuple[str, ...]]) -> Run:
         def given(run: Run) -> list[e.Event]:
             ids = choose(run)
             return [e.AnswersGiven(self._session, turn, ids)] if ids else []
 
-        await self._runs.record_if(self._task, given, by=self._session)
+        return await self._runs.record_if(self._task, given, by=self._session)
 
 
 def _is_told(run: Run, id: str) -> bool:

@@ -333,6 +333,8 @@ class Session:
     async def _pass_answer(self, question: str, request: str) -> None:
         while (answer := dict(self.runs.require(self.task).answers).get(question)) is None:
             await self.runs.journal.wait(self.runs.journal.position())
+        if self.runs.require(self.task).parked is not None:
+            return  # the session that goes on with the conversation is told it (D1)
         await self._reply(request, Answered(answer))
         self._waiting.pop(question, None)
         self._moved_on()
@@ -340,6 +342,8 @@ class Session:
     async def _pass_answers(self, turn: int) -> None:
         """The next turn, with the answers to what it asked through its tools."""
         answers = await self.asking.answers(turn)
+        if answers is None:
+            return
         await self._send(self.conversation.prompt(self.answered(answers), turn + 1))
         self._waiting.pop(f"turn {turn}", None)
         self._moved_on()
