@@ -325,3 +325,14 @@ def test_what_is_ignored_is_ignored_by_git(git: Callable[..., bytes], tmp_path: 
 def is_hidden(ignored: Ignored, path: bytes) -> bool:
     above = [path[:at] for at in range(len(path)) if path[at : at + 1] == b"/"]
     return any(ignored.hides(folder, folder=True) for folder in above) or ignored.hides(path, folder=False)
+
+
+def test_what_is_made_to_take_long_is_left_to_git() -> None:
+    """Lists, names and texts are an agent's: a pattern that tries each place for each star would never end."""
+    long = b"a" * 250
+    for listed in (b"*a" * 30 + b"b", b"x\n" * 3_000):
+        with pytest.raises(ValueError, match=r".*"):
+            Ignored(lambda _, listed=listed: listed, b"").hides(long, folder=False)  # type: ignore[misc]
+    assert Ignored(lambda _: b"**/cache/**/*.tmp", b"").hides(b"x/cache/y/z.tmp", folder=False)
+    lines = [b"%d\n" % (n % 7) for n in range(50_000)]
+    assert count(b"a" + b"".join(lines) + b"b", b"c" + b"".join(lines) + b"d") is None

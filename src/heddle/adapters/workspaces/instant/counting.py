@@ -11,8 +11,11 @@ from collections.abc import Sequence
 BINARY_BYTES = 8_000
 """Git takes for binary what has a zero byte this early."""
 
-FURTHEST = 200
-"""Differing lines above which git may look for less than the longest common part."""
+FURTHEST = 100
+"""Differing lines above which none is looked for here, and far below which git begins to look for less."""
+
+MOST_LINES = 5_000
+"""Lines to be compared on both sides: what an agent wrote is not to keep the daemon busy."""
 
 _RARE, _COMMON, _FREQUENT = 0, 1, 2
 _WINDOW = 100
@@ -39,6 +42,8 @@ def count(before: bytes, after: bytes) -> tuple[int, int] | None:
     while end < shorter - start and old[-1 - end] == new[-1 - end]:
         end += 1
     middle, other = old[start : len(old) - end], new[start : len(new) - end]
+    if len(middle) + len(other) > MOST_LINES and middle and other:
+        return None
     if middle and other and not set(middle).isdisjoint(other):
         ours, theirs = _tried(middle, Counter(new), len(old)), _tried(other, Counter(old), len(new))
         common = _common(ours, theirs)

@@ -11,6 +11,7 @@ is read is data.
 
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ from heddle.ports import Change, Entry
 
 MOST_FILES = 500
 MOST_BYTES = 8_000_000
-"""What is read here; above that git is about as quick."""
+PATIENCE_S = 0.5
+"""What is read here, and for how long; above that git is about as quick."""
 
 DEEPEST = 100
 _LIST_BYTES = 64_000
@@ -57,7 +59,6 @@ class Part:
     mode: str
     data: bytes
 
-    @property
     def change(self) -> Change:
         """As a look tells it. Raises NotPlain when git might count other lines."""
         if self.was_mode and self.mode:
@@ -68,7 +69,6 @@ class Part:
             return Change(self.path, "added", lines, 0 if lines is not None else None)
         return Change(self.path, "deleted", 0 if lines is not None else None, lines)
 
-    @property
     def entry(self) -> Entry:
         """What a tree is to hold there now."""
         return Entry(self.path, self.mode, self.data)
@@ -104,6 +104,19 @@ def glance(
     except (OSError, ValueError, NotPlain):
         return None
     return tuple(look.parts)
+
+
+def told(parts: Iterable[Part]) -> tuple[Change, ...] | None:
+    """What a look tells of them; None when git has to be asked."""
+    until, found = time.monotonic() + PATIENCE_S, list[Change]()
+    for part in parts:
+        try:
+            found.append(part.change())
+        except NotPlain:
+            return None
+        if time.monotonic() > until:
+            return None
+    return tuple(found)
 
 
 def has_plain_head(layout: LayerLayout) -> bool:
@@ -160,6 +173,7 @@ class _Glance:
         self.parts: list[Part] = []
         self.relied: set[str] = set()
         self._left = MOST_BYTES
+        self._until = time.monotonic() + PATIENCE_S
         self._seen: set[str] = set()
         self._lists: dict[str, bytes] = {}
         self._ignored = Ignored(lambda at: self._list(os.fsdecode(at)), exclude)
@@ -200,7 +214,13 @@ class _Glance:
         above = any(self._ignored.hides(os.fsencode(at[:-1]), folder=True) for at in _folders(path)[1:])
         return above or self._ignored.hides(os.fsencode(path), folder=False)
 
+    def require_time(self) -> None:
+        """Raises NotPlain when it has taken long enough."""
+        if time.monotonic() > self._until:
+            raise NotPlain
+
     def _entry(self, fd: int, path: str, about: os.stat_result, *, shown: bool, hidden: bool) -> None:
+        self.require_time()
         below = self.base.find(path)
         if _is_whiteout(about):
             self._gone(path, below)

@@ -1,24 +1,31 @@
 """What git ignores, told without git, from the texts of the lists themselves.
 
 Patterns in their usual forms are understood; a list with any other has no answer here (ValueError), and git is asked.
-Names are bytes, as they are to git.
+So it is where an answer might take long: lists and names are an agent's, and may be made for that. Names are bytes, as
+they are to git.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+MOST_RULES = 2_000
+MOST_STEPS = 1_000_000
+"""In one comparison of a name with a pattern: each star may be tried at each of its places."""
+
 _BRACKET = re.compile(rb"\[([!^]?)((?:[A-Za-z0-9](?:-[A-Za-z0-9])?|[_.~])+)\]")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line. `named`: it is about the last name of a path alone; `back`: what it matches is not ignored."""
+    """One line. `named`: it is about the last name of a path alone; `back`: what it matches is not ignored; `stars`: how
+    many runs of them it has."""
 
     matches: re.Pattern[bytes]
     back: bool
     folder: bool
     named: bool
+    stars: int
 
 
 class Ignored:
@@ -26,7 +33,8 @@ class Ignored:
 
     def __init__(self, load: Callable[[bytes], bytes], shared: bytes) -> None:
         self._load = load
-        self._shared = parsed(shared)
+        self._left = MOST_RULES
+        self._shared = self._taken(shared)
         self._lists: dict[bytes, tuple[Rule, ...]] = {}
 
     def hides(self, path: bytes, *, folder: bool) -> bool:
@@ -43,13 +51,22 @@ class Ignored:
 
     def _list(self, at: bytes) -> tuple[Rule, ...]:
         if at not in self._lists:
-            self._lists[at] = parsed(self._load(at))
+            self._lists[at] = self._taken(self._load(at))
         return self._lists[at]
+
+    def _taken(self, text: bytes) -> tuple[Rule, ...]:
+        self._left -= text.count(b"\n")
+        if self._left < 0:
+            raise ValueError("too many rules")
+        return parsed(text)
 
 
 def _decided(rules: tuple[Rule, ...], path: bytes, name: bytes, *, folder: bool) -> bool | None:
     for rule in reversed(rules):
-        if (folder or not rule.folder) and rule.matches.fullmatch(name if rule.named else path):
+        told = name if rule.named else path
+        if len(told) ** rule.stars > MOST_STEPS:
+            raise ValueError(told)
+        if (folder or not rule.folder) and rule.matches.fullmatch(told):
             return not rule.back
     return None
 
@@ -71,7 +88,8 @@ def _rule(line: bytes) -> Rule | None:
     if not pattern:
         return None
     named = b"/" not in pattern
-    return Rule(re.compile(_expression(pattern.removeprefix(b"/"), named=named), re.DOTALL), back, folder, named)
+    expression = _expression(pattern.removeprefix(b"/"), named=named)
+    return Rule(re.compile(expression, re.DOTALL), back, folder, named, len(re.findall(rb"\*+", pattern)))
 
 
 def _expression(pattern: bytes, *, named: bool) -> bytes:

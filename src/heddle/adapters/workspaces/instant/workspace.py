@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from heddle.adapters.workspaces import faults, recovery
-from heddle.adapters.workspaces.instant.glance import MOST_BYTES, NotPlain, Part, glance, has_plain_head
+from heddle.adapters.workspaces.instant.glance import MOST_BYTES, Part, glance, has_plain_head, told
 from heddle.adapters.workspaces.instant.layers import cache_of
 from heddle.adapters.workspaces.instant.layout import HOOKS, OUT, LayerLayout, view
 from heddle.adapters.workspaces.instant.stamp import stamp
@@ -75,11 +75,20 @@ class InstantWorkspace(PrivateWorkspace):
         """See PrivateWorkspace."""
         known = await self._house.between(self.base, self._start)
         parts = await self._glanced(tuple(change.path for change in known), self._house.max_file_bytes)
-        try:
-            found = None if parts is None else (*known, *(part.change for part in parts))
-        except NotPlain:
+        changes = None if parts is None else await asyncio.to_thread(told, parts)
+        tree = None if parts is None or changes is None else await self._composed(parts)
+        if changes is None or tree is None:
             return None
-        return None if found is None else Changes(tuple(sorted(found, key=lambda change: os.fsencode(change.path))))
+        return Changes(tuple(sorted((*known, *changes), key=lambda change: os.fsencode(change.path))), tree=tree)
+
+    async def _composed(self, parts: tuple[Part, ...]) -> str | None:
+        """The tree that it holds; None when git knows better what is wrong with it."""
+        if not parts:
+            return await self._house.repository.tree_of(self._start)
+        try:
+            return await self._house.privates.compose(self._start, [part.entry() for part in parts])
+        except OutsideError:
+            return None
 
     async def _glanced(self, known: tuple[str, ...], limit: int) -> tuple[Part, ...] | None:
         """What the layer changes, where that can be told from outside and over the very base that its box was made over."""
@@ -108,12 +117,9 @@ class InstantWorkspace(PrivateWorkspace):
         start = self._start
         pristine = await asyncio.to_thread(self._layout.has_pristine_git, start)
         parts = await self._glanced((), MOST_BYTES) if pristine and await self.stamp() else None
-        if parts is None:
+        tree = None if parts is None else await self._composed(parts)
+        if tree is None:
             return None
-        try:
-            tree = await self._house.privates.compose(start, [part.entry for part in parts])
-        except OutsideError:
-            return None  # git knows better what is wrong
         self.require_here()
         return Snapshot(start, "", await self._house.repository.tree_of(start), tree)
 
