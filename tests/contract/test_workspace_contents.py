@@ -55,6 +55,14 @@ def entries(sample: Sample, collected: Collected) -> dict[str, tuple[str, str]]:
     return found
 
 
+async def collect(workspace: Workspace) -> Collected:
+    """The result, whose tree a look told before."""
+    told = await workspace.changes()
+    collected = await workspace.collect("r")
+    assert told.tree == collected.tree
+    return collected
+
+
 # ------------------------------------------------------------------------------------------------ names
 
 
@@ -62,7 +70,7 @@ async def test_names_that_differ_in_case_alone_are_two_names(yard: Yard, house: 
     yard.sample.commit({"Case": "upper\n", "case": "lower\n", "src/Deep/x": "D\n", "src/deep/x": "d\n"})
     workspace = await fresh(yard, house)
     await yard.run(workspace, "echo more >> case; git mv notes.txt Notes.txt; echo c > src/deep/X")
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     kinds = {"case": "modified", "notes.txt": "deleted", "Notes.txt": "added", "src/deep/X": "added"}
     assert told(collected.changes) == kinds
     held = entries(yard.sample, collected)
@@ -74,7 +82,7 @@ async def test_long_paths_are_paths(yard: Yard, house: Workspaces) -> None:
     yard.sample.commit({f"{deep}/{'f' * 250}": "far\n"})
     workspace = await fresh(yard, house)
     await yard.run(workspace, f"cd {deep}; echo more >> {'f' * 250}; echo new > {'g' * 255}")
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     assert told(collected.changes) == {f"{deep}/{'f' * 250}": "modified", f"{deep}/{'g' * 255}": "added"}
     await yard.run(workspace, f"echo u > {deep}/untracked")
     path = await back(yard, house, workspace)
@@ -91,7 +99,7 @@ async def test_names_may_be_any_bytes_also_of_what_is_left_out(yard: Yard, house
     script = "o=$(printf 'lat\\351in'); n=$(printf 'n\\377w'); echo more >> $o; echo n > $n; rm -- -dash; "
     script += f"head -c {LIMIT + 1} /dev/zero > $n.huge; git init -q $n.inner; echo i > $n.inner/i; echo l > $n.log; "
     await yard.run(workspace, script + "git add -f $n.log")
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     new = ODD.replace("lat", "n").replace("\udce9in", "\udcffw")
     assert told(collected.changes) == {ODD: "modified", new: "added", "-dash": "deleted"}
     left_out = {path.rstrip("/") for path, _ in collected.changes.refused}
@@ -116,7 +124,7 @@ async def test_links_are_what_they_say_and_lead_nobody(yard: Yard, house: Worksp
     script = "readlink dangling absolute up loop folder; echo through > folder/new; ln -sf elsewhere dangling; "
     script += f"rm loop; mkdir loop; echo l > loop/file; ln -s {secret} another; ln -s /no/such/place far"
     assert (await yard.run(workspace, script)).splitlines() == list(links.values())
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     kinds = {"src/new": "added", "dangling": "modified", "loop": "deleted", "loop/file": "added"}
     assert told(collected.changes) == kinds | {"another": "added", "far": "added"}
     held = entries(yard.sample, collected)
@@ -139,7 +147,7 @@ async def test_executable_bits_are_kept_and_told(yard: Yard, house: Workspaces) 
     workspace = await fresh(yard, house)
     assert await yard.run(workspace, "./tool.sh; test ! -x plain.sh") == "ran\n"
     await yard.run(workspace, "chmod -x tool.sh; chmod +x plain.sh; echo x > new; chmod 777 new; chmod 600 README")
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     assert told(collected.changes) == {"tool.sh": "type", "plain.sh": "type", "new": "added"}
     modes = {name: mode for name, (mode, _) in entries(yard.sample, collected).items()}
     assert (modes["tool.sh"], modes["plain.sh"], modes["new"]) == ("100644", "100755", "100755")
@@ -162,7 +170,7 @@ async def test_huge_files_stay_huge_where_they_were_and_new_ones_are_not_even_re
     workspace = await fresh(yard, house)
     script = "head -c 3000000 /dev/zero | tr '\\0' x >> asset; head -c 12000000 /dev/zero > huge; "
     await yard.run(workspace, script + "echo small > small")
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     assert told(collected.changes) == {"asset": "modified", "small": "added"}
     assert [path for path, _ in collected.changes.refused] == ["huge"]
     absent = "git hash-object huge; git cat-file -e $(git hash-object huge) 2>/dev/null || echo absent"
@@ -197,7 +205,7 @@ async def test_line_endings_are_as_the_attributes_say_and_no_line_changes_by_its
     assert (await yard.run(workspace, SEEN)).splitlines() == seen
     script = r"printf 'three\r\n' >> win.txt; printf 'new\r\n' > new.txt; printf 'x\r\n' >> raw.dat; echo r >> README"
     await yard.run(workspace, script)
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     lines = {change.path: (change.insertions, change.deletions) for change in collected.changes.paths}
     assert lines == {"win.txt": (1, 0), "new.txt": (1, 0), "raw.dat": (1, 0), "README": (1, 0)}
     held = entries(yard.sample, collected)
@@ -220,7 +228,7 @@ async def test_pointers_of_lfs_stay_pointers_where_its_program_is_not(
     workspace = await fresh(yard, house)
     assert await yard.run(workspace, "cat model.bin") == POINTER
     await yard.run(workspace, "echo x > x; git add -A; git commit -q -m mine; touch model.bin")
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     assert told(collected.changes) == {"x": "added"}
     assert entries(yard.sample, collected)["model.bin"][1] == POINTER.strip()
 
@@ -254,7 +262,7 @@ async def test_a_sparse_checkout_of_the_person_makes_no_sparse_workspace(
     workspace = await fresh(yard, house)
     assert await yard.run(workspace, "cat lib/deep/a.py docs/c.md; git ls-files -t | grep -c '^S' || :") == "a\nc\n0\n"
     await yard.run(workspace, "echo more >> lib/b.py; rm docs/c.md; echo n > docs/n; git add -A; git commit -q -m own")
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     assert told(collected.changes) == {"lib/b.py": "modified", "docs/c.md": "deleted", "docs/n": "added"}
     await yard.run(workspace, "echo u > lib/untracked")
     path = await back(yard, house, workspace)
@@ -281,7 +289,7 @@ async def test_what_the_person_alone_ignores_is_in_no_result(yard: Yard, house: 
     sample.write({"secret.here": "s\n", "secret.global": "s\n"})
     workspace = await yard.make(await yard.open())
     assert await yard.run(workspace, "cat secret.here secret.global; echo x > x") == "s\ns\n"
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     assert told(collected.changes) == {"x": "added"}
     assert set(entries(sample, collected)) == set(sample.git("ls-files").splitlines()) | {"x"}
 
@@ -298,13 +306,13 @@ async def test_submodules_are_empty_and_what_is_put_into_one_is_named(yard: Yard
     )
     inner = "cd vendor/lib; git init -q; echo i > i; git add i; git -c user.name=x -c user.email=x commit -q -m inner"
     await yard.run(workspace, f"echo w > lib/written; echo o > other; ({inner})")
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     assert told(collected.changes) == {"other": "added"}
     assert [path.rstrip("/") for path, _ in collected.changes.refused] == ["lib", "vendor/lib"]
     held = entries(sample, collected)
     assert held["lib"] == held["vendor/lib"] == ("160000", library.first)
     await yard.run(workspace, "rm -rf lib vendor/lib; git rm -q --cached lib; mkdir lib; echo mine > lib/file")
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     assert entries(sample, collected)["lib/file"] == ("100644", "mine")
     assert told(collected.changes) == {"lib": "deleted", "lib/file": "added", "other": "added", "vendor/lib": "deleted"}
 
@@ -317,7 +325,7 @@ async def test_a_submodule_is_moved_on_by_its_entry_alone(yard: Yard, house: Wor
     further = library.commit({"more": "m\n"})
     workspace = await fresh(yard, house)
     await yard.run(workspace, f"git update-index --cacheinfo 160000,{further},lib")
-    collected = await workspace.collect("r")
+    collected = await collect(workspace)
     assert (told(collected.changes), collected.changes.refused) == ({"lib": "modified"}, ())
     assert entries(sample, collected)["lib"] == ("160000", further)
 

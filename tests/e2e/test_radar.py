@@ -100,6 +100,31 @@ async def test_the_same_lines_in_two_sessions_are_seen_and_told_once_and_far_one
     assert {drift["other"] for drift in first} <= {"T2"} and after == []
 
 
+@pytest.mark.needs("boxes")
+async def test_files_in_boxes_are_compared_through_them(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repo", {"shared.txt": LINES, "b.txt": "b\n"})
+    ask = {"do": "ask", "text": "now?", "options": ["yes", "no"]}
+    stray = {"do": "run", "command": "sed -i 's/^line 5$/T2 5/' shared.txt"}
+    back = {"do": "run", "command": "git checkout -q -- shared.txt"}
+    scenes = [
+        scene("execute", back, writes("b.txt", "mended\n"), DONE, task="T1 changed the same lines"),
+        scene("execute", writes("shared.txt", changed(5, "T1")), writes("a.txt", "a\n"), ask, DONE, task="Task: T1\n"),
+        scene("execute", ask, stray, DONE),
+    ]
+    async with heddle(tmp_path, repository, scenes, '[sandbox]\ntier = "2"\n') as fleet:
+        await fleet.start("change line 5", lane="quick", scope=["shared.txt", "a.txt"], checks=["test -s a.txt"])
+        await fleet.start("change b", lane="quick", scope=["b.txt"], checks=["test -s b.txt"])
+        await until_seen(fleet, "T1", 2)
+        await fleet.until_kind("T2", "question-asked")
+        await fleet.call("inbox.answer", task="T2")
+        await fleet.until_kind("T2", "result-delivered")
+        rows = await fleet.until("T1", "T2")
+        _, told = await drifts(fleet)
+    assert [row["status"] for row in rows] == ["landed", "landed"], rows
+    assert [(one["session"], one["about"]) for one in told] == [("T2-1-execute-1.1", [["T1", "T2", 3]])]
+    assert git(repository, "show", "main:b.txt") == "mended"
+
+
 MODULE = "def mean(values):\n    return sum(values) / len(values)\n"
 USER = "from stats import mean\n\n\ndef report(rows):\n    return 0\n"
 
