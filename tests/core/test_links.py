@@ -14,10 +14,11 @@ from heddle.core.errors import Refused
 from heddle.core.evolve import fold
 from heddle.core.gate import Colour, Gates, Verdict
 from heddle.core.links import Link, LinkKind, circle, first_circle, ordered, waits_for
+from heddle.core.queue_events import MainFoundRed
 from heddle.core.run import AtGate, ClosedFor, Run, Unstarted
 from heddle.core.task import Lane, Stage, Status, Task
 from heddle.core.timeline import timeline
-from heddle.core.views import inbox, state
+from heddle.core.views import inbox, repair, state
 
 TASK = Task("T1", "r", "/r", "main", "do it", links=(Link(LinkKind.BLOCKS, "T3"),))
 OPEN = World(gates=Gates(()))
@@ -112,6 +113,14 @@ def test_what_must_be_settled_first_holds_a_run_also_before_it_lands() -> None:
     landing = run_of(*green, e.GatePassed(Stage.VALIDATE, waiting.digest, "nobody"), task=quick)
     assert landing.stage is Stage.LAND and decide(landing, OPEN) == Wait(Who.QUEUE, "queue", "in the landing queue")
     assert decide(landing, blocked) == Wait(Who.TASK, "dependency", "waits for T3")
+
+
+def test_a_branch_that_is_red_by_itself_asks_a_person_while_nobody_repairs_it() -> None:
+    red = MainFoundRed("main", "0123456789abcdef", "t", "make test", "T1")
+    (item,) = repair(run_of(), red)
+    assert (item.kind, item.act) == ("main-red", ("heddle start T1", "heddle task close T1"))
+    assert "main itself fails 'make test' at 0123456789ab" in item.text
+    assert repair(run_of(e.TaskClaimed(1, "ada", 9.0)), red) == repair(run_of(e.RunStarted(1, "m0")), red) == ()
 
 
 def test_what_was_stopped_is_the_persons_to_settle() -> None:
