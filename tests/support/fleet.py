@@ -9,14 +9,12 @@ import tomllib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from heddle import wiring
-from heddle.api import keeping
-from heddle.server.app import invoke
-from heddle.server.mcp.listening import Listeners
+if TYPE_CHECKING:
+    from heddle import wiring  # loaded where it is used: programs of tests need the small things here alone
 
 PATIENCE = 0.4 if os.environ.get("HEDDLE_TEST_BROKEN") else 1.0
 """Under a deliberate break what is waited for never comes, and it is not waited for as long."""
@@ -97,12 +95,14 @@ def _toml(value: Any) -> str:
 class Heddle:
     """A wired Heddle with its fleet running."""
 
-    def __init__(self, house: wiring.House, repository: Path) -> None:
+    def __init__(self, house: "wiring.House", repository: Path) -> None:
         self.house = house
         self.repository = repository
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         """An API method, through the same door as a front end."""
+        from heddle.server.app import invoke
+
         answer = await invoke(self.house.desk, method, json.dumps(params).encode())
         told: dict[str, Any] = json.loads(msgspec.json.encode(answer))
         return told
@@ -170,6 +170,10 @@ async def heddle(
     **env: str,
 ) -> AsyncIterator[Heddle]:
     """A running Heddle; its daemon part ends with the block, and sessions that live are ended too (unless `leave`)."""
+    from heddle import wiring
+    from heddle.api import keeping
+    from heddle.server.mcp.listening import Listeners
+
     home, run = Path(os.environ["HEDDLE_HOME"]), Path(os.environ["HEDDLE_RUNTIME_DIR"])
     person = folder / "person.toml"
     person.write_text('[agent]\ndefault = "rehearsal"\n' + config)
