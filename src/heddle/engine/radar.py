@@ -84,27 +84,25 @@ class Radar:
 
     async def _watch(self) -> None:
         """Facts that change who is there: a session began or ended, a result came, something landed."""
-        position, known = self._runs.journal.position(), dict[str, object]()
+        position, known = self._runs.journal.position(), dict[str, list[object]]()
         while True:
-            for repository, here in self._here().items():
-                if known.get(repository) != here:
+            before, known = known, self._here()
+            for repository in known.keys() | before.keys():
+                if known.get(repository) != before.get(repository):
                     self._look_at(repository)
-                known[repository] = here
             position = await self._runs.journal.wait(position)
 
-    def _here(self) -> dict[str, object]:
-        here: dict[str, list[object]] = {}
-        for run in self._runs.all():
-            told = here.setdefault(run.task.repository, [])
-            told += [(run.task.id, run.landed)] if run.landed else []
-        for run in self._runs.all():
+    def _here(self) -> dict[str, list[object]]:
+        """Who is there, by repository; a run that landed is not there any more."""
+        here: defaultdict[str, list[object]] = defaultdict(list)
+        for run in self._runs.live():
             standing = self._standing(run)
             here[run.task.repository] += [(standing.line, standing.session)] if standing else []
-        return dict(here)
+        return here
 
     def standings(self, repository: str) -> tuple[Standing, ...]:
         """Every run of a repository that is compared, oldest task first."""
-        here = (self._standing(run) for run in self._runs.all() if run.task.repository == repository)
+        here = (self._standing(run) for run in self._runs.live() if run.task.repository == repository)
         return tuple(one for one in here if one is not None)
 
     def _standing(self, run: Run) -> Standing | None:
