@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from heddle.adapters.git import open_repository
-from heddle.adapters.git.composing import compose
+from heddle.adapters.git.composing import Known, compose
 from heddle.adapters.sandbox.box import Box
 from heddle.adapters.workspaces.instant.counting import count
 from heddle.adapters.workspaces.instant.ignored import Ignored
@@ -195,13 +195,15 @@ async def test_a_tree_is_composed_as_git_would_write_it(algorithm: str, tmp_path
     store = (await open_repository(place, env)).store
     changed = {"a": "new", "z/y/x/w": "new", "new/in/here": "n" * 100_000, "a0": "", "line\nfeed/y": "8"}
     entries = [Entry(path, "100644", text.encode()) for path, text in changed.items()]
-    found = await compose(store, commit, [*entries, Entry("gone/far", "", b""), Entry("z/y/v", "", b"")])
+    known: Known = {}
+    await compose(store, commit, [Entry("z/y/u", "100755", b"before")], known)
+    found = await compose(store, commit, [*entries, Entry("gone/far", "", b""), Entry("z/y/v", "", b"")], known)
     write(changed)
     for name in ("gone/far", "z/y/v"):
         (place / name).unlink()
     git("add", "-A")
     assert found == git("write-tree").strip()
-    assert await compose(store, commit, []) == git("rev-parse", f"{commit}^{{tree}}").strip()
+    assert await compose(store, commit, [], known) == git("rev-parse", f"{commit}^{{tree}}").strip()
 
 
 # ------------------------------------------------------------------------------------------------ as git does

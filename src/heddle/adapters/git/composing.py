@@ -21,11 +21,22 @@ Listing = dict[bytes, tuple[bytes, bytes]]
 """A tree: mode and id by name."""
 
 
-async def compose(store: Store, commit: str, entries: Iterable[Entry]) -> str:
+Known = dict[tuple[str, bytes], Listing]
+"""Folders of commits that were read before, by commit and path: they never change."""
+
+MOST_KNOWN = 4_096
+
+
+async def compose(store: Store, commit: str, entries: Iterable[Entry], known: Known) -> str:
     """See PrivateGits.compose."""
     wanted = {os.fsencode(entry.path): entry for entry in entries}
     folders = {b"", *(folder for path in wanted for folder in _folders(path))}
-    listings = await _load(store, require_id(commit), sorted(folders))
+    if unread := sorted(folder for folder in folders if (commit, folder) not in known):
+        if len(known) >= MOST_KNOWN:
+            known.clear()
+            unread = sorted(folders)
+        known |= {(commit, at): read for at, read in (await _load(store, require_id(commit), unread)).items()}
+    listings = {folder: dict(known[commit, folder]) for folder in folders}
     written = _Objects(_sha1 if len(commit) == 40 else hashlib.sha256)
     for path, entry in wanted.items():
         folder, _, name = path.rpartition(b"/")

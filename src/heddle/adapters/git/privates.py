@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from heddle.adapters.git.composing import compose
+from heddle.adapters.git.composing import Known, compose
 from heddle.adapters.git.inside import read_back
 from heddle.adapters.git.layers import AS_COMMITTED, difference, lay_over
 from heddle.adapters.git.objects import Store, require_id
@@ -69,6 +69,7 @@ class GitPrivates:
         self._store = store
         self._bounded = {"GIT_ALLOC_LIMIT": f"{object_mb}m"}
         self._ignoring: tuple[Path, Path] | None = None
+        self._known: Known = {}
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -135,7 +136,7 @@ class GitPrivates:
 
     async def compose(self, commit: str, entries: Iterable[Entry]) -> str:
         """See the port."""
-        return await compose(self._store, commit, entries)
+        return await compose(self._store, commit, entries, self._known)
 
     def reader(self, tree: str, base: str, size_limit: int) -> tuple[str, ...]:
         """See the port."""
