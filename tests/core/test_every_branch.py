@@ -174,6 +174,13 @@ def test_what_only_a_person_can_judge_holds_the_run(colour: Colour, culprit: str
     assert run.activity == HeldUp(reason, "why")
 
 
+def test_what_the_landing_queue_could_not_tell_is_validated_from_the_start() -> None:
+    unknown = e.VerdictReached(1, replace(GREEN, colour=Colour.UNKNOWN, reason="no disk", results=()))
+    released = run_of(*CLEARED, unknown, e.RunReleased("p", ""))
+    assert (released.stage, released.activity) == (Stage.VALIDATE, Idle())  # with every check that was agreed
+    assert run_of(*CLEARED, unknown, e.RunReleased("p", ""), e.VerdictReached(2, GREEN)).stage is Stage.LAND
+
+
 def test_an_edited_plan_needs_a_new_approval() -> None:
     other = replace(PLAN, text="other")
     run = run_of(*BEGUN, e.PlanEdited(other, digest(other, "base")))

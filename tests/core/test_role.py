@@ -7,7 +7,7 @@ import pytest
 from heddle.core import events as e
 from heddle.core.cycle import Bounds, Hold, StartStage, Wait, Who, World, decide
 from heddle.core.errors import UserError
-from heddle.core.evolve import REPORTED, fold
+from heddle.core.evolve import REPORTED, evolve, fold
 from heddle.core.gate import Colour, Decider, GateRule, Gates, Review, Verdict
 from heddle.core.permission import permission
 from heddle.core.plan import Plan, digest
@@ -171,6 +171,10 @@ def test_where_a_reviewer_does_not_give_in_a_person_decides() -> None:
         judged(NO), e.RunHeld(held.reason, ""), e.RunReleased("p", ""), e.GatePassed(Stage.VALIDATE, "r1", "p")
     )
     assert passed.stage is Stage.LAND
+    again = evolve(
+        passed, replace(recorded(judged(NO))[0], seq=passed.seq + 1)
+    )  # as the queue puts on record what lands
+    assert (again.stage, again.failed(Stage.EXECUTE)) == (Stage.LAND, 0)
     later = validating(
         judged(NO), e.StageStarted(Stage.EXECUTE, 2, "k"), e.StageFailed(Stage.EXECUTE, 2, "stalled", "hung")
     )

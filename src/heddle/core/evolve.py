@@ -213,10 +213,12 @@ def _judged(run: Run, verdict: Verdict, position: int) -> Run:
     if verdict.colour is Colour.GREEN:
         ticket = position if run.ticket is None else run.ticket
         result = run.result.commit if run.result else ""
+        if (
+            run.cleared == result
+        ):  # main moved and the same result was validated again: its gate was passed, whatever a reviewer said
+            return replace(judged, activity=Idle(), stage=Stage.LAND, ticket=ticket, evidence="")
         if verdict.review is not None and verdict.review.colour is Colour.RED:
             return _sent_back(judged, f"the reviewer says no:\n{verdict.review.text}")
-        if run.cleared == result:  # main moved and the same result was validated again: its gate was passed before
-            return replace(judged, activity=Idle(), stage=Stage.LAND, ticket=ticket, evidence="")
         return replace(judged, activity=AtGate(result), ticket=ticket, evidence="")
     if verdict.colour is Colour.UNKNOWN or verdict.culprit:
         reason = "broken-together" if verdict.culprit else "verdict-unknown"
@@ -323,7 +325,12 @@ def _released(run: Run, note: str) -> Run:
 REPORTED = "its report is in; it wrote nothing, so nothing lands"
 """Why a run of the lane `report` is closed."""
 
-_MENDED_BY = {"broken-together": Stage.EXECUTE, "red": Stage.EXECUTE, "approval-void": Stage.PLAN}
+_MENDED_BY = {
+    "broken-together": Stage.EXECUTE,
+    "verdict-unknown": Stage.VALIDATE,  # also in the landing queue: there, nobody knows any more which checks were agreed
+    "red": Stage.EXECUTE,
+    "approval-void": Stage.PLAN,
+}
 
 
 def _place(
