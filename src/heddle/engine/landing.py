@@ -1,9 +1,10 @@
 """Landing a train: the branch moves to exactly the commit whose tree was validated, with everybody aboard, or not at all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from heddle.core import events as e
-from heddle.core.gate import Colour
+from heddle.core.gate import CheckResult, Colour
 from heddle.core.queue_events import Car, TrainAborted, TrainDeparted, TrainLanded
 from heddle.core.run import Active, Run
 from heddle.core.task import Stage
@@ -11,6 +12,9 @@ from heddle.engine.ejecting import waits
 from heddle.engine.runs import Runs
 from heddle.engine.site import Site
 from heddle.ports import Advanced, Blocked, MovedOn
+
+LANDED = "refs/heddle/landed"
+"""Below it, by task and run, the commit that landed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class TrainLanding:
         """To a recorded end. Raises HeddleError when git cannot say or do it: nothing is decided then."""
         going, repository = self.departed, self.site.repository
         tip = await repository.resolve(f"refs/heads/{going.branch}")
-        if tip == going.new or (tip != going.old and await repository.is_ancestor(going.new, tip)):
+        if await self._moved(tip):
             await self._arrived("known")  # a crash came before that was on record
         elif tip != going.old:
             await self._abort(f"{going.branch} moved to {tip[:12]}")
@@ -36,6 +40,14 @@ class TrainLanding:
             await self._abort(doubt, hold="unvalidated")
         else:
             await self._advance()
+
+    async def _moved(self, tip: str) -> bool:
+        """Whether the branch did move. The refs that one transaction wrote with it say so, wherever a person took it since."""
+        going, repository = self.departed, self.site.repository
+        if tip == going.new or (tip != going.old and await repository.is_ancestor(going.new, tip)):
+            return True
+        records = {self._record(car): car.commit for car in going.cars}
+        return not records.items().isdisjoint(await repository.kept(*records))
 
     async def _advance(self) -> None:
         going = self.departed
@@ -66,14 +78,15 @@ class TrainLanding:
         return [*self._judged_again(run, car), started, landing]
 
     def _judged_again(self, run: Run, car: Car) -> list[e.Event]:
-        """The verdict on the train, for the one whose commit is the validated one, where it is not the one that it had."""
+        """The verdict on what lands, for one that goes alone, where it is not the one that it had. A longer train's commit
+        holds what others changed: to nobody aboard it is a verdict of their own, should the landing be broken off.
+        """
         going, known = self.departed, run.verdict
-        if known is None or car.commit != going.new or known.candidate == going.new:
+        if known is None or len(going.cars) > 1 or known.candidate == going.new:
             return []
-        found = next(
-            (one for one in self.runs.queue(self.repository).verdicts.values() if one.commit == going.new), None
-        )
-        results = found.results if found else ()
+        judged, agreed = self.runs.queue(self.repository).verdicts.values(), _commands(known.results)
+        here = (one.results for one in judged if one.tree == going.tree and one.colour is Colour.GREEN)
+        results = next((results for results in here if _commands(results) >= agreed), known.results)
         told = replace(
             known, colour=Colour.GREEN, onto=going.old, candidate=going.new, tree=going.tree, results=results
         )
@@ -127,8 +140,12 @@ class TrainLanding:
         await self.runs.record_queue(self.repository, aborted)
 
     def _record(self, car: Car) -> str:
-        return f"refs/heddle/landed/{car.task.lower()}-{self.runs.require(car.task).number}"
+        return f"{LANDED}/{car.task.lower()}-{self.runs.require(car.task).number}"
 
 
 def _aboard(run: Run, car: Car) -> bool:
     return isinstance(run.activity, Active) and run.landing is not None and run.landing.new == car.commit
+
+
+def _commands(results: Sequence[CheckResult]) -> frozenset[str]:
+    return frozenset(one.command for one in results)
