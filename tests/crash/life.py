@@ -116,10 +116,16 @@ def live(folder: Path, when: str, numbers: list[str]) -> dict[str, Any]:
 
 
 def until_quiet(client: Client, deadline: float) -> None:
-    """Until the workspaces are gone, too."""
-    while client.ask("task.show", task="T1").get("workspaces", ["?"]):
+    """Until the workspaces are gone, too, and the landing is over."""
+    while client.ask("task.show", task="T1").get("workspaces", ["?"]) or not landed(client):
         assert time.monotonic() < deadline
         select_briefly()
+
+
+def landed(client: Client) -> bool:
+    """Whether the train that carried the task has arrived."""
+    told = client.ask("events", limit=100_000).get("events", [])
+    return any(event["kind"] == "train-landed" for event in told)
 
 
 def facts(events: list[dict[str, Any]], folder: Path) -> list[str]:

@@ -28,10 +28,12 @@ class TrainLanding:
 
     async def carry_out(self) -> None:
         """To a recorded end. Raises HeddleError when git cannot say or do it: nothing is decided then."""
-        going, repository = self.departed, self.site.repository
-        tip = await repository.resolve(f"refs/heads/{going.branch}")
-        if await self._moved(tip):
-            await self._arrived("known")  # a crash came before that was on record
+        going = self.departed
+        tip = await self.site.repository.resolve(f"refs/heads/{going.branch}")
+        if tip == going.new:
+            await self._advance()  # a crash came before that was on record
+        elif await self._moved(tip):
+            await self._arrived("unknown")  # and somebody took the branch on from there
         elif tip != going.old:
             await self._abort(f"{going.branch} moved to {tip[:12]}")
         elif late := await self._board():
@@ -44,7 +46,7 @@ class TrainLanding:
     async def _moved(self, tip: str) -> bool:
         """Whether the branch did move. The refs that one transaction wrote with it say so, wherever a person took it since."""
         going, repository = self.departed, self.site.repository
-        if tip == going.new or (tip != going.old and await repository.is_ancestor(going.new, tip)):
+        if tip != going.old and await repository.is_ancestor(going.new, tip):
             return True
         records = {self._record(car): car.commit for car in going.cars}
         return not records.items().isdisjoint(await repository.kept(*records))

@@ -116,8 +116,8 @@ class Radar:
             return Standing(
                 run, session, seen[1] if at is not None and seen[0].startswith(f"{run.activity.key}.") else ""
             )
-        if run.result is None or stages.index(run.stage) < stages.index(Stage.EXECUTE):
-            return None
+        if run.result is None or run.landing is not None or stages.index(run.stage) < stages.index(Stage.EXECUTE):
+            return None  # what lands would meet itself upon main
         return Standing(run, "", run.result.tree)
 
     async def compare(self, repository: str) -> None:

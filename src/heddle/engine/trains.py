@@ -7,7 +7,7 @@ heddle.core.train.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from heddle.core.cycle import QUEUE, Decision, Wait
@@ -43,12 +43,17 @@ class Trains:
             decision = decided(run) if run.stage is Stage.LAND else None
             if isinstance(decision, Wait) and decision.reason == QUEUE:
                 waiting[run.task.root, run.task.branch].append(run)
-        for branch in {*waiting, *self._stamps}:
+        for branch in {*waiting, *self._stamps, *self._under_way()}:
             self._look_if_new(branch, waiting[branch])
 
+    def _under_way(self) -> Iterable[Branch]:
+        """Where a landing is on record that did not end; a crash may have come when nobody was left to land."""
+        for queue in self.runs.queues().values():
+            for name, going in queue.departed.items():
+                yield self.runs.require(going.cars[0].task).task.root, name
+
     def _look_if_new(self, branch: Branch, runs: Sequence[Run]) -> None:
-        repositories = {run.task.repository for run in runs}
-        facts = sum(self.runs.tally(f"queue:{key}").seq for key in repositories)
+        facts = {key: self.runs.tally(f"queue:{key}").seq for key in self.runs.queues()}
         stamp = (facts, *((run.task.id, run.seq) for run in runs))
         if self._stamps.get(branch) == stamp:
             return
