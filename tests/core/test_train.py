@@ -19,7 +19,7 @@ from heddle.core.queue_events import (
     TrainJudged,
     TrainLanded,
 )
-from heddle.core.train import Change, Eject, Judge, Known, Land, Train, failure_rate, order, plan, seats, workers
+from heddle.core.train import Change, Eject, Judge, Known, Land, Train, failure_rate, order, plan, seats
 
 FOUR = tuple(Change(id, ticket) for ticket, id in enumerate("abcd"))
 
@@ -77,10 +77,6 @@ def test_who_goes_first() -> None:
     assert seats("abcd", knowing(ab=False), ()) == ("a", "b")
     assert seats("abcd", nothing, (("a", "b", "c"),)) == ("a", "b", "c")
     assert seats("abcd", nothing, ()) == ()
-
-
-def test_how_many_validations_at_once_serve_a_queue_best() -> None:
-    assert [workers(8, share, 4) for share in (0.05, 0.3, 0.8)] == [1, 2, 4]
 
 
 @given(

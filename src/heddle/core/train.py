@@ -78,11 +78,6 @@ def failure_rate(landed: float, ejected: float) -> float:
     return (PRIOR * WEIGHT + ejected) / (WEIGHT + landed + ejected)
 
 
-def workers(cores: int, serial: float, most: int) -> int:
-    """How many validations at once serve a queue best, when a share `serial` of one cannot use more than one core."""
-    return max(1, min(cores, most, round(cores * serial)))
-
-
 def seats(line: Sequence[str], known: Known, running: Collection[Train]) -> Train:
     """The head of the last line that keeps its order: as far as it was validated or is. To shuffle it would throw away what
     is known of it.
