@@ -64,13 +64,17 @@ class LandingQueue:
                 self.overtaken.update({task: self.overtaken.get(task, 0) + 1 for task in overtaken})
             case ChangeEjected(_, task, tree, recipe):
                 self._left((task,), landed=0)
-                known = self._verdicts.get((tree, recipe))
-                if known is not None and known.colour is Colour.UNKNOWN:  # what could not be told is tried again
-                    del self._verdicts[tree, recipe]
+                self._forget_unknown(tree, recipe)
             case MainFoundRed(branch):
                 self.red[branch] = event
             case _:
                 pass
+
+    def _forget_unknown(self, tree: str, recipe: str) -> None:
+        """What could not be told is tried again."""
+        known = self._verdicts.get((tree, recipe))
+        if known is not None and known.colour is Colour.UNKNOWN:
+            del self._verdicts[tree, recipe]
 
     def _left(self, tasks: tuple[str, ...], landed: int) -> None:
         fading = FADING ** len(tasks)
