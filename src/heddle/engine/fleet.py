@@ -119,7 +119,7 @@ class Fleet:
         """Until there is news; with what no fact tells the end of, also after a while. Work that failed comes again by itself."""
         live = (id for id in self.runs.bearing.live if id in self.decisions and id not in self._troubles)
         known = (self.decisions[id][1] for id in live)
-        again = any(isinstance(one, Wait) and one.reason in (ROOM, PROBLEM, PATHS) for one in known)
+        again = any(isinstance(one, Wait) and one.reason in (ROOM, PROBLEM, PATHS, e.MAIN_RED) for one in known)
         with suppress(
             TimeoutError
         ):  # not wait_for: before Python 3.12 it forgets a cancellation that comes with the news

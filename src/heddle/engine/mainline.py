@@ -3,9 +3,12 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from heddle.core import events as e
+from heddle.core.errors import HeddleError
 from heddle.core.gate import CheckResult, Colour, Verdict
 from heddle.core.queue_events import MainFoundRed, TrainJudged
 from heddle.core.settings import Settings
@@ -42,13 +45,16 @@ class Mainline:
         """The task that is to repair the branch, when one of the repository's own checks is red on a change and, without any
         change, on `onto` too; else "". There is one such task, however often that is found.
         """
-        red = [one.command for one in results if one.colour is Colour.RED and one.command in self.settings.checks]
+        checks = set(self.settings.checks)
+        with suppress(HeddleError):  # one may be gone there by now; where that cannot be read, it stands
+            checks &= set((await self.outside.settings.settings(self.site.repository, onto)).checks)
+        red = [one.command for one in results if one.colour is Colour.RED and one.command in checks]
         if not red:
             return ""
         async with self.runs.repairing(task.repository):  # one look at the branch for all that fail at once
             found = await self._judged(task, onto)
             bad = [one for one in found.results if one.colour is Colour.RED and one.command in red]
-            return await self._repair(task, found, bad[0]) if bad else ""
+            return await self._repair(task, replace(found, commit=onto), bad[0]) if bad else ""
 
     async def _judged(self, task: Task, onto: str) -> TrainJudged:
         tree = await self.site.repository.tree_of(onto)
@@ -80,7 +86,7 @@ class Mainline:
     async def _repair(self, task: Task, found: TrainJudged, check: CheckResult) -> str:
         """The one task that repairs the branch: made when there is none yet."""
         if repairing := self._open(task):
-            if self.runs.queue(task.repository).red[task.branch].tree != found.tree:
+            if self.runs.queue(task.repository).red[task.branch].commit != found.commit:
                 await self._tell(task, found, check, repairing)
             return repairing
         text = (
