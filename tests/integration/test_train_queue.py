@@ -1,5 +1,6 @@
 """The landing queue on a real repository and journal, step by step: no fleet runs, and each test is one of its moments."""
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -7,13 +8,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
+
 from heddle import wiring
 from heddle.core import events as e
+from heddle.core.cycle import QUEUE, Wait, Who
+from heddle.core.errors import SetupError
 from heddle.core.gate import CheckResult, Colour, Verdict
-from heddle.core.queue_events import TrainDeparted, TrainJudged
+from heddle.core.queue_events import Car, TrainDeparted, TrainJudged
 from heddle.core.run import HeldUp, Idle, LandedAt, Run
+from heddle.core.settings import Settings
 from heddle.core.task import Lane, Stage, Task
 from heddle.engine.branchqueue import BranchQueue
+from heddle.engine.composing import Composition
+from heddle.engine.installing import Installer
+from heddle.engine.judging import Judging
+from heddle.engine.mainline import ROOM, Mainline, clear, place_for
 from heddle.engine.runs import Runs
 from heddle.engine.site import Site
 from support.fleet import git, make_repository
@@ -119,3 +129,144 @@ async def test_what_landed_before_a_crash_has_landed_wherever_the_branch_was_tak
         assert at.runs.require(one.task.id).activity == LandedAt(going.new)
         assert not at.runs.queue(at.site.repository.key).departed
     assert git(at.path, "log", "--format=%s", "main").splitlines() == ["mine, better told", "first"]
+
+
+def validation(queue: BranchQueue, at: Line, settings: Settings, *runs: Run) -> Judging:
+    """The question whether these are green, as the queue asks it."""
+    tree, commit = git(at.path, "rev-parse", "main^{tree}", "main").split()
+    cars = tuple(Car(run.task.id, "", commit) for run in runs)
+    made = Composition(commit, commit, tree, cars)
+    key = at.site.repository.key
+    return Judging(at.runs, at.house.desk.fleet.outside, at.site, settings, queue.branch, key, made, settings.checks)
+
+
+async def started(at: Line, queue: BranchQueue, run: Run) -> Judging:
+    """A validation that is under way, in a workspace of its own, until it is told to end."""
+    gate, began = at.path.parent / "gate", at.path.parent / f"began-{run.task.id}"
+    settings = Settings(checks=(f"touch {began}; while ! test -e {gate}; do sleep 0.02; done",))
+    judging = validation(queue, at, settings, run)
+    await queue._judge([judging])
+    async with asyncio.timeout(20):
+        while not began.exists():
+            await asyncio.sleep(0.01)
+    return judging
+
+
+async def rooms(at: Line) -> list[str]:
+    """The workspaces of validations."""
+    return [id for id in await at.site.workspaces.ids() if id.startswith(ROOM)]
+
+
+async def test_two_branches_of_one_repository_leave_each_others_validations_alone(tmp_path: Path) -> None:
+    async with line(tmp_path) as at:
+        git(at.path, "branch", "other")
+        run, queue, other = await at.waiting("one.txt"), await at.queue(), await at.queue("other")
+        judging = await started(at, queue, run)
+        await other.look()
+        assert len(await rooms(at)) == 1 and git(at.path, "for-each-ref", "refs/heddle/trains")
+        (tmp_path / "gate").touch()
+        async with asyncio.timeout(20):
+            while queue.judging:
+                await asyncio.sleep(0.01)
+        tree = judging.composition.tree
+        assert queue.queue.verdicts[tree, judging.recipe].colour is Colour.GREEN
+        assert not await rooms(at) and not git(at.path, "for-each-ref", "refs/heddle/trains")
+
+
+async def test_a_validation_that_is_moot_ends_with_all_that_it_needed(tmp_path: Path) -> None:
+    async with line(tmp_path) as at:
+        run, queue = await at.waiting("one.txt"), await at.queue()
+        await started(at, queue, run)
+        await queue._judge([])
+        assert not queue.judging and not await rooms(at)
+        assert not git(at.path, "for-each-ref", "refs/heddle/trains")
+
+
+async def test_a_validation_that_ends_without_a_verdict_brings_another_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heddle.engine.trains.RETRY_S", 0.01)
+    async with line(tmp_path) as at:
+        run, queue, trains = await at.waiting("one.txt"), await at.queue(), at.house.desk.fleet.trains
+        git(at.path, "commit", "-q", "--allow-empty", "-m", "mine")  # so that it must be validated again
+        git(at.path, "update-ref", "refs/heddle/trains", "main")  # no ref can lie below this one
+        trains.look(lambda run: Wait(Who.QUEUE, QUEUE, "") if run.stage is Stage.LAND else Wait(Who.NOBODY, "", ""))
+        async with asyncio.timeout(20):
+            while not trains._troubles or trains._stamps or queue.judging:
+                await asyncio.sleep(0.01)
+        assert "the landing queue cannot go on" in trains.standing(run)
+
+
+async def test_a_fault_of_ours_in_a_look_brings_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heddle.engine.trains.RETRY_S", 0.01)
+    async with line(tmp_path) as at:
+        run, queue, trains = await at.waiting("one.txt"), await at.queue(), at.house.desk.fleet.trains
+        monkeypatch.setattr(queue, "_composer", None)
+        trains.look(lambda run: Wait(Who.QUEUE, QUEUE, ""))
+        async with asyncio.timeout(20):
+            while not trains._troubles or trains._stamps:
+                await asyncio.sleep(0.01)
+        assert "AttributeError" in trains.standing(run)
+
+
+async def test_m1_a_check_that_the_branch_has_now_runs_before_what_was_validated_without_it_lands(
+    tmp_path: Path,
+) -> None:
+    toml = "[checks]\ncommands = ['test ! -e one.txt']\n"
+    async with line(tmp_path, {"heddle.toml": toml}) as at:
+        run, queue = await at.waiting("one.txt"), await at.queue()  # begun before that check was there
+        await at.runs.record_other(
+            f"repository:{at.site.repository.key}", e.CommandsApproved(("test ! -e one.txt",)), by="person:ada"
+        )
+        queue.members = (run.task.id,)
+        await queue.look()
+        assert queue.judging and at.runs.require(run.task.id).activity == Idle()
+
+
+async def test_x5_a_command_that_came_with_the_branch_since_the_decision_waits_for_a_person(tmp_path: Path) -> None:
+    async with line(tmp_path) as at:
+        run, queue = await at.waiting("one.txt"), await at.queue()
+        (at.path / "heddle.toml").write_text(f"[checks]\ncommands = ['touch {tmp_path}/ran']\n")
+        git(at.path, "add", "heddle.toml")
+        git(at.path, "commit", "-q", "-m", "theirs")
+        queue.members = (run.task.id,)
+        with pytest.raises(SetupError, match="nobody allowed it yet"):
+            await queue.look()
+        assert not queue.judging
+
+
+async def test_what_cannot_be_torn_down_for_nobody_is_no_fact(tmp_path: Path) -> None:
+    async with line(tmp_path) as at:
+        queue = await at.queue()
+        judging = validation(queue, at, Settings(teardown=("false",)))
+        installer = Installer(at.house.desk.fleet.outside, at.site, judging.settings)
+        await place_for(installer, judging.composition.commit, judging.place)
+        await clear(at.site, installer, at.runs, "", (judging.place,))
+        assert not await rooms(at)
+        assert [record.stream for record in await at.house.journal.read_all(0) if record.stream == "task:"] == []
+
+
+async def test_m7_a_branch_that_is_red_at_another_commit_of_the_same_tree_is_red_there(tmp_path: Path) -> None:
+    async with line(tmp_path, {"heddle.toml": "[checks]\ncommands = ['false']\n"}) as at:
+        run, outside = await at.waiting("one.txt"), at.house.desk.fleet.outside
+        results = (CheckResult("false", Colour.RED, 1, 0.1),)
+        mainline = Mainline(at.runs, outside, at.site, Settings(checks=("false",)))
+        repair = await mainline.blamed(run.task, git(at.path, "rev-parse", "main"), results)
+        git(at.path, "commit", "-q", "--allow-empty", "-m", "again")
+        tip = git(at.path, "rev-parse", "main")
+        assert await mainline.blamed(run.task, tip, results) == repair != ""
+        assert at.runs.queue(at.site.repository.key).red["main"].commit == tip  # or it is validated again for ever
+        (at.path / "heddle.toml").write_text("")
+        git(at.path, "commit", "-q", "-a", "-m", "no such check any more")
+        assert await mainline.blamed(run.task, git(at.path, "rev-parse", "main"), results) == ""
+
+
+async def test_a_branch_that_a_person_repairs_without_a_task_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heddle.engine.fleet.RETRY_S", 0.01)
+    async with line(tmp_path) as at:
+        run, fleet = await at.waiting("one.txt"), at.house.desk.fleet
+        fleet.decisions[run.task.id] = ((), Wait(Who.TASK, e.MAIN_RED, "T9 is to repair it", "T9"))
+        async with asyncio.timeout(5):
+            await fleet._pause()  # no fact tells of a commit

@@ -1,13 +1,13 @@
 """The landing queue of one branch: a look at it decides what is validated, landed, or sent out of it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from heddle.core import events as e
-from heddle.core.errors import HeddleError
+from heddle.core.errors import HeddleError, SetupError
 from heddle.core.gate import Colour
 from heddle.core.queue import LandingQueue
 from heddle.core.queue_events import TrainDeparted
@@ -18,11 +18,12 @@ from heddle.core.train import Change, Eject, Judge, Land, Train, order, plan, se
 from heddle.engine.composing import Composer, Composition
 from heddle.engine.ejecting import Ejection, waits
 from heddle.engine.installing import Installer
-from heddle.engine.judging import TRAINS, Judging, agreed
+from heddle.engine.judging import TRAINS, Judging, agreed, mark
 from heddle.engine.landing import TrainLanding
 from heddle.engine.mainline import MAIN, ROOM, clear
 from heddle.engine.runs import Runs
 from heddle.engine.site import Outside, Site
+from heddle.engine.world import unapproved
 from heddle.ports import Conflicted, Dispatcher
 
 RISKY_LINES = 500
@@ -42,11 +43,21 @@ class Sight:
 
 class BranchQueue:
     """One branch's landing queue. `members`: who waits in it, as the last decisions say. `line`: in which order they go.
-    `apart`: why some of them wait until others landed. `judging`: what is being validated, by key.
+    `apart`: why some of them wait until others landed. `judging`: what is being validated, by key. `failed` is told what kept
+    a validation from a verdict, and sees to another look.
     """
 
-    def __init__(self, runs: Runs, outside: Outside, dispatcher: Dispatcher, site: Site, branch: str) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        outside: Outside,
+        dispatcher: Dispatcher,
+        site: Site,
+        branch: str,
+        failed: Callable[[Exception], Awaitable[None]],
+    ) -> None:
         self.runs, self.outside, self.dispatcher, self.site, self.branch = runs, outside, dispatcher, site, branch
+        self.failed = failed
         self.members: tuple[str, ...] = ()
         self.line: Train = ()
         self.apart: dict[str, str] = {}
@@ -76,11 +87,20 @@ class BranchQueue:
         runs = {id: run for id in self.members if waits(run := self.runs.require(id))}
         tip = await self.site.repository.resolve(f"refs/heads/{self.branch}")
         settings = await self.outside.settings.settings(self.site.repository, tip)
+        self._require_approved(settings, runs)
         sight = Sight(runs, tip, settings, {})
         if not await self._line_up(sight):
             return
         await self._sweep(sight)
         await self._move(sight)
+
+    def _require_approved(self, settings: Settings, runs: Mapping[str, Run]) -> None:
+        """Raises SetupError when the branch moved, since it was decided who waits here, to commands that nobody allowed."""
+        own = {check for run in runs.values() for check in run.task.checks}
+        fresh = unapproved(settings, self.runs.approved(self.site.repository.key) | own)
+        if fresh:
+            told = f"'{self.branch}' wants to run '{fresh[0]}' now; nobody allowed it yet"
+            raise SetupError(told, slug="commands", hint="see what waits for you: heddle inbox")
 
     async def _line_up(self, sight: Sight) -> bool:
         """Bring who waits into order, and compose. False when somebody was sent back, so that another look is due."""
@@ -119,7 +139,9 @@ class BranchQueue:
     def _known(self, sight: Sight, train: Train) -> bool | None:
         verdict = sight.runs[train[0]].verdict
         if len(train) == 1 and verdict is not None and verdict.onto == sight.tip and verdict.colour is Colour.GREEN:
-            return True
+            ran = {one.command for one in verdict.results}
+            if ran.issuperset(sight.settings.checks):  # it may be older than a check that the branch has now
+                return True
         composition = sight.made.get(train)
         if composition is None:
             return None
@@ -189,8 +211,9 @@ class BranchQueue:
         """Have these validated, and nothing else."""
         named = {judging.key: judging for judging in wanted}
         for key in [key for key in self.judging if key not in named]:
+            moot = self.judging.get(key)
             await self.dispatcher.cancel(key)
-            moot = self.judging.pop(key, None)
+            self.judging.pop(key, None)
             if moot is not None:
                 with suppress(HeddleError):  # what cannot go yet goes with the next sweep
                     await moot.clear()
@@ -204,6 +227,8 @@ class BranchQueue:
     async def _run(self, judging: Judging) -> None:
         try:
             await judging.run()
+        except Exception as error:
+            await self.failed(error)
         finally:
             self.judging.pop(judging.key, None)
             self._ends.pop(judging.key).set()
@@ -213,13 +238,15 @@ class BranchQueue:
         if self._swept and sight.runs:
             return
         self._swept = True
+        own = mark(self.branch)
         for ref, _ in await self.site.repository.kept(TRAINS):
-            if ref.rpartition("/")[2] not in self.judging:
+            if ref.endswith(f"-{own}") and ref.rpartition("/")[2] not in self.judging:
                 await self.site.repository.forget(ref)
-        left = [id for id in await self.site.workspaces.ids() if id.startswith(ROOM)]
-        over = [id for id in left if not any(id.startswith(key) for key in self.judging)]
-        if self.runs.repairing(self.site.repository.key).locked():  # the branch itself is being looked at
-            over = [id for id in over if not id.startswith(MAIN)]
+        left = await self.site.workspaces.ids()
+        ours = [id for id in left if id.startswith(ROOM) and id.split("-")[3:4] == [own]]
+        over = [id for id in ours if not any(id.startswith(key) for key in self.judging)]
+        if not self.runs.repairing(self.site.repository.key).locked():  # the branch itself is not being looked at
+            over += [id for id in left if id.startswith(MAIN)]
         installer = Installer(self.outside, self.site, sight.settings)
         for id in over:
             with suppress(HeddleError):

@@ -55,7 +55,8 @@ class Installer:
             await self._run(workspace, f"{key}.setup-{number}", line, "set-up")
 
     async def close(self, workspace: Workspace, runs: Runs, task: str) -> None:
-        """Undo what set-up made elsewhere, and seal; what cannot be undone is recorded, and keeps nobody from going on.
+        """Undo what set-up made elsewhere, and seal; what cannot be undone is recorded where there is a task, and keeps nobody
+        from going on.
 
         Done again it changes nothing.
         """
@@ -64,7 +65,7 @@ class Installer:
                 await self._run(workspace, f"{workspace.id}.teardown-{number}", line, "tear-down", TEARDOWN_S)
             except Failure as failure:
                 event = e.TearDownFailed(workspace.id, failure.detail, failure.evidence)
-                if all(record.event != event for record in runs.history(task)):
+                if task and all(record.event != event for record in runs.history(task)):
                     await runs.record(task, event)
             except HeddleError:  # sealed before, or lost
                 break

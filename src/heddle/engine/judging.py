@@ -31,6 +31,11 @@ def agreed(settings: Settings, aboard: Iterable[Run]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*settings.checks, *own)))
 
 
+def mark(branch: str) -> str:
+    """What ends the keys of a branch's validations: other branches of the repository have theirs beside them."""
+    return hashlib.sha256(branch.encode()).hexdigest()[:6]
+
+
 @dataclass(frozen=True, slots=True)
 class Judging:
     """A composition under validation, with the settings of the branch as it is. `nonce` tells one try from another: what is
@@ -55,8 +60,7 @@ class Judging:
     @property
     def key(self) -> str:
         """The same for the same question: the same tree is never validated twice by the same recipe."""
-        branch = hashlib.sha256(self.branch.encode()).hexdigest()[:6]
-        return f"{ROOM}{self.composition.tree[:16]}-{self.recipe[:8]}-{branch}"
+        return f"{ROOM}{self.composition.tree[:16]}-{self.recipe[:8]}-{mark(self.branch)}"
 
     @property
     def place(self) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from heddle.core.cycle import QUEUE, Decision, Wait
@@ -67,17 +68,26 @@ class Trains:
             queue.members = members
             await queue.look()
             self._troubles.pop(branch, None)
-        except HeddleError as error:
+        except Exception as error:
+            await self._failed(branch, error)
+
+    async def _failed(self, branch: Branch, error: Exception) -> None:
+        """Tell what is in the way, and look again in a while: no fact brings that look."""
+        if isinstance(error, HeddleError):
             log.warning("the landing queue cannot go on", exc_info=error)
             self._troubles[branch] = f"{error.message}; {error.hint}"
-            await asyncio.sleep(RETRY_S)
-            self._stamps.pop(branch, None)
-            self.wake()
+        else:
+            log.error("bug", exc_info=error)
+            self._troubles[branch] = f"a bug, {type(error).__name__}: {error}"
+        await asyncio.sleep(RETRY_S)
+        self._stamps.pop(branch, None)
+        self.wake()
 
     async def _queue(self, branch: Branch) -> BranchQueue:
         if branch not in self._queues:
             site = await self.outside.site(branch[0])
-            self._queues[branch] = BranchQueue(self.runs, self.outside, self.dispatcher, site, branch[1])
+            failed = partial(self._failed, branch)
+            self._queues[branch] = BranchQueue(self.runs, self.outside, self.dispatcher, site, branch[1], failed)
         return self._queues[branch]
 
     async def arrive(self, run: Run) -> bool:
