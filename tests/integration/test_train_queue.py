@@ -270,3 +270,17 @@ async def test_a_branch_that_a_person_repairs_without_a_task_is_seen(
         fleet.decisions[run.task.id] = ((), Wait(Who.TASK, e.MAIN_RED, "T9 is to repair it", "T9"))
         async with asyncio.timeout(5):
             await fleet._pause()  # no fact tells of a commit
+
+
+async def test_w9_a_change_that_cannot_be_read_any_more_keeps_nobody_back_that_was_to_land_with_it(
+    tmp_path: Path,
+) -> None:
+    async with line(tmp_path) as at:
+        one, two = await at.waiting("one.txt"), await at.waiting("two.txt")
+        await at.departed(one, two)
+        at.runs.unreadable[one.task.id] = "a record before number 3 cannot be read"
+        at.house.desk.fleet.trains.look(lambda run: Wait(Who.NOBODY, "", ""))
+        async with asyncio.timeout(20):
+            while at.runs.queue(at.site.repository.key).departed:
+                await asyncio.sleep(0.01)
+        assert at.runs.require(two.task.id).activity == Idle()

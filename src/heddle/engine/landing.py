@@ -26,6 +26,11 @@ class TrainLanding:
     repository: str
     departed: TrainDeparted
 
+    @property
+    def _readable(self) -> tuple[Car, ...]:
+        """Who is aboard, without those whose facts cannot be read: nothing is added to them, and they keep nobody back."""
+        return tuple(car for car in self.departed.cars if not self.runs.lost(car.task))
+
     async def carry_out(self) -> None:
         """To a recorded end. Raises HeddleError when git cannot say or do it: nothing is decided then."""
         going = self.departed
@@ -48,12 +53,12 @@ class TrainLanding:
         going, repository = self.departed, self.site.repository
         if tip != going.old and await repository.is_ancestor(going.new, tip):
             return True
-        records = {self._record(car): car.commit for car in going.cars}
+        records = {self._record(car): car.commit for car in self._readable}
         return not records.items().isdisjoint(await repository.kept(*records))
 
     async def _advance(self) -> None:
         going = self.departed
-        records = {self._record(car): car.commit for car in going.cars}
+        records = {self._record(car): car.commit for car in self._readable}
         match await self.site.repository.advance(going.branch, going.old, going.new, records):
             case Advanced(checkout):
                 await self._arrived(checkout)
@@ -66,6 +71,8 @@ class TrainLanding:
     async def _board(self) -> str:
         """Put on record that everybody lands; the first who does not wait any more, with the same result, else ""."""
         for car in self.departed.cars:
+            if self.runs.lost(car.task):
+                return car.task
             now = await self.runs.record_if(car.task, lambda run, car=car: self._boarding(run, car))  # type: ignore[misc]
             if not _aboard(now, car):
                 return car.task
@@ -110,7 +117,7 @@ class TrainLanding:
     async def _arrived(self, checkout: str) -> None:
         going = self.departed
         overtaken = self._overtaken()
-        for car in going.cars:
+        for car in self._readable:
             landed = e.Landed(car.commit, going.branch, checkout)
             await self.runs.record_if(car.task, lambda run, landed=landed: [] if run.landed else [landed])  # type: ignore[misc]
         tasks = tuple(car.task for car in going.cars)
@@ -120,7 +127,7 @@ class TrainLanding:
         """Older ones that wait in the same queue."""
         going = self.departed
         aboard = {car.task for car in going.cars}
-        youngest = max((self.runs.require(task).ticket or 0 for task in aboard), default=0)
+        youngest = max((self.runs.require(car.task).ticket or 0 for car in self._readable), default=0)
         others = (
             run for run in self.runs.live() if run.task.id not in aboard and waits(run) and not self.runs.blocked(run)
         )
@@ -129,7 +136,7 @@ class TrainLanding:
 
     async def _abort(self, why: str, hold: str = "", paths: frozenset[str] = frozenset()) -> None:
         """Nothing moved: who is aboard waits again, or for a person when it is about them."""
-        for car in self.departed.cars:
+        for car in self._readable:
 
             def choose(run: Run, car: Car = car) -> list[e.Event]:
                 if not _aboard(run, car):

@@ -103,6 +103,10 @@ class Runs:
             )
         return run
 
+    def lost(self, id: str) -> bool:
+        """Whether what is on record of a task cannot be read, or not all of it."""
+        return id not in self._runs or id in self.unreadable
+
     def live(self) -> tuple[Run, ...]:
         """Those that are under way or have something left to be tidied up, oldest task first."""
         return tuple(self._runs[id] for id in sorted(self.bearing.live, key=number))

@@ -51,7 +51,8 @@ class Trains:
         """Where a landing is on record that did not end; a crash may have come when nobody was left to land."""
         for queue in self.runs.queues().values():
             for name, going in queue.departed.items():
-                yield self.runs.require(going.cars[0].task).task.root, name
+                known = (self.runs.require(car.task) for car in going.cars if not self.runs.lost(car.task))
+                yield from ((run.task.root, name) for run in known)
 
     def _look_if_new(self, branch: Branch, runs: Sequence[Run]) -> None:
         facts = {key: self.runs.tally(f"queue:{key}").seq for key in self.runs.queues()}
