@@ -23,6 +23,7 @@ from heddle.engine.branchqueue import BranchQueue
 from heddle.engine.composing import Composition
 from heddle.engine.installing import Installer
 from heddle.engine.judging import Judging
+from heddle.engine.landing import TrainLanding
 from heddle.engine.mainline import ROOM, Mainline, clear, place_for
 from heddle.engine.runs import Runs
 from heddle.engine.site import Site
@@ -284,3 +285,25 @@ async def test_w9_a_change_that_cannot_be_read_any_more_keeps_nobody_back_that_w
             while at.runs.queue(at.site.repository.key).departed:
                 await asyncio.sleep(0.01)
         assert at.runs.require(two.task.id).activity == Idle()
+
+
+async def test_what_the_branch_renamed_meanwhile_lands_under_its_new_name_and_nothing_else_does(tmp_path: Path) -> None:
+    text = "".join(f"line {number}\n" for number in range(40))
+    async with line(tmp_path, {"old.txt": text}) as at:
+        run, queue = await at.waiting("old.txt", f"{text}mine\n"), await at.queue()
+        git(at.path, "mv", "old.txt", "new.txt")
+        (at.path / "later.txt").write_text("theirs\n")
+        git(at.path, "add", "later.txt")
+        git(at.path, "commit", "-q", "-m", "renamed")
+        going = await at.departed(run)
+        landing = TrainLanding(at.runs, at.site, at.site.repository.key, going)
+        git(at.path, "checkout", "-q", "--detach")
+        (at.path / "new.txt").write_text(f"{text}mine\n")
+        (at.path / "later.txt").unlink()  # as a merge upon a stale base would take it back
+        git(at.path, "commit", "-q", "-a", "-m", "stale")
+        commit, tree = git(at.path, "rev-parse", "HEAD", "HEAD^{tree}").split()
+        git(at.path, "checkout", "-q", "main")
+        assert "'later.txt'" in await replace(landing, departed=replace(going, new=commit, tree=tree))._doubt()
+        assert await queue.arrive()
+        assert at.runs.require(run.task.id).activity == LandedAt(going.new)
+    assert (at.path / "new.txt").read_text().endswith("mine\n")

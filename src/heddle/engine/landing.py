@@ -1,6 +1,6 @@
 """Landing a train: the branch moves to exactly the commit whose tree was validated, with everybody aboard, or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from heddle.core import events as e
@@ -11,7 +11,7 @@ from heddle.core.task import Stage
 from heddle.engine.ejecting import waits
 from heddle.engine.runs import Runs
 from heddle.engine.site import Site
-from heddle.ports import Advanced, Blocked, MovedOn
+from heddle.ports import Advanced, Blocked, Change, MovedOn
 
 LANDED = "refs/heddle/landed"
 """Below it, by task and run, the commit that landed."""
@@ -109,10 +109,20 @@ class TrainLanding:
             return "the tree that would land is not the one that was validated"
         if not await repository.is_ancestor(going.old, going.new):
             return "the commit that would land does not follow the one it was validated on"
-        landing = {change.path for change in await repository.changes(going.old, going.new)}
-        results = (self.runs.require(car.task).result for car in going.cars)
-        foreign = sorted(landing.difference(*(result.paths for result in results if result is not None)))
-        return f"'{foreign[0]}' would change although no result touched it" if foreign else ""
+        runs = [self.runs.require(car.task) for car in going.cars]
+        touched = frozenset[str]().union(*(run.result.paths for run in runs if run.result is not None))
+        foreign = [one for one in await repository.changes(going.old, going.new) if one.path not in touched]
+        told = await self._not_renamed(foreign, touched, {run.base for run in runs}) if foreign else ""
+        return f"'{told}' would change although no result touched it" if told else ""
+
+    async def _not_renamed(self, foreign: Sequence[Change], touched: frozenset[str], bases: Collection[str]) -> str:
+        """The first of these that is no new name, upon the branch, of a path that a result touched; else none."""
+        listed = self.site.repository.list_files
+        here = frozenset(await listed(self.departed.old))
+        before = frozenset[str]().union(*[await listed(base) for base in bases])
+        renamed = bool(touched & before - here)
+        fresh = (one for one in foreign if not (renamed and one.kind == "modified" and one.path not in before))
+        return next((one.path for one in fresh), "")
 
     async def _arrived(self, checkout: str) -> None:
         going = self.departed
