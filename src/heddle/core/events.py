@@ -437,6 +437,24 @@ class ListKept:
     before: str
 
 
+@dataclass(frozen=True, slots=True)
+class MirrorSet:
+    """From here on, or no more, the lists that tasks came from are told what becomes of those. `marks`: what they looked like
+    then, by task; of that nothing is told.
+    """
+
+    on: bool
+    marks: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMirrored:
+    """The list that the task came from shows what became of it; `mark`: see mirror.Reflection."""
+
+    task: str
+    mark: str
+
+
 Event: TypeAlias = (
     TaskAdded
     | TaskEdited
@@ -489,6 +507,8 @@ Event: TypeAlias = (
     | RepositoryAdded
     | CommandsApproved
     | ListKept
+    | MirrorSet
+    | TaskMirrored
     | AgentAnswered
     | ToolUsed
     | PermissionDecided

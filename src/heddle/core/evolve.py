@@ -36,6 +36,8 @@ _PassedBy: TypeAlias = (
     | e.RepositoryAdded
     | e.CommandsApproved
     | e.ListKept
+    | e.MirrorSet
+    | e.TaskMirrored
     | e.AgentAnswered
     | e.ToolUsed
     | e.PermissionDecided

@@ -14,6 +14,8 @@ _Silent: TypeAlias = (
     | e.RepositoryAdded
     | e.CommandsApproved
     | e.ListKept
+    | e.MirrorSet
+    | e.TaskMirrored
     | e.AgentAnswered
     | e.ToolUsed
     | e.PermissionDecided

@@ -16,6 +16,7 @@ from heddle.core.events import (
     Event,
     GatePassed,
     ListKept,
+    MirrorSet,
     NotesGiven,
     NoteWritten,
     PathsClaimed,
@@ -24,6 +25,7 @@ from heddle.core.events import (
     RadarFound,
     RadarTold,
     Recorded,
+    TaskMirrored,
     ToolUsed,
     TurnRecorded,
     UsageRecorded,
@@ -73,6 +75,7 @@ class Runs:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._parking: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self.bearing = Bearing()
+        self.mirrors: dict[str, dict[str, str]] = {}
         self.kept_lists: dict[tuple[str, str], ListKept] = {}
         self.unreadable: dict[str, str] = {}
 
@@ -373,6 +376,12 @@ class Runs:
                 self._approved.setdefault(name, set()).update(commands)
             case ListKept():
                 self.kept_lists[name, event.path] = event
+            case MirrorSet(on, marks):
+                self.mirrors.pop(name, None)
+                if on:
+                    self.mirrors[name] = dict(marks)
+            case TaskMirrored(task, mark):
+                self.mirrors.setdefault(name, {})[task] = mark
             case _:
                 pass
 

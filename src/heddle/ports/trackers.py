@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from heddle.core.links import Link
+from heddle.core.mirror import Reflection
 
 FORMATS = ("github", "markdown", "beads", "speckit", "openspec", "jsonl")
 """What can be read, by the names that a person gives."""
@@ -59,6 +60,14 @@ class Trackers(Protocol):
 
         Raises UserError for what is no such list, with the line where there is one, SetupError(slug="gh-missing",
         "gh-login"), OutsideError for what `gh` or the disk fails at. Nothing is half read.
+        """
+        ...
+
+    async def show(self, source: str, told: Reflection, root: str) -> None:
+        """Have the issue of that source look so: its label, its state, and the comment unless its mark is there already.
+        Nothing else of it is changed. Idempotent, also when a crash or a failure came between two of its steps.
+
+        Raises UserError(slug="no-such-repository") for a source that names no issue of GitHub's, and as `listed`.
         """
         ...
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from heddle import places, wiring
-from heddle.api import keeping
+from heddle.api import keeping, mirroring
 from heddle.core.errors import Bug, HeddleError, SetupError
 from heddle.server.app import application
 from heddle.server.mcp.listening import Listeners
@@ -93,15 +93,16 @@ async def serve(home: Path, *, keep_aside: bool = False) -> None:
         loop.add_signal_handler(number, stopping.set)
     fleet = asyncio.create_task(house.desk.fleet.serve())
     lists = asyncio.create_task(keeping.serve(house.desk))
+    mirror = asyncio.create_task(mirroring.serve(house.desk))
     web = asyncio.create_task(server.serve(sockets=[listener]))
     stop = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait({fleet, web, stop}, return_when=asyncio.FIRST_COMPLETED)
     server.over.set()
     with suppress(asyncio.CancelledError, TimeoutError):
         await asyncio.wait_for(web, timeout=3)
-    for task in (lists, fleet):
+    for task in (lists, mirror, fleet):
         task.cancel()
-    await asyncio.wait({lists, fleet})
+    await asyncio.wait({lists, mirror, fleet})
     await tools.close_all()
     await house.close()
     if fleet in done and not fleet.cancelled() and fleet.exception() is not None:

@@ -54,6 +54,13 @@ class Gh:
             raise _failure(ran, repository)
         return decoded(ran.out, "gh issue list")
 
+    async def run(self, args: list[str], root: str, repository: str) -> str:
+        """What `gh` says to that about a repository of GitHub's. Raises as Trackers.listed."""
+        ran = await self._run(args, root)
+        if ran.status:
+            raise _failure(ran, repository)
+        return decoded(ran.out, "gh")
+
     async def _run(self, args: list[str], root: str) -> _Ran:
         pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         try:

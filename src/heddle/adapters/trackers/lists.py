@@ -15,11 +15,13 @@ from heddle.adapters.trackers.files import found_in, load_bytes, load_text, name
 from heddle.adapters.trackers.gh import REPOSITORY, Gh
 from heddle.adapters.trackers.github import github_tasks
 from heddle.adapters.trackers.markdown import markdown_tasks
+from heddle.adapters.trackers.mirroring import Mirror
 from heddle.adapters.trackers.openspec import changes_in, openspec_tasks
 from heddle.adapters.trackers.speckit import FILES as SPECKIT_FILES
 from heddle.adapters.trackers.speckit import speckit_tasks
 from heddle.adapters.trackers.telling import Found, line_of, settled
 from heddle.core.errors import UserError
+from heddle.core.mirror import GITHUB, Reflection
 from heddle.ports.trackers import FORMATS, Exported, ExportFormat, Listed
 
 _OF_FILES = {"markdown": markdown_tasks, "beads": beads_tasks, "github": github_tasks, "jsonl": jsonl_tasks}
@@ -48,6 +50,11 @@ class TaskLists:
                 else f"'{ascii(where)[1:-1][:200]}' is no absolute path"
             )
         return await asyncio.to_thread(_load, where, format, root)
+
+    async def show(self, source: str, told: Reflection, root: str) -> None:
+        """See the port."""
+        place, _, number = source.removeprefix(GITHUB).rpartition("#")
+        await Mirror(self._gh, place, number, root).show(told)
 
     def text(self, tasks: Iterable[Exported], format: ExportFormat, before: str = "") -> str:
         """See the port."""

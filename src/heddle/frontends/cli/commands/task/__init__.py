@@ -3,7 +3,19 @@
 import argparse
 from types import ModuleType
 
-from heddle.frontends.cli.commands.task import add, bringing, claim, close, dep, edit, exporting, listing, release, show
+from heddle.frontends.cli.commands.task import (
+    add,
+    bringing,
+    claim,
+    close,
+    dep,
+    edit,
+    exporting,
+    listing,
+    mirroring,
+    release,
+    show,
+)
 
 VERBS: dict[str, ModuleType] = {
     "add": add,
@@ -16,6 +28,7 @@ VERBS: dict[str, ModuleType] = {
     "close": close,
     "import": bringing,
     "export": exporting,
+    "mirror": mirroring,
 }
 
 EXAMPLES = [f"heddle task {example}" for verb in VERBS.values() for example in verb.EXAMPLES]
