@@ -307,3 +307,15 @@ async def test_what_the_branch_renamed_meanwhile_lands_under_its_new_name_and_no
         assert await queue.arrive()
         assert at.runs.require(run.task.id).activity == LandedAt(going.new)
     assert (at.path / "new.txt").read_text().endswith("mine\n")
+
+
+async def test_x4_all_queues_share_what_may_be_validated_at_once(tmp_path: Path) -> None:
+    async with line(tmp_path) as at:
+        git(at.path, "branch", "other")
+        runs = [await at.waiting(path) for path in ("one.txt", "two.txt")]
+        git(at.path, "commit", "-q", "--allow-empty", "-m", "mine")  # so that they must be validated again
+        queue, other = await at.queue(), await at.queue("other")
+        await started(at, other, runs[0])
+        queue.members = tuple(run.task.id for run in runs)
+        await queue.look()
+        assert len(queue.judging) + len(other.judging) == Settings().validations == 2

@@ -44,7 +44,7 @@ class Sight:
 class BranchQueue:
     """One branch's landing queue. `members`: who waits in it, as the last decisions say. `line`: in which order they go.
     `apart`: why some of them wait until others landed. `judging`: what is being validated, by key. `failed` is told what kept
-    a validation from a verdict, and sees to another look.
+    a validation from a verdict, and sees to another look. `under_way`: how many validations all queues have.
     """
 
     def __init__(
@@ -55,9 +55,10 @@ class BranchQueue:
         site: Site,
         branch: str,
         failed: Callable[[Exception], Awaitable[None]],
+        under_way: Callable[[], int],
     ) -> None:
         self.runs, self.outside, self.dispatcher, self.site, self.branch = runs, outside, dispatcher, site, branch
-        self.failed = failed
+        self.failed, self.under_way = failed, under_way
         self.members: tuple[str, ...] = ()
         self.line: Train = ()
         self.apart: dict[str, str] = {}
@@ -150,7 +151,8 @@ class BranchQueue:
 
     async def _move(self, sight: Sight) -> None:
         line = [self._change(sight.runs[id]) for id in self.line]
-        width = max(1, sight.settings.validations - self.runs.validating())
+        others = self.runs.validating() + self.under_way() - len(self.judging)
+        width = max(1, sight.settings.validations - others)
         while True:
             riding = [judging.composition.train for judging in self.judging.values()]
             match plan(line, lambda train: self._known(sight, train), riding, width, self.queue.rate):

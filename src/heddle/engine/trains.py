@@ -88,7 +88,9 @@ class Trains:
         if branch not in self._queues:
             site = await self.outside.site(branch[0])
             failed = partial(self._failed, branch)
-            self._queues[branch] = BranchQueue(self.runs, self.outside, self.dispatcher, site, branch[1], failed)
+            self._queues[branch] = BranchQueue(
+                self.runs, self.outside, self.dispatcher, site, branch[1], failed, self.judging
+            )
         return self._queues[branch]
 
     async def arrive(self, run: Run) -> bool:
