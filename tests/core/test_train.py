@@ -145,6 +145,9 @@ def test_what_could_not_be_told_is_tried_again_and_old_verdicts_are_let_go() -> 
     queue.take(ChangeEjected("main", "T1", "t1", "r"))
     queue.take(ChangeEjected("main", "T1", "t1", "r"))
     assert ("t1", "r") not in queue.verdicts
+    queue.take(replace(JUDGED, colour=Colour.UNKNOWN))
+    queue.take(TrainLanded(1, "main", ("T2",)))
+    assert ("t1", "r") not in queue.verdicts  # who was behind it there is not sent out for it now
     for number in range(VERDICTS + 1):
         queue.take(replace(JUDGED, tree=f"t{number}"))
     assert (len(queue.verdicts), ("t0", "r") in queue.verdicts) == (VERDICTS, False)

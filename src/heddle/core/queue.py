@@ -61,6 +61,7 @@ class LandingQueue:
             case TrainLanded(_, branch, tasks, overtaken):
                 self.departed.pop(branch, None)
                 self._left(tasks, landed=len(tasks))
+                self._verdicts = {of: one for of, one in self._verdicts.items() if one.colour is not Colour.UNKNOWN}
                 self.overtaken.update({task: self.overtaken.get(task, 0) + 1 for task in overtaken})
             case ChangeEjected(_, task, tree, recipe):
                 self._left((task,), landed=0)
