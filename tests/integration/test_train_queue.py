@@ -99,6 +99,8 @@ async def line(folder: Path, files: dict[str, str] | None = None, config: str = 
     try:
         yield Line(house, path, await house.desk.fleet.outside.site(str(path)))
     finally:
+        for queue in house.desk.fleet.trains.queues():
+            await queue._judge([])  # no check goes on
         await house.close()
 
 
