@@ -5,6 +5,7 @@ import gc
 import importlib.util
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -23,6 +24,11 @@ __all__ = ["model_server"]
 
 gc.disable()
 """Until all tests are found: what is loaded stays, and looking for what of it could go is a quarter of finding them."""
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # what a shell runs in the background ignores it, and so would all
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # that tests start
 
 BREAKS = Path(__file__).parent / "breaks"
 
