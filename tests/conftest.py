@@ -25,10 +25,9 @@ __all__ = ["model_server"]
 gc.disable()
 """Until all tests are found: what is loaded stays, and looking for what of it could go is a quarter of finding them."""
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # what a shell runs in the background ignores it, and so would all
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # that tests start
+# what a shell runs in the background ignores it, and so would all that tests start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BREAKS = Path(__file__).parent / "breaks"
 

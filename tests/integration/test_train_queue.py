@@ -15,7 +15,7 @@ from heddle.core import events as e
 from heddle.core.cycle import QUEUE, Wait, Who
 from heddle.core.errors import SetupError
 from heddle.core.gate import CheckResult, Colour, Verdict
-from heddle.core.queue_events import Car, TrainDeparted, TrainJudged
+from heddle.core.queue_events import Car, MainFoundRed, TrainDeparted, TrainJudged
 from heddle.core.run import HeldUp, Idle, LandedAt, Run
 from heddle.core.settings import Settings
 from heddle.core.task import Lane, Stage, Task
@@ -321,3 +321,30 @@ async def test_x4_all_queues_share_what_may_be_validated_at_once(tmp_path: Path)
         queue.members = tuple(run.task.id for run in runs)
         await queue.look()
         assert len(queue.judging) + len(other.judging) == Settings().validations == 2
+
+
+async def test_x3_a_train_waits_for_room_and_what_runs_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with line(tmp_path) as at:
+        one = await at.waiting("one.txt")
+        git(at.path, "commit", "-q", "--allow-empty", "-m", "main moved")
+        queue = await at.queue()
+        queue.members = (one.task.id,)
+        monkeypatch.setattr(type(queue.outside.room), "missing", lambda self, memory_mb: "the disk is nearly full")
+        with pytest.raises(SetupError, match="nearly full"):
+            await queue.look()
+        assert not queue.judging
+        monkeypatch.undo()
+        await queue.look()
+        assert len(queue.judging) == 1
+
+
+async def test_w9_a_repair_that_cannot_be_read_holds_nobody_up(tmp_path: Path) -> None:
+    async with line(tmp_path) as at:
+        one, tip = await at.waiting("one.txt"), git(at.path, "rev-parse", "main")
+        key = at.site.repository.key
+        await at.runs.record_queue(key, MainFoundRed("main", tip, "t", "make", "T99"))
+        assert at.runs.red(key, "main") is None
+        await at.runs.record_queue(key, MainFoundRed("main", tip, "t", "make", one.task.id))
+        assert at.runs.red(key, "main") is not None
+        at.runs.unreadable[one.task.id] = "a hole"
+        assert at.runs.red(key, "main") is None

@@ -65,7 +65,7 @@ class Desk:
 
     def items(self, run: Run) -> tuple[Item, ...]:
         """What only a person can settle about the run."""
-        red = self.runs.queue(run.task.repository).red.get(run.task.branch)
+        red = self.runs.red(run.task.repository, run.task.branch)
         repairs = repair(run, red) if red is not None and red.task == run.task.id else ()
         return (*repairs, *inbox(run, self.fleet.decision(run)))
 

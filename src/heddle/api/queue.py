@@ -26,8 +26,7 @@ async def listed(desk: Desk, asked: Queue) -> dict[str, Any]:
 def _told(desk: Desk, queue: BranchQueue) -> dict[str, Any]:
     known = queue.queue
     waiting = [id for id in (*queue.line, *queue.apart) if id in queue.members]
-    red = known.red.get(queue.branch)
-    repairing = red is not None and not desk.runs.require(red.task).over
+    red = desk.runs.red(queue.site.repository.key, queue.branch)
     verdicts = [one for one in known.verdicts.values() if one.branch == queue.branch][-10:]
     return {
         "repository": queue.site.repository.key,
@@ -38,7 +37,7 @@ def _told(desk: Desk, queue: BranchQueue) -> dict[str, Any]:
         "waiting": [_waits(desk, queue, id) for id in waiting],
         "validating": [list(one.composition.train) for one in queue.judging.values()],
         "landing": [car.task for car in known.departed[queue.branch].cars] if queue.branch in known.departed else [],
-        "red": {"check": red.check, "commit": red.commit, "task": red.task} if red and repairing else None,
+        "red": {"check": red.check, "commit": red.commit, "task": red.task} if red else None,
         "verdicts": [_verdict(one) for one in reversed(verdicts)],
     }
 

@@ -210,7 +210,7 @@ class BranchQueue:
         )
 
     async def _judge(self, wanted: list[Judging]) -> None:
-        """Have these validated, and nothing else."""
+        """Have these validated, and nothing else. Raises SetupError when the machine has no room for more (X3)."""
         named = {judging.key: judging for judging in wanted}
         for key in [key for key in self.judging if key not in named]:
             moot = self.judging.get(key)
@@ -221,8 +221,12 @@ class BranchQueue:
                     await moot.clear()
                     continue
                 self._swept = False
+        fresh = [key for key in named if key not in self.judging]
+        lacking = self.outside.room.missing(0) if fresh else ""
+        if lacking:
+            raise SetupError(lacking, slug="no-room", hint="see what the machine has left: heddle doctor")
         for key, judging in named.items():
-            if key not in self.judging:
+            if key in fresh:
                 self.judging[key], self._ends[key] = judging, asyncio.Event()
                 self.dispatcher.submit(key, lambda judging=judging: self._run(judging))  # type: ignore[misc]
 

@@ -80,8 +80,8 @@ class Mainline:
         """The task that repairs the branch, unless it is over: one that a person closed means that the branch is looked at
         again.
         """
-        red = self.runs.queue(task.repository).red.get(task.branch)
-        return red.task if red is not None and not self.runs.require(red.task).over else ""
+        red = self.runs.red(task.repository, task.branch)
+        return red.task if red is not None else ""
 
     async def _repair(self, task: Task, found: TrainJudged, check: CheckResult) -> str:
         """The one task that repairs the branch: made when there is none yet."""

@@ -34,6 +34,7 @@ from heddle.core.evolve import evolve, fold
 from heddle.core.links import Link, LinkKind, waits_for
 from heddle.core.notes import Notebook
 from heddle.core.queue import LandingQueue
+from heddle.core.queue_events import MainFoundRed
 from heddle.core.radar import Drifts
 from heddle.core.run import Active, LandedAt, Run
 from heddle.core.session import Usage
@@ -196,6 +197,11 @@ class Runs:
     def queue(self, repository: str) -> LandingQueue:
         """The landing queue of a repository."""
         return self._queues[repository]
+
+    def red(self, repository: str, branch: str) -> MainFoundRed | None:
+        """What a branch was found red by, while the task that is to repair it is neither over nor lost."""
+        found = self.queue(repository).red.get(branch)
+        return None if found is None or self.lost(found.task) or self._runs[found.task].over else found
 
     def queues(self) -> Mapping[str, LandingQueue]:
         """Every landing queue by its repository."""

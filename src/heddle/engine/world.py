@@ -173,8 +173,8 @@ class Worlds:
         """The task that is to repair the branch, unless that is the run itself, or it was green on this very branch."""
         if run.stage in WITH_AGENT or not isinstance(run.activity, Idle):
             return ""
-        red = self._runs.queue(run.task.repository).red.get(run.task.branch)
-        if red is None or red.task == run.task.id or self._runs.require(red.task).over:
+        red = self._runs.red(run.task.repository, run.task.branch)
+        if red is None or red.task == run.task.id:
             return ""
         tip = await self.tip(run)
         if run.stage is Stage.LAND and run.verdict is not None and run.verdict.onto == tip:
