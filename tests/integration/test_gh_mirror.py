@@ -38,7 +38,8 @@ match words[1]:
     case "edit":
         issue["labels"] += [{"name": options["add-label"]}] if "add-label" in options else []
         issue["labels"] = [one for one in issue["labels"] if one["name"] != options.get("remove-label")]
-(place / "issues.json").write_text(json.dumps(state))
+(place / "issues.new").write_text(json.dumps(state))
+(place / "issues.new").rename(place / "issues.json")  # a test reads it meanwhile
 """
 
 
